@@ -13,6 +13,7 @@ from engine.model.timestamps import DAY
 from engine.previews.alternatives import Alternative
 from engine.previews.previews import Period
 from tests.factories import rule
+from tests.marks import SQLITE
 
 pytestmark = pytest.mark.anyio
 
@@ -75,6 +76,7 @@ async def test_a_rule_is_compared_with_and_without_itself_alone(engine, actor, l
     assert result.effect.touched == norwegians
 
 
+@SQLITE
 async def test_what_older_versions_answered_does_not_enter(engine, actor, log):
     """The log is of a version without the rule that is in force now, and of one more candidate."""
     await engine.catalogue.create(actor, "rule", KEY, [NO_SEPA])
@@ -88,6 +90,7 @@ async def test_what_older_versions_answered_does_not_enter(engine, actor, log):
     assert change(places_of(result, "apple_pay").shown) == 0
 
 
+@SQLITE
 async def test_where_the_log_is_of_the_plan_in_force_both_ways_agree(engine, actor, log):
     """The draft beside the log, and the same change beside the plan in force."""
     alone = await asked(engine, actor, "paused", "klarna")
@@ -100,6 +103,7 @@ async def test_where_the_log_is_of_the_plan_in_force_both_ways_agree(engine, act
     assert alone.effect.touched > 0
 
 
+@SQLITE
 async def test_asking_leaves_the_draft_alone_until_it_is_put_there(engine, actor, log):
     await asked(engine, actor, "minimum", "klarna", 15_000)
     assert not (await engine.drafts.get(actor.merchant_id, KEY)).changes
@@ -108,6 +112,7 @@ async def test_asking_leaves_the_draft_alone_until_it_is_put_there(engine, actor
     assert (item.id, item.after.min_amount) == ("klarna", 15_000)
 
 
+@SQLITE
 async def test_a_minimum_matters_only_below_it(engine, actor, log):
     result = await asked(engine, actor, "minimum", "sepa_debit", 10_000)
     small = sum(decision.facts.values["cart.total"] < 10_000 for decision in log.decisions)
@@ -115,6 +120,7 @@ async def test_a_minimum_matters_only_below_it(engine, actor, log):
     assert change(places_of(result, "sepa_debit").shown) == -small
 
 
+@SQLITE
 async def test_first_means_first_in_every_answer_of_a_learned_order(engine, actor, log):
     result = await asked(engine, actor, "first", "paypal")
     assert places_of(result, "paypal").first[1] == DECISIONS
@@ -123,12 +129,14 @@ async def test_first_means_first_in_every_answer_of_a_learned_order(engine, acto
     assert item.after.effects == ({"pin": {"candidate": "paypal", "slot": 1}},)
 
 
+@SQLITE
 async def test_a_rule_that_is_only_in_the_draft_can_be_asked_about(engine, actor, log):
     await engine.drafts.save(actor, KEY, NO_SEPA, revision=None)
     result = await asked(engine, actor, "off", "no-sepa")
     assert places_of(result, "sepa_debit").shown[1] == 0
 
 
+@SQLITE
 async def test_names_and_orders_alone_touch_no_learned_answer(engine, actor, log):
     """The catalogue's bookkeeping cannot change an answer that is drawn."""
     candidates = {each.id: each.document for each in await engine.catalogue.page(actor.merchant_id, "candidate", KEY)}
@@ -151,6 +159,7 @@ async def test_each_question_keeps_its_own_answer(engine, actor, log):
     assert await previews.newest(merchant_id, KEY) is None
 
 
+@SQLITE
 async def test_what_is_not_there_or_off_already_cannot_be_asked_about(engine, actor, log):
     with pytest.raises(NotFound):
         await asked(engine, actor, "off", "no-such-rule")

@@ -16,6 +16,7 @@ from engine.model.timestamps import DAY, MINUTE
 from engine.statistics.findings import sentences
 from engine.store.tables import observations
 from tests.factories import candidate, candidates, order, placement
+from tests.marks import SQLITE
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
 LATER = 3 * 60 * MINUTE
@@ -70,6 +71,7 @@ def trials(shop, engine=None):
     return sum(factor.trials for factor in beliefs(shop, engine).evidence.factors.values())
 
 
+@SQLITE
 async def test_each_customer_sees_first_what_works_for_customers_like_that(store):
     assert await first_chance(store, "paypal", device_type="mobile") == pytest.approx(0.5, abs=0.1)
     await shoppers(store, 120)
@@ -77,6 +79,7 @@ async def test_each_customer_sees_first_what_works_for_customers_like_that(store
     assert await first_chance(store, "card", device_type="desktop") > 0.9
 
 
+@SQLITE
 async def test_it_says_in_words_what_it_learned(empty_shop):
     store = empty_shop
     await store.place(placement(policy=Contextual(POLICY.features, floor=0.5), credit="first"), *TWO)
@@ -209,6 +212,7 @@ async def test_evidence_fades_by_day(store, monkeypatch):
     assert trials(store) == pytest.approx(before / 2, rel=0.02)
 
 
+@SQLITE
 async def test_how_much_a_customers_own_past_says_is_learned_too(store):
     for number in range(160):
         customer, favourite = f"c{number % 10}", "card" if number % 2 else "paypal"
@@ -248,6 +252,7 @@ async def bought(shop, count, amounts):
             await learn(shop)
 
 
+@SQLITE
 async def test_revenue_prefers_the_candidate_with_larger_amounts(empty_shop):
     await empty_shop.place(placement(policy=POLICY, reward="revenue", credit="first"), *TWO)
     await bought(empty_shop, 100, {"card": 2_000, "paypal": 10_000})
@@ -258,12 +263,14 @@ async def test_revenue_prefers_the_candidate_with_larger_amounts(empty_shop):
     assert (await empty_shop.engine.logbook.replay(empty_shop.id, answer.decision.decision_id)).same
 
 
+@SQLITE
 async def test_minimising_revenue_prefers_the_candidate_with_smaller_amounts(empty_shop):
     await empty_shop.place(placement(policy=POLICY, reward="revenue", goal="minimise", credit="first"), *TWO)
     await bought(empty_shop, 100, {"card": 2_000, "paypal": 10_000})
     assert (await empty_shop.decide(device_type="mobile")).decision.ranking[0].id == "card"
 
 
+@SQLITE
 async def test_a_margin_without_a_cart_uses_learned_amounts(empty_shop):
     """What a card payment costs is worth it for large amounts alone, and those are what it brings in."""
     dear = (candidate("card", fee_fixed=1_000), candidate("paypal", position=1))

@@ -17,10 +17,10 @@ from engine.service import Engine, open_engine
 from engine.settings import Settings
 from engine.store.connection.database import open_database
 from engine.store.tables.installation import fingerprints
+from tests.marks import SQLITE
 from tests.shop import Shop
 
 pytestmark = pytest.mark.anyio
-SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 
 
 def modes(folder: Path) -> dict[str, int]:

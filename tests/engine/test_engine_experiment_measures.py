@@ -31,6 +31,7 @@ from engine.store.experiments import sums
 from engine.store.experiments.activity import PurchaseDecision
 from engine.store.experiments.sums import PhaseKey, SumRow, UnitTotals
 from tests import factories
+from tests.marks import SQLITE
 from tests.shop import Shop
 
 PLACEMENT = "payment_methods"
@@ -317,6 +318,7 @@ def test_every_metric_has_a_quantity() -> None:
 # Sizes in advance
 
 
+@SQLITE
 @pytest.mark.anyio
 @pytest.mark.parametrize("metric", ["revenue", "margin", "checkout_time", "order_value", "orders", "declined"])
 async def test_sizes_of_other_metrics_come_from_the_log(empty_shop: Shop, metric: MetricName) -> None:

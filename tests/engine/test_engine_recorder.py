@@ -22,6 +22,7 @@ from engine.model.placement import FieldDocument, Subset
 from engine.store import decisions, outcomes
 from engine.store.connection.database import open_database
 from tests.factories import METHODS, candidate, order, placement, rule
+from tests.marks import SQLITE
 
 LEARNING = Learning("converted", "cascade", 60, "EUR", contextual=False)
 pytestmark = pytest.mark.anyio
@@ -224,7 +225,7 @@ connection.execute("COMMIT")
 """
 
 
-@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+@SQLITE
 async def test_while_another_process_holds_the_lock_the_checkout_gets_answers(shop, second_look):
     shop.engine.decider._timeout = 0.2
     path = f"{shop.engine.settings.data}/tap2.sqlite"

@@ -21,6 +21,7 @@ from engine.store import audit
 from engine.store.events import outbox
 from engine.store.tables import beliefs
 from tests.factories import candidates, order, placement
+from tests.marks import SQLITE
 from tests.shop import Shop
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
@@ -72,6 +73,7 @@ def model(shop, engine=None):
     return (engine or shop.engine).live.get(shop.id, "payment_methods").snapshots[""].knowledge.contextual
 
 
+@SQLITE
 async def test_a_refit_waits_for_a_week_to_compare_on(days):
     assert await days.refit() == 0
     await days.pass_by(5)
@@ -101,6 +103,7 @@ async def test_a_refit_that_predicts_no_worse_replaces_the_model(days, monkeypat
     assert await days.refit() == 0
 
 
+@SQLITE
 async def test_a_refit_that_predicts_worse_is_left_out(days, monkeypatch):
     monkeypatch.setattr("engine.learning.upkeep.refitter.is_no_worse", lambda new, old: False)
     await days.pass_by(12)
@@ -121,6 +124,7 @@ async def replaced(days, monkeypatch):
     return before
 
 
+@SQLITE
 async def test_going_back_keeps_what_was_learned_since(days, monkeypatch):
     before = await replaced(days, monkeypatch)
     answer = await days.shop.decide(device_type="mobile")
@@ -138,6 +142,7 @@ async def test_going_back_keeps_what_was_learned_since(days, monkeypatch):
     assert (back.actor, back.action, back.reason) == ("ines", "undid refit", "looked odd")
 
 
+@SQLITE
 async def test_what_came_after_the_refit_is_learned_by_the_earlier_model(days, monkeypatch):
     await replaced(days, monkeypatch)
     await days.pass_by(2)
@@ -146,6 +151,7 @@ async def test_what_came_after_the_refit_is_learned_by_the_earlier_model(days, m
     assert model(days.shop).cursor == refitted.cursor
 
 
+@SQLITE
 async def test_a_process_with_the_old_model_does_not_undo_a_refit(days, open_another, monkeypatch):
     monkeypatch.setattr("engine.learning.upkeep.refitter.is_no_worse", lambda new, old: True)
     await days.pass_by(12)
@@ -196,6 +202,7 @@ async def alerts(shop):
     return [msgspec.json.decode(row.body, type=PredictionAlert) for row in rows]
 
 
+@SQLITE
 async def test_predictions_that_are_off_are_said_once(days, open_another):
     await days.pass_by(1)
     shop, watch = days.shop, days.shop.engine.prediction_watch

@@ -15,6 +15,7 @@ from engine.model.placement import RuleDocument
 from engine.store import decisions
 from engine.store.tables import beliefs
 from tests.factories import METHODS, order, placement, rule
+from tests.marks import SQLITE
 
 pytestmark = pytest.mark.anyio
 
@@ -104,6 +105,7 @@ async def test_without_its_beliefs_a_decision_says_why_it_cannot_be_replayed(sho
         await replay(shop, answer)
 
 
+@SQLITE
 async def test_any_decision_replays_here_and_in_a_new_process(engine):
     shops = await engine_checks.open_shops(engine)
     await engine_checks.play(shops, decision_count=200, outcome_count=300, seed=4)

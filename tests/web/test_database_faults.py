@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from engine.faults import is_temporary
 from engine.settings import Settings
+from tests.marks import SQLITE
 from tests.serving import Server, Side, serving
 from tests.web.people import PASSWORD, log_in, person_of
 
@@ -129,7 +130,7 @@ def test_readiness_ends_while_the_database_is_locked(
     assert client.get("/readyz").status_code == 200
 
 
-@pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+@SQLITE
 def test_a_full_disk_answers_503_and_recovers(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.store.connection.write_probe.FRESH_SECONDS", 0)
     side, fresh = furnished(server), {"name": "fresh", "values": [f"value-{number}" for number in range(2_000)]}
