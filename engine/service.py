@@ -28,6 +28,7 @@ from engine.configuration.release import Releases
 from engine.configuration.scenarios import Scenarios
 from engine.configuration.trial import Trials
 from engine.configuration.versions import VersionHistory
+from engine.customers.aliases import Aliases
 from engine.customers.center import CustomerCenter
 from engine.customers.center_links import CenterLinks
 from engine.customers.consents import Consents
@@ -198,6 +199,7 @@ class Engine:
         self.customer_export = CustomerExport(database, self.settings_reader, self.hasher, weights)
         self.center_links = CenterLinks(customer_key)
         self.customer_look_up = CustomerLookUp(database, self.preferences, self.consents, self.customer_export)
+        self.aliases = Aliases(database, self.settings_reader, self.hasher)
         file = ErasureFile(Path(self.settings.data))
         self.eraser = Eraser(database, self.settings_reader, self.hasher, file, self.live.add_news)
         self.customer_rights = CustomerRights(self.privacy_requests, self.customer_export, self.eraser)

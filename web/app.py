@@ -29,7 +29,7 @@ from web.api import (
     trials,
     uses,
 )
-from web.api.customers import consents, links, preferences, rights
+from web.api.customers import aliases, consents, links, preferences, rights
 from web.api.events import event_list, hook_deliveries, hook_endpoints
 from web.api.experiments import actions, checks, conversions, documents, given_variants, log_answers, results
 from web.api.insights import metrics
@@ -125,7 +125,7 @@ def api() -> Router:
     configuring = (resources, drafts, draft_documents, rule_sets, trials, previews, uses, metrics, plans, refits, keys)
     offers = (listing, predictions, redemptions, codes, ledger)
     webhooks = (event_list, hook_endpoints, hook_deliveries)
-    customers = (preferences, consents, rights, links)
+    customers = (preferences, consents, rights, links, aliases)
     modules = (*deciding, *customers, *offers, *webhooks, *configuring, *experiments, log, health)
     handlers = [handler for module in modules for handler in list[Any](module.handlers)]
     return Router("/", route_handlers=handlers, dependencies=DEPENDENCIES)

@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import now_ms
-from engine.customers.changes import Changer, CustomerKey, change_settings
+from engine.customers.changes import Changer, CustomerKey, StoredChange, change_settings
 from engine.decisions.customers import Hasher
 from engine.decisions.requests.scope import RequestScope
 from engine.decisions.requests.settings_reader import SettingsReader
@@ -107,9 +108,7 @@ class Consents:
 
         async with self._database.write() as connection:
             stored = await change_settings(connection, self._reader, key, next_of, changer, anew=True)
-            text = self._reader.seal_text(*key, _encode(record).decode())
-            row = SealedConsent(stored.version, stored.changed_at, changer.source, changer.name, text)
-            await consents.append(connection, *key, row)
+            await append_consent(connection, self._reader, key, record, stored, changer)
         return await self.get(merchant_id, customer_id)
 
     async def history(
@@ -152,6 +151,20 @@ class Consents:
             for name in dict.fromkeys((*names, *said))
         ]
         return ConsentInForce(version, states, request.personal, request.prompts)
+
+
+async def append_consent(
+    connection: AsyncConnection,
+    reader: SettingsReader,
+    key: CustomerKey,
+    record: ConsentRecord,
+    stored: StoredChange,
+    changer: Changer,
+) -> None:
+    """Add to the history what a customer said, in the transaction of the change that it led to."""
+    text = reader.seal_text(*key, _encode(record).decode())
+    row = SealedConsent(stored.version, stored.changed_at, changer.source, changer.name, text)
+    await consents.append(connection, *key, row)
 
 
 def _allowed(purpose: str, request: RequestScope) -> bool:

@@ -23,7 +23,7 @@ from engine.model.documents.preferences import CustomerSettings, Preferences
 from engine.model.timestamps import MINUTE, first_id_of
 from engine.store import decisions, folds, rollups
 from engine.store.connection.database import Database
-from engine.store.customers import erasing
+from engine.store.customers import aliases, erasing
 from engine.store.decisions import DecisionRow
 from engine.store.experiments import exposures
 from engine.store.folds import News, Sums, news_of
@@ -70,13 +70,17 @@ class Eraser:
         self._processor = OutcomeProcessor()
 
     async def erase(self, merchant_id: int, customer_id: str, *, suppress: bool = True) -> ErasureReceipt:
-        """Erase a customer; with `suppress`, a refusal of personalization is all that stays.
+        """Erase a customer and their aliases; with `suppress`, a refusal of personalization is all that stays.
 
         The hash stays in the list of erasures, so that a restored backup erases the customer again.
         """
-        line = LedgerLine(now_ms(), merchant_id, self._hasher(merchant_id, customer_id), suppress)
-        await asyncio.to_thread(self._file.append, line)
-        return await self._begin(line)
+        async with self._database.read() as connection:
+            names = await aliases.names_of(connection, merchant_id, self._hasher(merchant_id, customer_id))
+        lines = [LedgerLine(now_ms(), merchant_id, name, suppress) for name in names]
+        for line in lines:
+            await asyncio.to_thread(self._file.append, line)
+        receipts = [await self._begin(line) for line in lines]
+        return receipts[-1]._replace(decisions=sum(receipt.decisions for receipt in receipts))
 
     async def replay(self) -> int:
         """Erase again what the database still has of erased customers; return how many there were."""

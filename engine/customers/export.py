@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from engine.clock import now_ms
-from engine.customers.changes import CustomerKey
 from engine.decisions.customers import Hasher
 from engine.decisions.requests.settings_reader import SettingsReader
 from engine.model.decision import Decision
 from engine.model.timestamps import DAY, rfc3339
 from engine.store import decisions
 from engine.store.connection.database import Database
-from engine.store.customers import erasing
+from engine.store.customers import aliases, erasing
 from engine.store.customers.usage import StoredCustomer, customers_of, history
 from engine.store.decisions import DecisionRow
 
 PAGE = 200
-HIDDEN = frozenset({"merchant_id", "customer", "unit", "sealed", "seq", "space", "is_summed", "entries", "balances"})
+HIDDEN = frozenset(
+    {
+        "merchant_id",
+        "customer",
+        "alias",
+        "joined_version",
+        "unit",
+        "sealed",
+        "seq",
+        "space",
+        "is_summed",
+        "entries",
+        "balances",
+    }
+)
 """Columns that say nothing to a person: numbers and hashes of the database, and what is decrypted apart."""
 TIMES = ("_at",)
 
@@ -45,16 +59,22 @@ class CustomerExport:
     async def sections(self, merchant_id: int, customer_id: str) -> list[Section]:
         """Return all sections, also those without rows, so that a person sees what is not known."""
         customer = self._hasher(merchant_id, customer_id)
-        logged = [row async for row in self._decisions(merchant_id, customer)]
         async with self._database.read() as connection:
-            tables = await erasing.rows(connection, merchant_id, customer)
-            outcomes = await erasing.outcomes_of(connection, merchant_id, customer, [row.id for row in logged])
+            names = await aliases.names_of(connection, merchant_id, customer)
+        logged = [row for name in names async for row in self._decisions(merchant_id, name)]
+        tables: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+        outcomes: list[dict[str, Any]] = []
+        async with self._database.read() as connection:
+            for name in names:
+                for table, rows in (await erasing.rows(connection, merchant_id, name)).items():
+                    tables[table] += rows
+                ids = [row.id for row in logged if row.customer == name]
+                outcomes += await erasing.outcomes_of(connection, merchant_id, name, ids)
             stored = (await customers_of(connection, [(merchant_id, customer)])).get((merchant_id, customer))
-        key = CustomerKey(merchant_id, customer)
-        said = self._reader.open(*key, stored.sealed if stored else "")
+        said = self._reader.open(merchant_id, customer, stored.sealed if stored else "")
         plain = {name: [_plain(row) for row in own] for name, own in tables.items()}
-        versions = self._opened(tables["customer_setting_versions"], key)
-        consents = self._opened(tables["customer_consents"], key)
+        versions = self._opened(tables["customer_setting_versions"])
+        consents = self._opened(tables["customer_consents"])
         return [
             Section("preferences", "What you said you want.", [_flat(said.preferences)]),
             Section("consents", "What you accept and refuse.", [_answered(*pair) for pair in said.consents.items()]),
@@ -69,6 +89,7 @@ class CustomerExport:
             Section("experiments", "Experiments that you were part of.", plain["experiment_exposures"]),
             Section("experiment_purchases", "Purchases counted for experiments.", plain["experiment_conversions"]),
             Section("offers", "Offers that were reserved for you.", plain["holds"]),
+            Section("aliases", "Anonymous visits that were linked to you at a log-in.", plain["customer_aliases"]),
             Section("requests", "Your requests about your data.", plain["privacy_requests"]),
         ]
 
@@ -83,9 +104,9 @@ class CustomerExport:
                 return
             before = rows[-1].id
 
-    def _opened(self, rows: Sequence[dict[str, Any]], key: CustomerKey) -> list[dict[str, Any]]:
+    def _opened(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return rows with their encrypted part opened."""
-        texts = [self._reader.open_text(*key, row["sealed"]) for row in rows]
+        texts = [self._reader.open_text(row["merchant_id"], row["customer"], row["sealed"]) for row in rows]
         return [{**_plain(row), "content": text or "not readable"} for row, text in zip(rows, texts, strict=True)]
 
     def _affinities(self, stored: StoredCustomer | None) -> list[dict[str, Any]]:

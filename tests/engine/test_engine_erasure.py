@@ -34,8 +34,8 @@ from tests.offers import offered, open_offers
 pytestmark = pytest.mark.anyio
 
 SERVER = Changer("server", "key 1")
-CHANGES_ANYWAY = {"erasures", "lessons", "rule_fired", "fits", "beliefs", "leases"}
-"""Tables with a proof of the erasure, with what cancels out, and with times of what happened last."""
+CHANGES_ANYWAY = {"erasures", "lessons", "rule_fired", "fits", "beliefs", "leases", "outbox"}
+"""Tables with a proof of the erasure, with what cancels out, with times of what happened last, and events of nobody."""
 
 
 async def contents(database: Database) -> dict[str, list[str]]:

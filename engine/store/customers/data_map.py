@@ -36,6 +36,7 @@ DATA_MAP: tuple[DataEntry, ...] = (
     DataEntry("customer_settings", "customer", "preferences and consent", "deleted", is_exported=True),
     DataEntry("customer_setting_versions", "customer", "history of preferences", "deleted", is_exported=True),
     DataEntry("customer_consents", "customer", "proof of consent", "deleted", is_exported=True),
+    DataEntry("customer_aliases", "customer, alias", "linking anonymous ids", "deleted", is_exported=True),
     DataEntry("decisions", "customer", "the log", "deleted", is_exported=True),
     DataEntry("outcomes", "customer, decision_id", "the log", "deleted", is_exported=True),
     DataEntry("usage", "customer", "the customer's own history", "deleted", is_exported=True),

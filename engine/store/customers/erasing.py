@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Table, delete, func, select, update
+from sqlalchemy import ColumnElement, Table, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.outcome import OutcomeRow
@@ -13,6 +13,7 @@ from engine.store.connection.bulk import insert_many
 from engine.store.decisions import DecisionRow
 from engine.store.tables import (
     budget_balances,
+    customer_aliases,
     customer_consents,
     customer_setting_versions,
     customer_settings,
@@ -74,6 +75,9 @@ async def delete_rest(connection: AsyncConnection, merchant_id: int, customer: s
     """Delete what is left of a customer when the log and the sums of experiments are empty of them."""
     for table in (*SAID, outcomes, usage, *OF_UNITS):
         await connection.execute(delete(table).where(_own(table, merchant_id, customer)))
+    c = customer_aliases.c
+    either = or_(c.alias == customer, c.customer == customer)
+    await connection.execute(delete(customer_aliases).where(c.merchant_id == merchant_id, either))
 
 
 async def pseudonymize(connection: AsyncConnection, merchant_id: int, customer: str, pseudonym: str) -> None:
@@ -109,7 +113,7 @@ async def noted(connection: AsyncConnection, *, unfinished: bool) -> list[Erasur
 
 async def rows(connection: AsyncConnection, merchant_id: int, customer: str) -> dict[str, list[dict[str, Any]]]:
     """Return what an export shows of a customer beside the log, by table."""
-    tables = (*SAID, usage, experiment_exposures, experiment_conversions, holds, privacy_requests)
+    tables = (*SAID, customer_aliases, usage, experiment_exposures, experiment_conversions, holds, privacy_requests)
     rows: dict[str, list[dict[str, Any]]] = {}
     for table in tables:
         result = await connection.execute(select(table).where(_own(table, merchant_id, customer)))

@@ -15,6 +15,7 @@ from engine.store.tables.configuration import (
 )
 from engine.store.tables.customers import (
     consent_policies,
+    customer_aliases,
     customer_consents,
     customer_setting_versions,
     customer_settings,
@@ -85,6 +86,7 @@ __all__ = [
     "budget_caps",
     "candidate_colours",
     "consent_policies",
+    "customer_aliases",
     "customer_consents",
     "customer_segment_ends",
     "customer_segments",

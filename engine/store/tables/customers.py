@@ -50,6 +50,21 @@ customer_consents = Table(
     sqlite_with_rowid=False,
 )
 
+# Anonymous ids that became known customers at a log-in, both as keyed hashes.
+customer_aliases = Table(
+    "customer_aliases",
+    metadata,
+    merchant_column(),
+    Column("alias", Text, nullable=False),
+    Column("customer", Text, nullable=False),
+    Column("linked_at", BigInteger, nullable=False),
+    # The version of what was said under the alias that the customer's own settings contain.
+    Column("joined_version", Integer, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "alias"),
+    Index("ix_customer_aliases_customer", "merchant_id", "customer"),
+    sqlite_with_rowid=False,
+)
+
 # Customers that were erased: a keyed hash, when it was asked for, and when nothing was left.
 erasures = Table(
     "erasures",

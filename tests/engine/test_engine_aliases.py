@@ -1,0 +1,238 @@
+"""What an anonymous visitor did and said follows the customer at a log-in, in one direction, also when erased."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.customers.changes import Changer
+from engine.decisions import rebuild
+from engine.model.documents.consent import ConsentRecord
+from engine.model.documents.joined_settings import joined
+from engine.model.documents.preferences import CustomerSettings, PreferenceChange, Preferences
+from engine.model.errors import Conflict, Invalid
+from tests.engine.test_engine_erasure import contents, differing, open_shop, shop_around, tidy_contents
+from tests.shop import Shop
+
+BROWSER = Changer("customer", "the customer's browser")
+METHODS = st.sampled_from(("card", "paypal", "klarna"))
+PREFERENCES = st.builds(
+    Preferences,
+    default_method=st.none() | METHODS,
+    favorites=st.lists(METHODS, unique=True, max_size=2).map(tuple),
+    excluded=st.lists(METHODS, unique=True, max_size=2).map(tuple),
+    language=st.none() | st.sampled_from(("de", "ar")),
+    personalization_enabled=st.none() | st.booleans(),
+    notifications=st.dictionaries(st.sampled_from(("email", "sms")), st.booleans()),
+).filter(lambda said: not {said.default_method, *said.favorites} & set(said.excluded))
+SETTINGS = st.builds(
+    CustomerSettings,
+    preferences=PREFERENCES,
+    consents=st.dictionaries(st.sampled_from(("personalization", "analytics")), st.booleans()),
+    asked=st.booleans(),
+)
+
+
+async def link(shop: Any, customer: str = "anna", anonymous: str = "device") -> Any:
+    return await shop.engine.aliases.link(shop.id, customer, anonymous)
+
+
+async def buys(shop: Any, customer: str, candidate: str = "paypal", *, times: int = 4) -> None:
+    for _ in range(times):
+        await shop.report(await shop.decide(customer), "converted", candidate)
+
+
+async def says(shop: Any, customer: str, **purposes: bool) -> None:
+    record = ConsentRecord(method="save", purposes=purposes)
+    await shop.engine.consents.record(shop.id, customer, record, BROWSER)
+
+
+async def purchases(shop: Any, customer: str) -> dict[str, int]:
+    sections = await shop.engine.customer_export.sections(shop.id, customer)
+    (rows,) = [section.rows for section in sections if section.name == "affinities"]
+    return {row["candidate"]: row["purchases"] for row in rows if row["purchases"]}
+
+
+# Joining what was said
+
+
+@given(SETTINGS, SETTINGS)
+def test_what_is_joined_contradicts_nothing(own: CustomerSettings, other: CustomerSettings):
+    both = joined(own, other)
+    said = both.preferences
+    assert not {said.default_method, *said.favorites} & set(said.excluded)
+    pairs = [(own.consents, other.consents, both.consents)]
+    pairs.append(tuple({"all": each.preferences.personalization_enabled} for each in (own, other, both)))
+    for mine, theirs, result in pairs:
+        for name in mine.keys() | theirs.keys():
+            values = {mine.get(name), theirs.get(name)} - {None}
+            assert result.get(name) is (None if not values else False not in values)
+    assert joined(own, own) == own
+    assert joined(both, other) == both
+
+
+@given(SETTINGS)
+def test_who_said_nothing_takes_over_what_was_said(other: CustomerSettings):
+    assert joined(CustomerSettings(), other) == other
+    assert joined(other, CustomerSettings()) == other
+
+
+# Linking
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_the_past_follows_also_what_comes_later(shop):
+    await buys(shop, "device")
+    open_answer = await shop.decide("device")
+    assert await purchases(shop, "anna") == {}
+    assert (await link(shop)).is_new
+    assert await purchases(shop, "anna") == {"paypal": 4}
+    reasons = {each.id: each.reasons for each in (await shop.decide("anna")).decision.ranking}
+    assert "last 4 purchases" in str(reasons["paypal"])
+    # A guest decides, logs in and pays: the purchase is the customer's.
+    await shop.report(open_answer, "converted", "paypal")
+    assert await purchases(shop, "anna") == {"paypal": 5}
+    # One direction: whoever uses the device next does not see what Anna did elsewhere.
+    await buys(shop, "anna", "card", times=1)
+    assert await purchases(shop, "device") == {"paypal": 5}
+    assert await purchases(shop, "anna") == {"paypal": 5, "card": 1}
+    assert await rebuild.compare(shop.engine.database) == []
+
+
+async def test_two_devices_of_a_customer_add_up(shop):
+    await buys(shop, "phone", times=1)
+    await buys(shop, "laptop", times=2)
+    await link(shop, anonymous="phone")
+    await link(shop, anonymous="laptop")
+    assert await purchases(shop, "anna") == {"paypal": 3}
+    assert await purchases(shop, "ben") == {}
+
+
+async def test_a_repeated_link_changes_nothing(shop):
+    first = await link(shop)
+    before = await contents(shop.engine.database)
+    again = await link(shop)
+    assert (again.linked_at, again.is_new) == (first.linked_at, False)
+    assert await contents(shop.engine.database) == before
+
+
+async def test_two_known_customers_are_never_joined(shop):
+    await link(shop, "anna", "device")
+    for customer, anonymous in (("ben", "device"), ("ben", "anna"), ("device", "phone")):
+        with pytest.raises(Conflict):
+            await link(shop, customer, anonymous)
+    with pytest.raises(Invalid):
+        await link(shop, "anna", "anna")
+    assert (await link(shop, "anna", "device")).is_new is False
+
+
+async def test_of_links_at_the_same_time_one_wins(shop):
+    pairs = [("anna", "device"), ("ben", "device"), ("device", "anna"), ("device", "ben")]
+    for customer, anonymous in itertools.permutations(("anna", "ben", "clara"), 2):
+        pairs.append((customer, anonymous))
+    results = await asyncio.gather(*(link(shop, *pair) for pair in pairs), return_exceptions=True)
+    linked = {pair for pair, result in zip(pairs, results, strict=True) if not isinstance(result, BaseException)}
+    assert linked
+    assert all(isinstance(result, Conflict) for result in results if isinstance(result, BaseException))
+    aliases, customers = [anonymous for _, anonymous in linked], {customer for customer, _ in linked}
+    assert len(aliases) == len(set(aliases))
+    assert not customers & set(aliases)
+
+
+async def test_another_merchants_link_is_unknown(shop):
+    other, _ = await shop.engine.accounts.add_merchant("other", "Other")
+    other_shop = Shop(shop.engine, other)
+    await buys(shop, "device")
+    await other_shop.engine.aliases.link(other_shop.id, "anna", "device")
+    assert await purchases(shop, "anna") == {}
+    await link(shop, "ben", "device")
+    assert await purchases(shop, "ben") == {"paypal": 4}
+
+
+# What was said
+
+
+async def test_consent_and_wishes_follow_into_the_history(shop):
+    await says(shop, "device", analytics=False, personalization=True)
+    change = PreferenceChange(default_method="card", language="de")
+    await shop.engine.preferences.change(shop.id, "device", change, BROWSER)
+    await shop.engine.preferences.change(shop.id, "anna", PreferenceChange(language="ar"), BROWSER)
+    await link(shop)
+    in_force = await shop.engine.preferences.get(shop.id, "anna")
+    assert (in_force.preferences.default_method, in_force.preferences.language) == ("card", "ar")
+    (entry,) = await shop.engine.consents.history(shop.id, "anna", limit=10)
+    assert entry.record.purposes == {"analytics": False, "personalization": True}
+    assert (entry.changer.name, entry.record.served_at) == ("log-in", "log-in")
+
+
+async def test_what_was_taken_back_since_is_not_brought_back(shop):
+    await says(shop, "device", analytics=False)
+    await link(shop)
+    await says(shop, "anna", analytics=True)
+    await link(shop)
+    states = {state.purpose: state.allowed for state in (await shop.engine.consents.get(shop.id, "anna")).purposes}
+    assert states["analytics"] is True
+    await says(shop, "device", cross_merchant=False)
+    await link(shop)
+    states = {state.purpose: state.allowed for state in (await shop.engine.consents.get(shop.id, "anna")).purposes}
+    assert states["cross_merchant"] is False
+
+
+async def test_who_refuses_as_a_customer_refuses_on_the_device(shop):
+    await says(shop, "anna", personalization=False)
+    await link(shop)
+    assert (await shop.decide("device")).is_personal is False
+    other = await link(shop, "ben", "phone")
+    assert other.is_new
+    assert (await shop.decide("phone")).is_personal is True
+
+
+# Rights
+
+
+async def test_an_export_contains_what_was_done_and_said_before(shop):
+    await shop.decide("device")
+    await shop.decide("anna")
+    await says(shop, "device", analytics=False)
+    await link(shop)
+    sections = {each.name: each.rows for each in await shop.engine.customer_export.sections(shop.id, "anna")}
+    assert len(sections["decisions"]) == 2
+    assert [sorted(row) for row in sections["aliases"]] == [["linked_at"]]
+    assert len(sections["consent_history"]) == 2
+    assert "not readable" not in str(sections)
+
+
+async def test_an_erasure_takes_the_devices_along(empty_shop):
+    shop = empty_shop
+    await open_shop(shop)
+    await shop_around(shop, "ben")
+    before = await tidy_contents(shop)
+    await shop_around(shop, "anna", "device")
+    await link(shop)
+    receipt = await shop.engine.eraser.erase(shop.id, "anna", suppress=False)
+    assert receipt.decisions == 8
+    await shop.engine.supervisor.add_up()
+    assert differing(before, await contents(shop.engine.database)) == {}
+    assert await rebuild.compare(shop.engine.database) == []
+
+
+async def test_an_erasure_that_suppresses_suppresses_the_devices(shop):
+    await shop.decide("device")
+    await link(shop)
+    await shop.engine.eraser.erase(shop.id, "anna")
+    assert [(await shop.decide(name)).is_personal for name in ("anna", "device", "ben")] == [False, False, True]
+    assert len(list(shop.engine.eraser._file.lines())) == 2
+
+
+async def test_an_erased_device_takes_its_past_from_the_customer(shop):
+    await buys(shop, "device")
+    await link(shop)
+    await shop.engine.eraser.erase(shop.id, "device")
+    assert await purchases(shop, "anna") == {}
+    assert (await shop.decide("anna")).is_personal is True
