@@ -163,6 +163,8 @@ def test_the_first_start_alone_simulates_the_past(tmp_path: Path):
     assert (tmp_path / "demo-login").read_text() in first
     assert first.index('"event": "ready"') < first.index('"event": "stopped"')
     assert "Simulating the past 1 days" in first
+    lines = [line for line in first.splitlines() if "log compressed" in line or "leads the jobs" in line]
+    assert all(line.startswith("{") for line in lines), "logs are JSON from the first line on"
     old = decisions_before(tmp_path, an_hour_ago)
     assert old > 50
     key = (tmp_path / "customer.key").read_bytes()

@@ -28,9 +28,12 @@ def settings() -> Settings:
     """Read the settings from the environment; a wrong one ends the command with its variable."""
     environment = {name: value for name, value in os.environ.items() if name not in OPTION_VARIABLES}
     try:
-        return Settings.from_environment(environment)
+        chosen = Settings.from_environment(environment)
     except msgspec.ValidationError as error:
         raise setting_failure(error) from None
+    # Log as the server does: the default prints the values of local variables.
+    logs.configure(chosen.log_level)
+    return chosen
 
 
 T = TypeVar("T")
@@ -40,8 +43,6 @@ def with_engine(work: Callable[[Engine], Awaitable[T]]) -> T:
     """Run `work` on an engine without background jobs; an error ends the command with one line."""
 
     chosen = settings()
-    # Log as the server does: the default prints the values of local variables.
-    logs.configure(chosen.log_level)
 
     async def run() -> T:
         engine = await open_engine(chosen)

@@ -13,6 +13,7 @@ from engine.settings import Settings
 from web.app import create_app
 from web.cli.common import settings
 from web.demo.past import needs_past, write_past
+from web.http import logs
 from web.http.metrics import shared_by_processes
 from web.http.protocol import HttpProtocol
 
@@ -53,6 +54,8 @@ def _run(served: Litestar | str, options: Settings) -> None:
 
 def _write_past(options: Settings) -> None:
     """Simulate the demo's past and show the progress."""
+    # Alerts of simulated days are no news.
+    logs.configure("error")
     click.echo(f"\n  Simulating the past {options.demo_days} days of the demo shop. This takes a minute or two, once.")
     with Progress("  ", BarColumn(), TaskProgressColumn(), transient=True) as shown:
         task = shown.add_task("", total=options.demo_days)
