@@ -17,7 +17,8 @@ def table() -> str:
     for type in (*SUBSCRIBABLE, "endpoint.test"):
         kind = EVENT_TYPES[type]
         order = ", ".join(f"`{name}`" for name in kind.subject)
-        rows.append(f"| `{type}` | {kind.summary} | {order} | `{msgspec.json.encode(kind.example).decode()}` |")
+        about = f"{kind.summary} {kind.note}".strip()
+        rows.append(f"| `{type}` | {about} | {order} | `{msgspec.json.encode(kind.example).decode()}` |")
     return "\n".join(rows)
 
 

@@ -58,7 +58,7 @@ class Webhooks:
 
     async def create(self, actor: Actor, document: NewEndpoint) -> tuple[Endpoint, str]:
         """Create an endpoint for events from now on; return it and its secret, which is not shown again."""
-        url, secret = self._checked_url(document), new_secret()
+        url, secret = self.check_url(document.url), new_secret()
         id = f"we_{secrets.token_hex(8)}"
         async with self._database.write() as connection:
             if len(await endpoints.of_merchant(connection, actor.merchant_id)) >= MOST_ENDPOINTS:
@@ -89,7 +89,7 @@ class Webhooks:
 
         One that is disabled gets nothing, also later: what waits is parked, and it begins again with new events.
         """
-        url = self._checked_url(document)
+        url = self.check_url(document.url)
         async with self._database.write() as connection:
             old = await _own(connection, actor.merchant_id, endpoint_id)
             if version not in (None, old.version):
@@ -163,8 +163,9 @@ class Webhooks:
         before, after = (_shown(endpoint) if endpoint else None for endpoint in (old, new))
         await audit.write(connection, NewEntry(actor, now_ms(), action, subject, before, after))
 
-    def _checked_url(self, document: NewEndpoint) -> str:
-        return read_address(document.url.strip(), self._networks).url
+    def check_url(self, url: str) -> str:
+        """Return an address as it is stored; raise `Invalid` for one that webhooks never call."""
+        return read_address(url.strip(), self._networks).url
 
     # Deliveries
 

@@ -100,6 +100,17 @@ def _key_made(page: Page) -> None:
     expect(page.locator("#plain-key")).to_be_visible()
 
 
+def _webhook_tested(page: Page) -> None:
+    page.goto("/admin/webhooks")
+    page.get_by_label("Address").fill("https://hooks.example.com/tap2")
+    page.get_by_role("checkbox", name="budget.alert").check()
+    page.get_by_role("button", name="Add the webhook").click()
+    expect(page.locator("#plain-key")).to_be_visible()
+    page.get_by_role("link", name="https://hooks.example.com").first.click()
+    page.get_by_role("button", name="Send a test message").click()
+    expect(page.get_by_text("endpoint.test").first).to_be_visible()
+
+
 def _change_opened(page: Page) -> None:
     page.goto("/admin/audit?q=rule")
     page.locator(".changes summary").first.click()
@@ -177,9 +188,18 @@ FULL: dict[str, State] = {
     "search": goes_to("/admin/search?q=pay"),
     "not-found": goes_to("/admin/rules/payment_methods/none"),
     "menu": _menus_open,
+    "webhook": _webhook_tested,
 }
 WIDTHS = {"light": (1280, 768), "dark": (1280,)}
-EMPTY = ("/admin/", "/admin/placements", "/admin/methods", "/admin/rules", "/admin/decisions", "/admin/keys")
+EMPTY = (
+    "/admin/",
+    "/admin/placements",
+    "/admin/methods",
+    "/admin/rules",
+    "/admin/decisions",
+    "/admin/keys",
+    "/admin/webhooks",
+)
 
 
 @pytest.mark.parametrize("theme", list(WIDTHS))

@@ -32,6 +32,7 @@ OTHERS = (
     "/admin/live/experiments/payment_methods/paypal/results.json",
     "/admin/live/experiments/new?placement=payment_methods",
     "/admin/live/experiments/size?placement=payment_methods",
+    "/admin/live/webhooks/{hook}",
 )
 ACTS = (
     ("/admin/live/placements/payment_methods/settings", {"name": "Mine"}),
@@ -43,6 +44,11 @@ ACTS = (
     ("/admin/live/decisions/{decision}/replay", {}),
     ("/admin/live/keys/{key}/rotate", {"overlap": "0"}),
     ("/admin/live/keys/{key}/revoke", {"confirm": "xxxx"}),
+    ("/admin/live/webhooks/{hook}", {"url": "https://mine.example.com/", "type:arm.jumped": "on"}),
+    ("/admin/live/webhooks/{hook}/rotate", {}),
+    ("/admin/live/webhooks/{hook}/test", {}),
+    ("/admin/live/webhooks/{hook}/resend", {}),
+    ("/admin/live/webhooks/{hook}/delete", {"confirm": "shop.example.com"}),
     ("/admin/live/audit/{entry}/restore", {}),
     ("/admin/live/budgets/spring", {"name": "Mine", "amount": "1"}),
     ("/admin/live/offers/ten", {"label": "Mine"}),
@@ -93,7 +99,13 @@ def ids(server: Server, owner: Side) -> dict[str, str]:
     assert owner.client.delete(path, headers={"if-match": "*"}).status_code in (200, 204)
     entries = server.run(server.engine.catalogue.audit(owner.merchant.id, limit=1))
     owner.client.post("/v1/placements/payment_methods/rules", json=_again(entries[0].before))
-    return {"rule": rule, "decision": owner.decide()["decision_id"], "key": keys[0].id, "entry": str(entries[0].id)}
+    return {
+        "rule": rule,
+        "decision": owner.decide()["decision_id"],
+        "key": keys[0].id,
+        "entry": str(entries[0].id),
+        "hook": owner.client.post("/v1/webhooks", json=examples.WEBHOOK).json()["id"],
+    }
 
 
 def add_experiment(server: Server, side: Side) -> None:

@@ -128,9 +128,10 @@ async def test_a_pool_is_filled_and_counted(data: Path) -> None:
 
 async def test_events_are_listed_behind_the_last_one(data: Path) -> None:
     code, rows = await run(data, "events", "list")
-    assert (code, [row["type"] for row in rows]) == (0, ["offer.held"])
-    assert rows[0]["body"]["offer_id"] == "ten-percent"
-    assert (await run(data, "events", "list", "--after", str(rows[0]["id"])))[1] == []
+    assert (code, [row["type"] for row in rows]) == (0, ["version.published", "version.published", "offer.held"])
+    assert rows[2]["body"]["offer_id"] == "ten-percent"
+    assert (await run(data, "events", "list", "--after", str(rows[1]["id"])))[1] == rows[2:]
+    assert (await run(data, "events", "list", "--after", str(rows[2]["id"])))[1] == []
 
 
 async def test_refits_are_listed_and_taken_back(data: Path) -> None:

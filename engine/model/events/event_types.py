@@ -25,12 +25,15 @@ from engine.model.events.event import (
 class EventKind(NamedTuple):
     """A type of event. `subject` are the fields of the body that say what it is about; without any, no order is kept.
 
+    `note` explains fields of the body to developers.
+
     All types that begin with the same word and have the same subject keep one order.
     """
 
     summary: str
     example: EventBody
     subject: tuple[str, ...] = ()
+    note: str = ""
 
 
 _OUTAGE = CandidateOutage("payment_methods", "klarna", "2026-11-21T09:30:00.000Z")
@@ -49,9 +52,10 @@ EVENT_TYPES: Mapping[EventType, EventKind] = {
         _PLACE,
     ),
     "experiment.completed": EventKind(
-        "An experiment was stopped or concluded. One that is stopped first and concluded later sends two.",
+        "An experiment was stopped or concluded.",
         CompletedExperiment("payment_methods", "paypal-first", "concluded", "b", "more purchases"),
         ("placement", "experiment_id"),
+        "One that is stopped first and concluded later sends two.",
     ),
     "offer.held": EventKind("A decision set the cost of an offer aside.", _offer(held=1290), _OFFER),
     "offer.shown": EventKind("A customer has seen an offer.", _offer(held=1290), _OFFER),
@@ -62,9 +66,10 @@ EVENT_TYPES: Mapping[EventType, EventKind] = {
         "A refund gave a discount back, or a part of it.", _offer(discount=1290, returned=645, order="4711"), _OFFER
     ),
     "budget.alert": EventKind(
-        "Half, 80% or all of a budget is spent or held. `day` is the epoch day of a daily budget.",
+        "Half, 80% or all of a budget is spent or held.",
         BudgetAlert("spring", 80, None),
         ("budget",),
+        "`day` is the epoch day of a daily budget.",
     ),
     "preference.updated": EventKind(
         "A customer, your server or a person of your team changed preferences. The event does not say whose.",
@@ -73,19 +78,22 @@ EVENT_TYPES: Mapping[EventType, EventKind] = {
     "outage.noticed": EventKind("A candidate seems to be down.", _OUTAGE, _CANDIDATE),
     "outage.ended": EventKind("A candidate that seemed to be down succeeds again.", _OUTAGE, _CANDIDATE),
     "arm.jumped": EventKind(
-        "The success rate of a candidate changed at once. At most one a day for each candidate.",
+        "The success rate of a candidate changed at once.",
         ArmJump("payment_methods", "klarna"),
         _CANDIDATE,
+        "At most one a day for each candidate.",
     ),
     "metric.alert": EventKind(
-        "Fallbacks rose, outcomes stopped, or a day is outside the band of its past. `value` and `usual` are shares.",
+        "Fallbacks rose, outcomes stopped, or a day is outside the band of its past.",
         MetricAlert("payment_methods", "fallbacks", 0.031, 0.0004, 498812),
         _PLACE,
+        "`value` and `usual` are shares of decisions.",
     ),
     "predictions.off": EventKind(
-        "What a contextual model expected differs from what came by more than noise. Days are epoch days.",
+        "What a contextual model expected differs from what came by more than noise.",
         PredictionAlert("payment_methods", (WeekOff("klarna", 20777, 214.6, 158.0),)),
         _PLACE,
+        "Days are epoch days.",
     ),
     "endpoint.test": EventKind("Somebody asked for a test message.", EndpointTest("we_7d41b0c2a95e8f36")),
 }

@@ -48,6 +48,7 @@ NAVIGATION = (
             NavigationItem("Fields", "/fields", "template"),
             NavigationItem("Lists", "/lists", "list"),
             NavigationItem("Keys", "/keys", "key"),
+            NavigationItem("Webhooks", "/webhooks", "webhook"),
             NavigationItem("Team", "/team", "users"),
             NavigationItem("Audit log", "/audit", "history"),
         ),
