@@ -62,6 +62,7 @@ def test_methods_of_the_own_country_come_first(server: Server) -> None:
     assert person.client.get(PICK).status_code == 303, "there is no placement yet"
     side.furnish()
     text = person.get(PICK)
+    assert "Canada, United States, in CAD or USD, CA$50.00 to CA$30,000.00; $50.00 to $30,000.00" in text
     assert text.index("In Germany") < text.index("Klarna") < text.index("Everywhere") < text.index("Swish")
 
 

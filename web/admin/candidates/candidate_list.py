@@ -231,8 +231,12 @@ def _fee(frame: Frame, candidate: Candidate) -> str:
 
 def amounts_of(frame: Frame, candidate: Candidate) -> str:
     """Return the limits of a candidate in words."""
-    low = _limit(frame, candidate.min_amount) if candidate.min_amount else ""
-    high = _limit(frame, candidate.max_amount) if candidate.max_amount is not None else ""
+    least, most = candidate.min_amount, candidate.max_amount
+    if isinstance(least, dict) and isinstance(most, dict) and least.keys() == most.keys():
+        ranges = [f"{frame.show.money(least[each], each)} to {frame.show.money(most[each], each)}" for each in least]
+        return "; ".join(ranges)
+    low = _limit(frame, least) if least else ""
+    high = _limit(frame, most) if most is not None else ""
     if low and high:
         return f"{low} to {high}"
     return f"from {low}" if low else f"up to {high}" if high else "Any"
