@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -16,6 +16,7 @@ from engine.store import beliefs as snapshots
 from engine.store import decisions, folds, observations, outcomes, rollups
 from engine.store.connection import purging
 from engine.store.connection.database import Database
+from engine.store.connection.purging import Expired, ExpiredRows
 from engine.store.connection.writers import merge_past
 from engine.store.customers import usage
 from engine.store.events import deliveries, outbox
@@ -113,9 +114,19 @@ async def fit_all(database: Database, live: Live) -> None:
 async def purge(database: Database, *, retention_days: int) -> None:
     """Merge the sums of writers, and delete what is older than the retention."""
     now = now_ms()
-    before = now - retention_days * DAY
     await merge_past(database, folds.mergeable(before_minute=now // MINUTE - MINUTES_OF_WRITERS))
-    expired = (
+    await purging.purge(database, _expired(now, retention_days))
+
+
+async def preview_retention(database: Database, *, days: int) -> list[ExpiredRows]:
+    """Return how many rows the purge would delete from each table if the retention were so many days. Reads only."""
+    return await purging.count(database, _expired(now_ms(), days))
+
+
+def _expired(now: int, retention_days: int) -> Sequence[Expired]:
+    """Return what is older than a retention, and what is kept for a shorter time whatever the retention."""
+    before = now - retention_days * DAY
+    return (
         decisions.expired(before_id=first_id_of(before)),
         customer_segments.expired(before_id=first_id_of(before)),
         dictionaries.expired(before=before),
@@ -133,4 +144,3 @@ async def purge(database: Database, *, retention_days: int) -> None:
         folds.expired_minutes(before_minute=now // MINUTE - MINUTES_FOR_OUTAGES),
         idempotent_answers.expired(before=now - DAYS_OF_IDEMPOTENCY * DAY),
     )
-    await purging.purge(database, expired)

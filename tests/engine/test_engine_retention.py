@@ -63,8 +63,8 @@ OTHERWISE = {
 
 STAY = {
     "active_plans", "amounts", "arrivals", "audit", "budget_balances", "budget_caps", "candidate_colours",
-    "consent_policies", "customer_consents", "customer_segment_ends", "customer_setting_versions", "customer_settings",
-    "delays", "preference_defaults",
+    "consent_policies", "customer_aliases", "customer_consents", "customer_segment_ends", "customer_setting_versions",
+    "customer_settings", "delays", "preference_defaults",
     "draft_changes", "drafts", "emergencies", "erasures", "privacy_requests",
     "experiment_changes", "experiment_looks", "experiment_measure_sums", "experiment_shares", "experiment_sums",
     "fits", "fold_starts", "forecasts", "holds",
@@ -160,6 +160,22 @@ async def test_a_purchase_without_a_decision_goes_by_its_own_time(database):
     await add(database, table, *rows)
     await jobs.purge(database, retention_days=RETENTION)
     assert await count(database, table) == 1
+
+
+async def test_a_preview_counts_what_the_purge_deletes_and_deletes_nothing(database):
+    for name in ("usage", "outcomes", "rule_days"):
+        table, (column, days) = metadata.tables[name], AGES[name]
+        rows = [
+            row_of(table, n, **{column: aged(column, age)}) for n, age in enumerate((days - 1.5, days + 2, days + 9))
+        ]
+        await add(database, table, *rows)
+    counted = {each.table: each.rows for each in await jobs.preview_retention(database, days=RETENTION)}
+    assert counted == {"usage": 2, "outcomes": 2, "rule_days": 2}
+    assert await jobs.preview_retention(database, days=10 * RETENTION) == []
+    assert [await count(database, metadata.tables[name]) for name in counted] == [3, 3, 3]
+    await jobs.purge(database, retention_days=RETENTION)
+    assert [await count(database, metadata.tables[name]) for name in counted] == [1, 1, 1]
+    assert await jobs.preview_retention(database, days=RETENTION) == []
 
 
 async def test_minutes_that_outcomes_are_awaited_for_stay(database):

@@ -65,3 +65,10 @@ def test_an_export_never_replaces_a_file(folder: Path):
     file.write_text("mine")
     assert run("export", str(file)).exit_code != 0
     assert file.read_text() == "mine"
+
+
+def test_a_shorter_retention_is_previewed(folder: Path):
+    words = ["db", "preview-retention", "--json", "--days"]
+    assert json.loads(CliRunner().invoke(main, [*words, "90"]).stdout) == []
+    too_short = CliRunner().invoke(main, [*words, "89"])
+    assert (too_short.exit_code, "89 is not in the range" in too_short.output) == (2, True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import click
 
+from engine import jobs
 from engine.clock import now_ms
 from engine.data_folder import database_url, prepare_folder
 from engine.decisions import rebuild
@@ -56,6 +58,18 @@ def db_accept_customer_key(*, json: bool) -> None:
     """
     asyncio.run(accept_customer_key(settings()))
     show({"accepted": True}, json=json)
+
+
+@db.command("preview-retention")
+@click.option("--days", required=True, type=click.IntRange(min=90), help="The retention to try.")
+@as_json
+def db_preview_retention(*, days: int, json: bool) -> None:
+    """Count what a retention of so many days would delete, before you set TAP2_RETENTION_DAYS. Deletes nothing."""
+
+    async def work(engine: Engine) -> Any:
+        return await jobs.preview_retention(engine.database, days=days)
+
+    show(with_engine(work), json=json, title=f"To be deleted with a retention of {days} days")
 
 
 @click.group()

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Table, delete, select, tuple_
+import msgspec
+from sqlalchemy import ColumnElement, Table, delete, func, select, tuple_
 
 from engine.store.connection.database import Database
 
@@ -22,6 +23,23 @@ class Expired(NamedTuple):
 
     table: Table
     condition: ColumnElement[bool]
+
+
+class ExpiredRows(msgspec.Struct, frozen=True):
+    """How many rows of a table are to be deleted."""
+
+    table: str
+    rows: int
+
+
+async def count(database: Database, expired: Iterable[Expired]) -> list[ExpiredRows]:
+    """Count expired rows, table by table; tables without any are left out."""
+    counted = []
+    for each in expired:
+        async with database.read() as connection:
+            query = select(func.count()).select_from(each.table).where(each.condition)
+            counted.append(ExpiredRows(each.table.name, int((await connection.execute(query)).scalar_one())))
+    return [each for each in counted if each.rows]
 
 
 async def purge(database: Database, expired: Iterable[Expired]) -> None:
