@@ -58,6 +58,7 @@ from benchmarks.checks import (
     rare_arms,
     rule_checks,
     rules,
+    webhooks,
 )
 from benchmarks.choice import check as choice
 from benchmarks.clients import run as clients
@@ -124,6 +125,7 @@ PARTS: dict[str, Callable[[], Figures]] = {
     "publishing": publishing.figures,
     "rare-arms": rare_arms.figures,
     "rules": rules.figures,
+    "webhooks": webhooks.figures,
 }
 
 

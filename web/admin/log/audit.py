@@ -31,7 +31,7 @@ FILTERS = ("q", "who", "kind", "since", "until")
 SUBJECT_KINDS = (
     ("rule", "Rules"), ("candidate", "Candidates"), ("placement", "Placements"), ("experiment", "Experiments"),
     ("budget", "Budgets"), ("scenario", "Scenarios"), ("field", "Fields"), ("list", "Lists"), ("draft", "Drafts"),
-    ("plan", "Versions"), ("key", "Keys"), ("person", "People"),
+    ("plan", "Versions"), ("key", "Keys"), ("webhook", "Webhooks"), ("person", "People"),
 )  # fmt: skip
 Sign = Literal["", "+", "-"]
 CLASSES: dict[Sign, str] = {"": "", "+": "added", "-": "removed"}
