@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from engine.accounts import accounts as accounts_module
 from engine.accounts import sessions as sessions_module
 from engine.accounts import team as team_module
 from engine.accounts.customer_key import UnusableKey, load_key
@@ -24,26 +23,17 @@ from engine.model.history import AuditFilter
 from engine.model.timestamps import DAY
 from engine.store import tables
 from engine.store.tables.people import login_attempts
+from tests.engine.stored_texts import texts_of
 from tests.factories import METHODS
 
 pytestmark = pytest.mark.anyio
 PASSWORD = "correct horse battery"
+CUSTOMER = "jane.doe+4711@example.com"
 
 
 @pytest.fixture
 async def user(shop):
     return await shop.engine.team.add_user("Ada@Shop.example ", "Ada", "shop", "admin", PASSWORD)
-
-
-async def texts_of(engine):
-    """Every text in every table, as a dump would show it."""
-    result = []
-    async with engine.database.read() as connection:
-        for table in tables.metadata.tables.values():
-            result += [
-                value for row in await connection.execute(select(table)) for value in row if isinstance(value, str)
-            ]
-    return result
 
 
 async def test_a_password_is_kept_only_as_an_argon2_hash(shop, user):
@@ -212,14 +202,6 @@ async def test_an_invitation_ends_after_7_days_or_when_withdrawn(shop, user, mon
         await team.join(token, "B", PASSWORD)
 
 
-async def test_ten_rotations_at_once_leave_one_successor(shop):
-    accounts = shop.engine.accounts
-    old, _ = await accounts.create_key(shop.merchant, "secret", "web", actor_name="x")
-    rotations = (accounts.rotate_key(shop.merchant, old.id, overlap_hours=1, actor_name="x") for _ in range(10))
-    results = await asyncio.gather(*rotations, return_exceptions=True)
-    assert [type(result) for result in results].count(Conflict) == 9
-
-
 async def test_log_ins_and_changes_are_in_the_audit_log(shop, user):
     with pytest.raises(Forbidden):
         await shop.engine.sessions.log_in(user.email, "wrong")
@@ -254,108 +236,6 @@ async def test_a_merchants_slug_is_taken_once_and_its_timezone_exists(shop):
     assert [(merchant.slug, merchant.mode) for merchant in await shop.engine.accounts.merchants()] == [
         ("shop", "live"), ("shop", "test"),
     ]  # fmt: skip
-
-
-async def test_a_key_opens_its_own_side_and_is_kept_only_as_a_hash(shop):
-    accounts = shop.engine.accounts
-    test_side = await accounts.merchant("shop", "test")
-    plains = {}
-    for side in (shop.merchant, test_side):
-        for kind in ("secret", "publishable"):
-            key, plain = await accounts.create_key(side, kind, "Checkout", actor_name="ada")
-            plains[plain] = (side, kind)
-            assert plain.startswith(f"{'sk' if kind == 'secret' else 'pk'}_{side.mode}_")
-            assert key.hint[:12] == plain[:12]
-    for plain, (side, kind) in plains.items():
-        access = accounts.access(plain)
-        assert (access.merchant, access.may_configure) == (side, kind == "secret")
-    kept = await texts_of(shop.engine)
-    assert not any(plain in text for plain in plains for text in kept)
-    assert not any(plain.rpartition("_")[2][8:-8] in text for plain in plains for text in kept)
-    assert accounts.access("sk_live_" + "0" * 48) is None
-    assert accounts.access("") is None
-
-
-async def test_a_rotated_key_goes_on_for_the_overlap_and_no_longer(shop, monkeypatch):
-    accounts = shop.engine.accounts
-    old, old_plain = await accounts.create_key(shop.merchant, "secret", "Checkout", actor_name="ada")
-    new, new_plain = await accounts.rotate_key(shop.merchant, old.id, overlap_hours=24, actor_name="ada")
-    assert accounts.access(old_plain).key.id == old.id
-    assert accounts.access(new_plain).key.id == new.id
-    assert (new.kind, new.name) == (old.kind, old.name)
-    later = now_ms() + DAY
-    monkeypatch.setattr(accounts_module, "now_ms", lambda: later)
-    assert accounts.access(old_plain) is None
-    assert accounts.access(new_plain)
-
-
-async def test_a_key_that_is_to_end_does_not_live_longer_by_being_rotated_again(shop):
-    accounts = shop.engine.accounts
-    old, _ = await accounts.create_key(shop.merchant, "secret", "Checkout", actor_name="ada")
-    await accounts.rotate_key(shop.merchant, old.id, overlap_hours=1, actor_name="ada")
-    with pytest.raises(Conflict):
-        await accounts.rotate_key(shop.merchant, old.id, overlap_hours=700, actor_name="ada")
-    kept = {key.id: key for key in await accounts.keys(shop.id)}
-    assert kept[old.id].expires_at <= now_ms() + DAY // 24
-
-
-async def test_a_revoked_key_opens_nothing_and_cannot_be_rotated(shop):
-    accounts = shop.engine.accounts
-    key, plain = await accounts.create_key(shop.merchant, "publishable", "Browser", actor_name="ada")
-    await accounts.revoke_key(shop.merchant, key.id, actor_name="ada")
-    assert accounts.access(plain) is None
-    with pytest.raises(NotFound):
-        await accounts.rotate_key(shop.merchant, key.id, overlap_hours=1, actor_name="ada")
-
-
-async def test_an_older_load_does_not_bring_a_revoked_key_back(shop, monkeypatch):
-    key, plain = await shop.engine.accounts.create_key(shop.merchant, "secret", "x", actor_name="ada")
-    read, goes_on = accounts_module.accounts.all_merchants, asyncio.Event()
-
-    async def slow(connection):
-        await goes_on.wait()
-        return await read(connection)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(accounts_module.accounts, "all_merchants", slow)
-        older = asyncio.create_task(shop.engine.accounts.load_keys())
-        await asyncio.sleep(0.05)
-    revoking = asyncio.create_task(shop.engine.accounts.revoke_key(shop.merchant, key.id, actor_name="ada"))
-    await asyncio.sleep(0.05)
-    goes_on.set()
-    await asyncio.gather(older, revoking)
-    assert shop.engine.accounts.access(plain) is None
-
-
-async def test_a_key_of_another_merchant_is_not_there(shop):
-    accounts = shop.engine.accounts
-    other, _ = await accounts.add_merchant("other", "Other")
-    key, plain = await accounts.create_key(shop.merchant, "secret", "Checkout", actor_name="ada")
-    for change in (
-        accounts.revoke_key(other, key.id, actor_name="eve"),
-        accounts.rotate_key(other, key.id, overlap_hours=1, actor_name="eve"),
-    ):
-        with pytest.raises(NotFound):
-            await change
-    assert accounts.access(plain)
-    assert await accounts.keys(other.id) == []
-
-
-async def test_what_happens_to_keys_is_in_the_audit_log_without_the_key(shop):
-    accounts = shop.engine.accounts
-    key, plain = await accounts.create_key(shop.merchant, "secret", "Checkout", actor_name="ada")
-    await accounts.rotate_key(shop.merchant, key.id, overlap_hours=1, actor_name="bob")
-    await accounts.revoke_key(shop.merchant, key.id, actor_name="ada")
-    entries = await shop.engine.catalogue.audit(shop.id, narrowed=AuditFilter(subject="key"))
-    assert [(item.actor, item.action) for item in entries] == [
-        ("ada", "revoked"),
-        ("bob", "rotated"),
-        ("ada", "created"),
-    ]
-    assert not any(plain in str(entry) for entry in entries)
-
-
-CUSTOMER = "jane.doe+4711@example.com"
 
 
 async def test_a_customers_plain_id_is_nowhere(shop, capfd, caplog):

@@ -103,12 +103,14 @@ def ids(server: Server, full: Side) -> dict[str, str]:
     server.run(server.engine.team.invite(slug, f"{SECRET}-2@{slug}.example", "viewer", actor_name=owner))
     keys = server.run(server.engine.accounts.keys(full.merchant.id))
     entries = server.run(server.engine.catalogue.audit(full.merchant.id, limit=1))
+    hook = full.client.post("/v1/webhooks", json={**examples.WEBHOOK, "description": f"{SECRET} hook"}).json()["id"]
     return {
         "key": "payment_methods", "kind": "rule", "rule": "hidden", "methods": "hidden", "candidates": "hidden",
         "performance": "hidden", "what-if": "none",
         "budgets": "hidden", "offers": "hidden", "scenarios": "none", "emergencies": "1",
         "number": "1", "name": "hidden", "file": "shares.csv",
-        "key_id": keys[0].id, "decision_id": full.decide()["decision_id"], "entry_id": str(entries[0].id),
+        "hook_id": hook, "key_id": keys[0].id,
+        "decision_id": full.decide()["decision_id"], "entry_id": str(entries[0].id),
         "placement": "payment_methods", "experiment_id": "hidden", "experiment_file": "results.json", "act": "start",
         "person_id": str(server.run(server.engine.team.user(owner)).id),
     }  # fmt: skip
