@@ -24,10 +24,11 @@ run: $(READY) $(ASSETS)  ## Serve the engine with a demo merchant (TAP2_DEMO=0 f
 # Without bytecode files, each process that a test starts compiles the product again, and pytest rewrites all test files.
 test: export PYTHONDONTWRITEBYTECODE :=
 
+# Tests wait for disks, databases and other processes a fifth of the time, so three of them share two cores.
 # The browser's driver keeps an event loop of its own running, so its tests have a process to themselves.
 test: $(DEV) $(ASSETS) $(SDK)  ## Run the tests, in random order (repeat one with SEED=...)
 	@echo "Random order; repeat it with make test SEED=$(SEED)"
-	@$(BIN)/pytest -n 2 --dist worksteal --shuffle $(SEED) --ignore tests/browser
+	@$(BIN)/pytest -n 3 --dist worksteal --shuffle $(SEED) --ignore tests/browser -m "not long"
 	@$(BIN)/pytest -n 2 --dist loadfile --shuffle $(SEED) tests/browser
 
 lint: $(DEV)  ## Check style and types
@@ -40,6 +41,7 @@ bench: $(DEV) $(ASSETS)  ## Measure speed; writes docs/performance.md
 	@$(BIN)/python -m benchmarks.bench
 
 verify: $(DEV) $(ASSETS)  ## Run the long checks; writes docs/verification.md
+	@$(BIN)/pytest -n 2 -m long
 	@$(BIN)/python -m benchmarks.verify
 
 data: $(READY)  ## Fetch the Open Bandit Dataset's small logs into data/obd

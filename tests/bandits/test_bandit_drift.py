@@ -115,6 +115,7 @@ def regret(phases, seed, *, forgets, visits=12_000, cell=200):
     return lost
 
 
+@pytest.mark.long
 def test_starting_again_helps_after_jumps_and_costs_little_otherwise():
     jumps, none = [RATES, RATES[::-1], np.roll(RATES, 4)], [RATES]
     forgetful, plain = (

@@ -96,6 +96,7 @@ def test_a_draft_that_hides_a_method_has_true_bounds(log, method):
     assert least - 0.01 <= truth <= most + 0.01
 
 
+@pytest.mark.long
 def test_intervals_hold_the_truth_about_as_often_as_they_say():
     result = cover(Setting(6_000, methods=5), seed=5, count=60)
     held = result.whole + result.partly

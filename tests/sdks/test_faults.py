@@ -7,6 +7,7 @@ import pytest
 from benchmarks.clients.killable import Killable
 from benchmarks.clients.run import LANGUAGES, Driver, driver_of, over_a_faulty_network, while_the_server_dies
 
+pytestmark = pytest.mark.long
 CHECKOUTS = 500
 EVENTS = 1_000
 

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from simulation.runner import run_all
 from simulation.scenario import TricklingSpec, read
 
+pytestmark = pytest.mark.long
 SCENARIOS = Path(__file__).parent.parent.parent / "simulation" / "scenarios"
 
 

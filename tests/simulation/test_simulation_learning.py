@@ -4,11 +4,13 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import pytest
 
 from benchmarks.checks.late_beliefs import belief_errors
 from simulation.runner import run
 from simulation.scenario import SimulationScenario, read
 
+pytestmark = pytest.mark.long
 ROOT = Path(__file__).parent.parent.parent
 
 

@@ -122,6 +122,7 @@ def test_some_rules_of_the_benchmark_fire_and_most_do_not(tmp_path: Path):
     assert 1 < sum(counts) / 50 < 15
 
 
+@pytest.mark.long
 def test_the_benchmark_compares_durable_decisions_with_a_constant(tmp_path: Path):
     key, port = asyncio.run(bench_shop.prepare(tmp_path, customers=100, decisions=20)), free_port()
     with Server(uvicorn(port), tmp_path, port, {}) as server:

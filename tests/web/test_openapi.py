@@ -24,6 +24,7 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
             yield f"{method.upper()} {path}", operation
 
 
+@pytest.mark.long
 def test_generated_calls_find_no_fault(server: Server, side: Side):
     result = fuzz(server, side, cases=200)
     assert result.failures == {}
