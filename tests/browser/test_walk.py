@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Site, take
 
 pytestmark = pytest.mark.browser
+PATIENCE = 90
 RULE = "Klarna not for carts under 30"
 CONTEXT = {"geo": {"country": "DE"}, "device": {"type": "mobile"}, "cart": {"total": 2500, "currency": "EUR"}}
 
@@ -38,6 +40,11 @@ def _arms_move(page: Page) -> None:
     page.evaluate("window.sameDocument = true")
     expect(verdict).not_to_have_text(before)
     assert page.evaluate("window.sameDocument"), "the page was not loaded again"
+    # A group is offered once it has enough decisions, which a server that has just started may not have.
+    until = time.monotonic() + PATIENCE
+    while page.locator("#bucket option[value=DE]").count() == 0 and time.monotonic() < until:
+        page.wait_for_timeout(1_000)
+        page.reload()
     page.get_by_label("Customers").select_option("DE")
     expect(page).to_have_url(re.compile("bucket=DE"))
     expect(page.locator("#chart-estimates svg")).to_be_visible()
