@@ -33,8 +33,8 @@ def internal_hosts(count: int, *, seed: int = 1) -> Iterator[str]:
     rng = random.Random(seed)
     for number in range(count):
         network = ip_network(_NETWORKS[number % len(_NETWORKS)])
-        place = int(network.network_address) + rng.randrange(min(network.num_addresses, 2**120))
-        yield str(IPv4Address(place) if network.version == 4 else IPv6Address(place))
+        number = int(network.network_address) + rng.randrange(min(network.num_addresses, 2**120))
+        yield str(IPv4Address(number) if network.version == 4 else IPv6Address(number))
 
 
 def hostile_urls(count: int, *, seed: int = 1) -> list[str]:

@@ -49,15 +49,15 @@ class Side:
 
     def furnish(self) -> None:
         """The example placement, candidates, rule, field and list."""
-        place = f"/v1/placements/{examples.PLACEMENT['key']}"
+        placement = f"/v1/placements/{examples.PLACEMENT['key']}"
         paypal, card = {"id": "paypal", "label": "PayPal", "type": "paypal"}, {"id": "card", "label": "Card"}
         # What needs no placement first: no plan is compiled for it.
         for path, body in (
             ("/v1/vocabulary", examples.FIELD),
             ("/v1/lists", examples.LIST),
             ("/v1/placements", examples.PLACEMENT),
-            (f"{place}/candidates", [examples.CANDIDATE, paypal, {**card, "type": "card"}]),
-            (f"{place}/rules", examples.RULE),
+            (f"{placement}/candidates", [examples.CANDIDATE, paypal, {**card, "type": "card"}]),
+            (f"{placement}/rules", examples.RULE),
         ):
             answer = self.client.post(path, json=body)
             assert answer.status_code == 201, answer.text

@@ -60,8 +60,8 @@ async def test_a_wrong_password_and_an_unknown_address_are_told_alike_and_take_a
             details.add((refused.value.detail, refused.value.field))
     assert len(details) == 1
     # The least of a few: other work on the machine only makes them longer.
-    known, unknown = (min(own) for own in seconds.values())
-    assert max(known, unknown) < 5 * min(known, unknown)
+    wrong, missing = (min(own) for own in seconds.values())
+    assert max(wrong, missing) < 5 * min(wrong, missing)
     async with shop.engine.database.read() as connection:
         assert (await connection.execute(select(func.count()).select_from(tables.people.sessions))).scalar() == 0
 

@@ -9,19 +9,12 @@ import httpx
 import pytest
 
 from engine.model.timestamps import MINUTE
-from tests.serving import Server, Side
+from tests.serving import Side
 from web.http.access import HINTS_A_DAY, HintLimit
 from web.openapi import examples
 
 DECISIONS, FEEDBACK = "/v1/personalize/decisions", "/v1/personalize/feedback"
 TELLING = ("reasons", "rules", "skipped", "history", "trace")
-
-
-@pytest.fixture
-def side(server: Server) -> Side:
-    side, _ = server.sides()
-    side.furnish()
-    return side
 
 
 @pytest.fixture

@@ -26,13 +26,6 @@ ACTS = ("purposes", "preferences", "export", "opt-out", "erase")
 
 
 @pytest.fixture
-def side(server: Server) -> Side:
-    side, _ = server.sides()
-    side.furnish()
-    return side
-
-
-@pytest.fixture
 def visitor(side: Side) -> Iterator[httpx.Client]:
     """A customer's browser that followed a link."""
     with side.server.client() as client:

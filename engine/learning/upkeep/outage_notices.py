@@ -23,8 +23,8 @@ class OutageNotices:
         """
         watched = self._live.watched()
         current = {
-            outage_key(*place, outage.candidate): outage.since
-            for place, outages in watched.items()
+            outage_key(*placement, outage.candidate): outage.since
+            for placement, outages in watched.items()
             for outage in outages
         }
         async with self._database.read() as connection:

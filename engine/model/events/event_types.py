@@ -44,12 +44,12 @@ def _offer(*, held: int = 0, discount: int = 0, returned: int = 0, order: str = 
     return OfferEvent("hold_5f2c", "ten-percent", "offers", decision, order, "EUR", held, discount, returned)
 
 
-_OFFER, _PLACE, _CANDIDATE = ("hold_id",), ("placement",), ("placement", "candidate_id")
+_OFFER, _PLACEMENT, _CANDIDATE = ("hold_id",), ("placement",), ("placement", "candidate_id")
 EVENT_TYPES: Mapping[EventType, EventKind] = {
     "version.published": EventKind(
         "A plan version of a placement decides from now on.",
         PublishedVersion("payment_methods", 14, "no Klarna for large carts", emergency=False),
-        _PLACE,
+        _PLACEMENT,
     ),
     "experiment.completed": EventKind(
         "An experiment was stopped or concluded.",
@@ -86,13 +86,13 @@ EVENT_TYPES: Mapping[EventType, EventKind] = {
     "metric.alert": EventKind(
         "Fallbacks rose, outcomes stopped, or a day is outside the band of its past.",
         MetricAlert("payment_methods", "fallbacks", 0.031, 0.0004, 498812),
-        _PLACE,
+        _PLACEMENT,
         "`value` and `usual` are shares of decisions.",
     ),
     "predictions.off": EventKind(
         "What a contextual model expected differs from what came by more than noise.",
         PredictionAlert("payment_methods", (WeekOff("klarna", 20777, 214.6, 158.0),)),
-        _PLACE,
+        _PLACEMENT,
         "Days are epoch days.",
     ),
     "endpoint.test": EventKind("Somebody asked for a test message.", EndpointTest("we_7d41b0c2a95e8f36")),

@@ -16,7 +16,7 @@ from engine.insights.traffic_checks import candidate_warning
 from engine.model.errors import FieldProblem
 from engine.model.placement import Candidate
 from engine.model.resource import Resource
-from web.admin.candidates.candidate_list import METHODS, Noun, base_of, documents_of, noun_of
+from web.admin.candidates.candidate_list import METHODS, Noun, base_of, next_position, noun_of
 from web.admin.shell import saving
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.editing import Difference, Refused, no_one_else, store, to_document, version_of
@@ -86,8 +86,7 @@ async def create_candidate(
     values = await typed(request)
 
     async def write() -> Resource:
-        last = max((c.position for c in await documents_of(frame, key)), default=-1)
-        document = document_of(values, frame, position=last + 1)
+        document = document_of(values, frame, position=await next_position(frame, key))
         return await saving.create(frame, key, document)
 
     try:

@@ -166,6 +166,11 @@ def noun_of(key: str) -> Noun:
     return Noun("method", "Methods", True) if key == METHODS else Noun("candidate", "Candidates", False)
 
 
+async def next_position(frame: Frame, key: str) -> int:
+    """Return the position behind all candidates."""
+    return max((candidate.position for candidate in await documents_of(frame, key)), default=-1) + 1
+
+
 async def documents_of(frame: Frame, key: str) -> list[Candidate]:
     """Return the candidates as they are edited: as the draft has them, or as they are published."""
     if saving.into_draft(frame):

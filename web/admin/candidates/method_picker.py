@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 
 from engine.model.errors import Conflict, Invalid
 from engine.model.placement import Candidate
-from web.admin.candidates.candidate_list import METHODS, amounts_of, base_of, documents_of, offered_in
+from web.admin.candidates.candidate_list import METHODS, amounts_of, base_of, documents_of, next_position, offered_in
 from web.admin.candidates.method_types import COMMON, MethodType
 from web.admin.shell import saving
 from web.admin.shell.admission import AnyRequest
@@ -62,10 +62,10 @@ async def add_methods(request: AnyRequest, frame: NamedDependency[Frame]) -> Res
     """Store the picked methods at the end of the order, all or none."""
     frame.must_change()
     picked = set((await request.form()).getall("method", []))
-    position = max((each.position for each in await documents_of(frame, METHODS)), default=-1) + 1
     methods = [each for each in COMMON if each.type in picked]
     if not methods:
         return frame.go(f"{base_of(frame, METHODS)}/new/pick", notice=Notice("Pick at least one method."))
+    position = await next_position(frame, METHODS)
     documents = [candidate_of(each, position + index) for index, each in enumerate(methods)]
     try:
         await saving.create_all(frame, METHODS, documents)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,7 +128,7 @@ async def look_up(request: AnyRequest, frame: NamedDependency[Frame]) -> Page:
     try:
         reader.check()
     except Invalid as error:
-        return await _page(frame, Form(reader.values).with_problems(error.problems), status=422)
+        return await _refused(frame, reader.values, error)
     stored = await frame.engine.customer_look_up.read(frame.actor, customer_id, reason=reason[:LONGEST_REASON])
     return await _page(frame, Form(reader.values), customer=_customer(stored))
 
@@ -137,28 +137,26 @@ async def look_up(request: AnyRequest, frame: NamedDependency[Frame]) -> Page:
 async def link(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
     """Make a link to the customer center, and show it. The audit log keeps who made it."""
     frame.must_administer()
-    reader = Reader(await typed(request))
-    customer_id = _customer_id(reader)
+    values = await typed(request)
     try:
-        reader.check()
+        customer_id = _typed_customer(values)
     except Invalid as error:
-        return await _page(frame, Form(reader.values).with_problems(error.problems), status=422)
+        return await _refused(frame, values, error)
     await frame.engine.privacy_requests.note_link(frame.actor)
     issued = frame.engine.center_links.issue(frame.actor, customer_id)
     made = CenterLink(link_address(request, issued), issued.expires_at)
-    return await _page(frame, Form(reader.values), link=made)
+    return await _page(frame, Form(values), link=made)
 
 
 @post("/customers/export", status_code=200)
 async def export(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
     """Send everything that is stored of a customer as a ZIP file."""
     frame.must_administer()
-    reader = Reader(await typed(request))
-    customer_id = _customer_id(reader)
+    values = await typed(request)
     try:
-        reader.check()
+        customer_id = _typed_customer(values)
     except Invalid as error:
-        return await _page(frame, Form(reader.values).with_problems(error.problems), status=422)
+        return await _refused(frame, values, error)
     sections = await frame.engine.customer_rights.export(frame.actor, customer_id, check=BY_TEAM)
     file = await asyncio.to_thread(export_zip, sections, exported_at=rfc3339(now_ms()))
     headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="customer.zip"'}
@@ -176,8 +174,7 @@ async def erase(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[
         if reader.values.get("confirm", "").strip() != customer_id:
             raise Invalid(FieldProblem("confirm", "type the customer's id again to confirm"))
     except Invalid as error:
-        form = Form(reader.values).with_problems(error.problems)
-        return await _page(frame, form, status=422)
+        return await _refused(frame, reader.values, error)
     _, receipt = await frame.engine.customer_rights.erase(frame.actor, customer_id, check=BY_TEAM)
     decisions = frame.show.count(receipt.decisions, "decision")
     return _back(frame, f"The customer is erased, with {decisions}. Nothing new is stored until they opt in.")
@@ -195,7 +192,7 @@ async def take_in(request: AnyRequest, frame: NamedDependency[Frame]) -> Respons
         if kind not in dict(KINDS):
             raise Invalid(FieldProblem("kind", "choose what the customer asks for"))
     except Invalid as error:
-        return await _page(frame, Form(reader.values).with_problems(error.problems), status=422)
+        return await _refused(frame, reader.values, error)
     entry = await frame.engine.privacy_requests.take_in(
         frame.actor,
         customer_id,
@@ -220,6 +217,18 @@ async def close(request: AnyRequest, frame: NamedDependency[Frame], number: From
         form = Form(values).with_problems([FieldProblem(f"close-{number}", message)])
         return await _page(frame, form, status=422 if isinstance(error, Invalid) else 409)
     return _back(frame, f"Request {number} is closed as {state}.")
+
+
+async def _refused(frame: Frame, values: Mapping[str, str], error: Invalid) -> Page:
+    return await _page(frame, Form(values).with_problems(error.problems), status=422)
+
+
+def _typed_customer(values: Mapping[str, str]) -> str:
+    """Return the id that was typed; raise `Invalid`."""
+    reader = Reader(values)
+    customer_id = _customer_id(reader)
+    reader.check()
+    return customer_id
 
 
 def _customer_id(reader: Reader, name: str = "customer_id") -> str:

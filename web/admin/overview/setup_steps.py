@@ -45,14 +45,19 @@ class SetupGuide:
 
 
 async def guide_of(frame: Frame, configuration: Configuration, totals: MetricTotals, address: str) -> SetupGuide | None:
-    """Return the steps; None once all are done. `totals` are those of all decisions, `address` is the server's."""
+    """Return the steps; None once all are done, or the first decisions are over.
+
+    `totals` are those of all decisions, `address` is the server's.
+    """
+    reported = bool(totals.selected or totals.converted)
+    if reported and totals.decisions >= FIRST_DECISIONS:
+        return None
     keys = await frame.engine.accounts.keys(frame.merchant.id)
     placements = [placement.key for placement in configuration.placements]
     candidates = [each for key in placements for each in configuration.documents("candidate", key)]
     rules = [each for key in placements for each in configuration.documents("rule", key)]
     key = placements[0] if placements else "payment_methods"
     inside = f"{frame.base}/placements/{key}" if placements else f"{frame.base}/placements"
-    reported = bool(totals.selected or totals.converted)
     steps = [
         SetupStep(
             "Set up a placement",
@@ -81,7 +86,7 @@ async def guide_of(frame: Frame, configuration: Configuration, totals: MetricTot
             "Report what the customer did",
             "The engine learns from purchases. Report the one of your last decision.",
             reported,
-            request=await _outcome_request(frame, address, key) if totals.decisions else "",
+            request=await _outcome_request(frame, address, key) if totals.decisions and not reported else "",
         ),
         SetupStep(
             "Write a first rule",
@@ -91,8 +96,7 @@ async def guide_of(frame: Frame, configuration: Configuration, totals: MetricTot
             "Write a rule",
         ),
     ]
-    is_over = reported and totals.decisions >= FIRST_DECISIONS
-    return None if is_over or all(step.done for step in steps) else SetupGuide(steps)
+    return None if all(step.done for step in steps) else SetupGuide(steps)
 
 
 def _decision_request(frame: Frame, address: str, placement: str) -> str:
