@@ -8,8 +8,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import random
+import secrets
 import sqlite3
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,15 +66,29 @@ class Clock:
 def frozen(now: int, *, seed: int) -> Iterator[Clock]:
     """Stop time where the clock is set, and draw ids from a seed.
 
-    Only names of the standard library are patched, so the engine's modules may move.
+    Only names of the standard library are patched, so the engine's modules may move. Libraries keep their own
+    randomness: numba names the files of an empty cache by it, which must not change the engine's ids.
     """
     clock, luck = Clock(now), random.Random(seed)
+
+    def drawn(original: Callable[[int], bytes]) -> Callable[[int], bytes]:
+        return lambda size: luck.randbytes(size) if _engine_asks() else original(size)
+
     with (
         patch("time.time_ns", lambda: clock.now * 1_000_000),
-        patch("os.urandom", luck.randbytes),
-        patch("secrets.token_bytes", luck.randbytes),
+        patch("os.urandom", drawn(os.urandom)),
+        patch("secrets.token_bytes", drawn(secrets.token_bytes)),
     ):
         yield clock
+
+
+def _engine_asks() -> bool:
+    """Return whether a module of the engine, on the main thread, called the patched function, perhaps by `secrets`."""
+    caller = sys._getframe(2)
+    while caller.f_back and caller.f_globals["__name__"] == "secrets":
+        caller = caller.f_back
+    by_engine = caller.f_globals["__name__"].startswith("engine.")
+    return by_engine and threading.current_thread() is threading.main_thread()
 
 
 def settings(folder: Path) -> Settings:
