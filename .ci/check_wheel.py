@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60
 NEEDED = (
     "web/templates/shell/base.html",
-    "web/templates/experiments/results.typ",
+    "web/templates/paper/paper.typ",
     "web/static/admin.css",
     "web/static/vendor/htmx.min.js",
     "web/static/vendor/icons.svg",

@@ -32,7 +32,7 @@ from web.api import (
 from web.api.customers import aliases, consents, links, preferences, rights
 from web.api.events import event_list, hook_deliveries, hook_endpoints
 from web.api.experiments import actions, checks, conversions, documents, given_variants, log_answers, results
-from web.api.insights import metrics
+from web.api.insights import metrics, reports
 from web.api.learning import refits
 from web.api.offers import codes, ledger, listing, predictions, redemptions
 from web.demo.background import demo
@@ -122,10 +122,11 @@ def api() -> Router:
     """Return the router of the HTTP API."""
     deciding = (decisions, browsers, feedback)
     experiments = (documents, actions, results, checks, log_answers, conversions, given_variants)
-    configuring = (resources, drafts, draft_documents, rule_sets, trials, previews, uses, metrics, plans, refits, keys)
+    configuring = (resources, drafts, draft_documents, rule_sets, trials, previews, plans, refits, keys)
+    insights = (uses, metrics, reports)
     offers = (listing, predictions, redemptions, codes, ledger)
     webhooks = (event_list, hook_endpoints, hook_deliveries)
     customers = (preferences, consents, rights, links, aliases)
-    modules = (*deciding, *customers, *offers, *webhooks, *configuring, *experiments, log, health)
+    modules = (*deciding, *customers, *offers, *webhooks, *configuring, *insights, *experiments, log, health)
     handlers = [handler for module in modules for handler in list[Any](module.handlers)]
     return Router("/", route_handlers=handlers, dependencies=DEPENDENCIES)

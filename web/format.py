@@ -5,7 +5,7 @@ The words of the pages are English; only figures and dates follow the locale.
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -71,6 +71,14 @@ class Show:
         """Format a change with its sign: 0.021 -> +2.1%."""
         return ("+" if share > 0 else "") + self._percent(share, digits)
 
+    def points(self, share: float) -> str:
+        """Format a difference of shares in percentage points, without its unit: 0.0214 -> 2.1."""
+        return self.number(100 * share, digits=1)
+
+    def points_between(self, low: float, high: float) -> str:
+        """Format an interval of percentage points: -0.003, 0.039 -> -0.3 to 3.9."""
+        return f"{self.points(low)} to {self.points(high)}"
+
     def moment(self, milliseconds: int | None) -> str:
         """Format an absolute time with its timezone: Nov 21, 2026, 1:05:33 AM CET."""
         if milliseconds is None:
@@ -101,6 +109,14 @@ class Show:
         return (
             datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         )
+
+    def midnight(self, day: date) -> int:
+        """Return the instant at which a day begins here, in epoch milliseconds."""
+        return round(1000 * datetime(day.year, day.month, day.day, tzinfo=self.zone).timestamp())
+
+    def date_of(self, milliseconds: int) -> date:
+        """Return the day of an instant (epoch milliseconds) here."""
+        return self._local(milliseconds).date()
 
     def wall_clock(self, milliseconds: int) -> int:
         """Return the merchant's wall clock as if it were UTC, in epoch milliseconds, for a chart's time axis."""

@@ -21,7 +21,7 @@ from engine.offers.budgets import BudgetBalance
 from engine.statistics.alarms import Alarm
 from tests import factories
 from web.admin.overview.attention import AttentionItem, attention_of
-from web.admin.placements.performance.matrix import CandidateNames
+from web.charts.candidate_names import CandidateNames
 from web.format import Show, viewer_locale
 
 NAMES = CandidateNames({"card": "Card", "paypal": "PayPal"}, {"card": 0, "paypal": 1})

@@ -349,11 +349,7 @@ def test_segments_of_many_variants_are_several_tables_on_paper() -> None:
     document = many()
     results = look(document, *((4_000, 2_000),) * 10)
     shown = view(document, results)
-    parts = [
-        part
-        for part in _parts(Look(document, results, SHOW, "EUR", {}), shown, (None, None), NO_FUNNEL)
-        if part.is_even
-    ]
+    parts = [part for part in _parts(Look(document, results, SHOW, "EUR", {}), shown, NO_FUNNEL) if part.is_even]
     assert [len(part.rows[0]) - 2 for part in parts] == [4, 4, 1]
     assert [name for part in parts for name in part.rows[0][2:]] == list(shown.others)
 

@@ -9,11 +9,11 @@ import vl_convert
 from engine.metrics.dashboard import Dashboard
 from engine.model.timestamps import DAY
 from engine.statistics.metric_totals import MetricTotals
-from web.admin.overview.breakdown import breakdown_of
-from web.admin.placements.performance.matrix import CandidateNames
 from web.charts.candidate_charts import ChartEvent
+from web.charts.candidate_names import CandidateNames
 from web.charts.metric_charts import LevelLine, MetricPoint, TimeBar, metric_course, times_to_pay
 from web.format import Show, viewer_locale
+from web.overview.breakdown import breakdown_of
 
 SHOW = Show(locale=viewer_locale("en"), timezone="Europe/Berlin", now=20_030 * DAY)
 NAMES = CandidateNames({"card": "Card", "paypal": "PayPal"}, {"card": 0, "paypal": 1})

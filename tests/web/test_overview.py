@@ -18,10 +18,10 @@ from engine.store.folds import HOURS, Sums
 from engine.store.metrics.hours import HourCell
 from tests.serving import Server, Side
 from tests.web.people import Person, person_of
-from web.admin.overview.breakdown import median_time
-from web.admin.overview.cards import cards_of, headline, notes_of
-from web.admin.overview.period import OverviewPeriod
 from web.format import Show, viewer_locale
+from web.overview.breakdown import median_time
+from web.overview.cards import cards_of, headline, notes_of
+from web.overview.period import OverviewPeriod
 
 NOON = to_ms(datetime(2026, 11, 21, 12, tzinfo=UTC))
 SHOW = Show(locale=viewer_locale("en"), timezone="Europe/Berlin", now=NOON)
@@ -115,7 +115,7 @@ def test_the_address_of_a_page_says_what_is_unusual_only():
 
 
 def test_cards_say_what_is_sure_what_is_not_and_what_is_too_early():
-    cards = {card.metric: card for card in cards_of(FRAME, dashboard(), period(), "payment_methods")}
+    cards = {card.metric: card for card in cards_of(FRAME, dashboard(), period())}
     assert cards["conversion"].verdict == "Better"
     assert cards["conversion"].sentence == "3.0 points more than the holdback (1.0 to 5.0)."
     assert cards["revenue"].verdict == "Not clear"
@@ -129,20 +129,20 @@ def test_cards_say_what_is_sure_what_is_not_and_what_is_too_early():
 
 def test_more_time_to_pay_is_worse():
     slower = Lift(42_000.0, 40_000.0, 2_000.0, 500.0, 3_500.0, 9_500, 500)
-    cards = cards_of(FRAME, dashboard(lifts={"checkout_time": slower}), period(), "payment_methods")
+    cards = cards_of(FRAME, dashboard(lifts={"checkout_time": slower}), period())
     assert (cards[-1].verdict, cards[-1].kind) == ("Worse", "bad")
     assert cards[-1].sentence == "2.0 s more than the holdback (0.5 s to 3.5 s)."
 
 
 def test_without_a_holdback_nobody_can_tell():
-    cards = cards_of(FRAME, dashboard(lifts={}), period(), "payment_methods")
+    cards = cards_of(FRAME, dashboard(lifts={}), period())
     assert {card.verdict for card in cards} == {"No holdback"}
     assert "Personalization" not in headline(FRAME, dashboard(lifts={}), period())
 
 
 def test_a_comparison_by_time_says_what_it_cannot_tell():
     before = dashboard(before=SUMS._replace(converted=5_000, revenue=50_000_000))
-    cards = {card.metric: card for card in cards_of(FRAME, before, period(compare="before"), "payment_methods")}
+    cards = {card.metric: card for card in cards_of(FRAME, before, period(compare="before"))}
     assert cards["revenue"].sentence == "+20.0% against the 30 days before."
     assert any("cannot tell" in note for note in notes_of(FRAME, before, period(compare="before")))
     assert notes_of(FRAME, before, period()) == []
@@ -150,7 +150,7 @@ def test_a_comparison_by_time_says_what_it_cannot_tell():
 
 def test_a_time_before_the_beginning_is_not_compared_with():
     few = dashboard(before=MetricTotals(decisions=12, converted=9, revenue=900))
-    cards = cards_of(FRAME, few, period(compare="before"), "payment_methods")
+    cards = cards_of(FRAME, few, period(compare="before"))
     assert {card.verdict for card in cards} == {"Too little"}
 
 

@@ -25,9 +25,10 @@ from tests.serving import Server, Side
 from tests.web.people import Person, person_of
 from web.admin.placements.performance.first_places import first_places_view
 from web.admin.placements.performance.headline import headline_view
-from web.admin.placements.performance.matrix import CandidateNames, matrix_table, matrix_view
+from web.admin.placements.performance.matrix import matrix_table, matrix_view
 from web.admin.placements.performance.period import PagePeriod
 from web.charts.candidate_charts import ArmShare, ChartEvent, shares, with_others
+from web.charts.candidate_names import CandidateNames
 from web.format import Show, viewer_locale
 
 PAGE = "/admin/live/placements/payment_methods"

@@ -18,10 +18,10 @@ from engine.statistics.checkouts import CheckoutBin, MeanInterval
 from web.admin.placements.performance.arm_page import named_by
 from web.admin.placements.performance.events import events_of
 from web.admin.placements.performance.groups import group_name, place_of
-from web.admin.placements.performance.matrix import CandidateNames
 from web.admin.placements.performance.monitor import estimate_table, measure_of, monitor_view
-from web.admin.placements.performance.period import points, points_between, span_of
+from web.admin.placements.performance.period import span_of
 from web.charts.candidate_charts import ChartEvent, event_marks
+from web.charts.candidate_names import CandidateNames
 from web.charts.performance_charts import trend
 from web.format import Show, viewer_locale
 
@@ -134,8 +134,8 @@ def test_groups_have_names_and_places():
 
 
 def test_points_and_spans_are_said_in_figures():
-    assert points(frame(), 0.0214) == "2.1"
-    assert points_between(frame(), -0.003, 0.039) == "-0.3 to 3.9"
+    assert frame().show.points(0.0214) == "2.1"
+    assert frame().show.points_between(-0.003, 0.039) == "-0.3 to 3.9"
     assert (span_of(1), span_of(7)) == ("24 hours", "7 days")
 
 

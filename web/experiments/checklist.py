@@ -15,7 +15,6 @@ from engine.experiments.log_answers import LogAnswer
 from engine.experiments.reach import VariantReach
 from engine.model.experiment import Experiment
 from engine.model.resource import Resource
-from web.experiments.experiment_reader import ExperimentReader
 from web.experiments.experiment_size import (
     AudienceReach,
     SizeView,
@@ -26,6 +25,7 @@ from web.experiments.experiment_size import (
 from web.experiments.experiment_words import METRICS, UNITS, name_of, tolerated_text
 from web.experiments.log_words import answer_text, counts
 from web.format import Show
+from web.reader import FigureReader
 
 WEEK_DAYS = 7
 
@@ -60,7 +60,7 @@ def _check(id: CheckId, text: str, *, is_done: bool, is_needed: bool = False, is
     return Check(id, TITLES[id], text, is_done, is_needed, is_running)
 
 
-async def checklist(frame: ExperimentReader, configuration: Configuration, resource: Resource) -> Sequence[Check]:
+async def checklist(frame: FigureReader, configuration: Configuration, resource: Resource) -> Sequence[Check]:
     """Return the points to check before a start."""
     document: Experiment = resource.document
     reach = await reach_of(frame, configuration, resource.place, document.audience)

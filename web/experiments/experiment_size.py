@@ -20,9 +20,9 @@ from engine.model.documents.metric import METRICS as METRIC_KINDS
 from engine.model.experiment import Experiment
 from engine.model.resource import Resource
 from engine.model.timestamps import DAY
-from web.experiments.experiment_reader import ExperimentReader
 from web.experiments.experiment_words import EVENTS, METRICS, UNITS, value_text
 from web.format import Show
+from web.reader import FigureReader
 
 WEEK = 7 * DAY
 SAMPLE = 200
@@ -58,25 +58,21 @@ class SizeView:
 UNREADABLE = SizeView("Fill in the numbers above to see how many customers are needed.", "", "", "", None)
 
 
-async def size_view(
-    frame: ExperimentReader, placement: str, document: Experiment | None, reach: AudienceReach
-) -> SizeView:
+async def size_view(frame: FigureReader, placement: str, document: Experiment | None, reach: AudienceReach) -> SizeView:
     """Return the size of an experiment whose audience reaches so many."""
     if document is None:
         return UNREADABLE
     return words_of(document, await size_answer(frame, placement, document, reach), frame.show, frame.merchant.currency)
 
 
-async def size_answer(
-    reader: ExperimentReader, placement: str, document: Experiment, reach: AudienceReach
-) -> SizeAnswer:
+async def size_answer(reader: FigureReader, placement: str, document: Experiment, reach: AudienceReach) -> SizeAnswer:
     """Return what an experiment needs whose audience reaches so many."""
     share = max(document.share * reach.share, SMALLEST_SHARE)
     narrowed = msgspec.structs.replace(document, share=share)
     return await reader.engine.experiment_sizes.size(reader.merchant.id, placement, narrowed, now=reader.show.now)
 
 
-async def size_in_audience(reader: ExperimentReader, placement: str, document: Experiment) -> SizeAnswer:
+async def size_in_audience(reader: FigureReader, placement: str, document: Experiment) -> SizeAnswer:
     """Return what an experiment needs; raise `Invalid` for an audience that cannot be read, and `NotFound`."""
     configuration = await reader.engine.catalogue.configuration(reader.merchant.id)
     check_experiment(configuration, placement, document, changed=("audience", "unit"))
@@ -157,7 +153,7 @@ def _why_not(document: Experiment, answer: SizeAnswer, show: Show) -> str:
 
 
 async def reach_of(
-    frame: ExperimentReader, configuration: Configuration, placement: str, audience: object
+    frame: FigureReader, configuration: Configuration, placement: str, audience: object
 ) -> AudienceReach:
     """Return how many of the newest decisions of the last week are in an audience; None is everybody."""
     rows = await _latest(frame, placement)
@@ -165,9 +161,7 @@ async def reach_of(
     return AudienceReach(len(rows), sum(is_inside(facts_of(each.row).values) for each in rows))
 
 
-async def differences(
-    frame: ExperimentReader, configuration: Configuration, resource: Resource
-) -> Sequence[VariantReach]:
+async def differences(frame: FigureReader, configuration: Configuration, resource: Resource) -> Sequence[VariantReach]:
     """Return for how many of the newest decisions of the last week each variant could have differed."""
     plan = configuration.plan_document(resource.place)
     rows = await _latest(frame, resource.place)
@@ -177,7 +171,7 @@ async def differences(
     return await asyncio.to_thread(reaches, plan, resource.document, facts)
 
 
-async def _latest(frame: ExperimentReader, placement: str) -> Sequence[Logged]:
+async def _latest(frame: FigureReader, placement: str) -> Sequence[Logged]:
     """Return the newest decisions of the last week, at most 200."""
     logged = await frame.engine.logbook.search(frame.merchant.id, placement=placement, limit=SAMPLE)
     return [each for each in logged if each.row.decided_at >= frame.show.now - WEEK]

@@ -11,12 +11,12 @@ import msgspec
 from engine.experiments.results import Results
 from engine.model.resource import Resource
 from web.csv_text import csv_text
-from web.experiments.experiment_reader import ExperimentReader
 from web.experiments.experiment_words import summary
 from web.experiments.funnel_view import funnel_lines, funnel_note
 from web.experiments.results_csv import csv_rows
 from web.experiments.results_pdf import funnel_part, pdf_of
 from web.experiments.results_view import look_of, view_of
+from web.reader import FigureReader
 
 FileKind = Literal["csv", "json", "pdf"]
 FILE_KINDS: tuple[FileKind, ...] = get_args(FileKind)
@@ -24,7 +24,7 @@ MEDIA: Mapping[FileKind, str] = {"csv": "text/csv", "json": "application/json", 
 
 
 async def results_file(
-    reader: ExperimentReader, resource: Resource, results: Results, kind: FileKind, *, is_stored: bool = False
+    reader: FigureReader, resource: Resource, results: Results, kind: FileKind, *, is_stored: bool = False
 ) -> bytes:
     """Return one look as a file; a PDF takes some seconds of CPU, beside the event loop."""
     if kind == "json":

@@ -24,7 +24,6 @@ from web.charts.candidate_charts import Spec
 from web.charts.experiment_charts import MOST_BANDS, VariantLift, VariantValue, lifts, values
 from web.experiments.balance_words import balance_words
 from web.experiments.caps_words import caps_words
-from web.experiments.experiment_reader import ExperimentReader
 from web.experiments.experiment_words import (
     METRICS,
     SECOND,
@@ -39,6 +38,7 @@ from web.experiments.learned import learned_texts
 from web.experiments.log_words import evidence_texts
 from web.experiments.segments_view import SegmentRow, lift_words, segment_rows, usual_name
 from web.format import NOTHING, Show
+from web.reader import FigureReader
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Look(NamedTuple):
     labels: Mapping[str, str]
 
 
-def look_of(reader: ExperimentReader, configuration: Configuration, resource: Resource, results: Results) -> Look:
+def look_of(reader: FigureReader, configuration: Configuration, resource: Resource, results: Results) -> Look:
     """Return results as a reader sees them, of the experiment as it was in their phase."""
     document: Experiment = resource.document
     labels = labels_for(configuration, resource.place)

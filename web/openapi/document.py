@@ -200,6 +200,8 @@ def _answer(answer: Answer, schema: Reference) -> Json:
     if answer.types:
         schemas = [schema(kind) for kind in answer.types]
         described["content"] = {answer.media: {"schema": schemas[0] if len(schemas) == 1 else {"anyOf": schemas}}}
+        # OpenAPI 3.1 describes a binary body by its media type alone.
+        described["content"] |= {media: {} for media in answer.files}
     return described
 
 

@@ -21,7 +21,8 @@ def reference(kind: type) -> dict[str, str]:
 class Answer(NamedTuple):
     """A successful response. `type` is that of its body, None without a body, a tuple for one of several types.
 
-    `parts` are types that the body's type names only by `reference`.
+    `parts` are types that the body's type names only by `reference`. `files` are media types that the same body has
+    where the request asks for them.
     """
 
     description: str
@@ -29,6 +30,7 @@ class Answer(NamedTuple):
     headers: tuple[str, ...] = ()
     media: str = "application/json"
     parts: tuple[Any, ...] = ()
+    files: tuple[str, ...] = ()
 
     @property
     def types(self) -> tuple[Any, ...]:

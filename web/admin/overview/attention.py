@@ -12,8 +12,8 @@ from engine.model.timestamps import DAY, HOUR
 from engine.statistics.alarms import Alarm
 from web.admin.experiments.experiment_list import results_of
 from web.admin.offers.offer_words import share_of
-from web.admin.placements.performance.matrix import CandidateNames
 from web.admin.shell.frame import Frame
+from web.charts.candidate_names import CandidateNames
 from web.experiments.experiment_words import summary
 
 ORDER = {"bad": 0, "warn": 1, "good": 2, "info": 3}

@@ -3,45 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from engine.configuration.configuration import Configuration
-from engine.metrics.dashboard import Dashboard
+from engine.model.documents.metric import MetricName
 from engine.model.errors import NotFound
 from engine.model.history import Emergency
 from engine.model.placement import Placement
-from engine.model.timestamps import DAY
 from engine.statistics.metric_totals import MetricTotals
 from web.admin.overview.attention import AttentionItem, attention_of
-from web.admin.overview.breakdown import BreakdownView, breakdown_of
-from web.admin.overview.cards import MetricCard, cards_of, headline, notes_of
-from web.admin.overview.course import CourseView, course_of, points_of
-from web.admin.overview.period import MOST_DAYS, OverviewPeriod
 from web.admin.overview.setup_steps import SetupGuide, guide_of
-from web.admin.placements.performance.matrix import CandidateNames
+from web.admin.placements.performance.events import events_of
 from web.admin.placements.performance.period import PeriodOption
 from web.admin.placements.placement_list import PlacementRow, rows_of
 from web.admin.shell.admission import AnyRequest
 from web.admin.shell.csv_file import csv_file
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
-from web.charts.candidate_charts import unique_names
 from web.csv_text import Rows
+from web.overview.breakdown import BreakdownView, breakdown_of
+from web.overview.cards import MetricCard, cards_of, headline, notes_of
+from web.overview.course import CourseView, course_of, points_of
+from web.overview.overview import Overview, busiest, overview_of
+from web.overview.period import COMPARISONS, RANGES, OverviewPeriod
+from web.overview.report import Detail
+from web.overview.report_files import DETAILS, REPORT_KINDS, ReportKind, report_file
+
+FILES: Mapping[str, tuple[Detail, ReportKind]] = {
+    f"{detail}.{kind}": (detail, kind) for detail in DETAILS for kind in REPORT_KINDS
+}
+"""The reports by the names of their files."""
+
+
+class PageLink(NamedTuple):
+    """A page with its name."""
+
+    href: str
+    name: str
+
+
+class DownloadLink(NamedTuple):
+    """A file to download."""
+
+    file: str
+    name: str
+    about: str
+
+
+DOWNLOADS = (
+    DownloadLink("summary.pdf", "Summary as PDF", "to pass on"),
+    DownloadLink("detailed.pdf", "Details as PDF", "by day and method"),
+    DownloadLink("summary.csv", "Summary as CSV", "for a spreadsheet"),
+    DownloadLink("detailed.csv", "Details as CSV", "by day and method"),
+    DownloadLink("detailed.json", "Details as JSON", "for a program"),
+)
 
 
 @dataclass(frozen=True)
 class DashboardView:
-    """The figures that are refreshed; `has_holdback` is whether customers are held back in the placement."""
+    """The figures that are refreshed; `acts` are the pages that act on them.
+
+    `has_holdback` is whether customers are held back in the placement.
+    """
 
     placement: Placement
     period: OverviewPeriod
     headline: str
     cards: Sequence[MetricCard]
+    acts: Mapping[MetricName, PageLink]
     notes: Sequence[str]
     attention: Sequence[AttentionItem]
     course: CourseView
@@ -59,6 +93,9 @@ class OverviewPage:
     placements: Sequence[PlacementRow]
     options: Sequence[PeriodOption]
     emergencies: Sequence[Emergency]
+    ranges: Mapping[str, str] = field(default_factory=lambda: RANGES)
+    comparisons: Mapping[str, str] = field(default_factory=lambda: COMPARISONS)
+    files: Sequence[DownloadLink] = DOWNLOADS
 
 
 @dataclass(frozen=True)
@@ -75,39 +112,39 @@ class SetupFragment:
     guide: SetupGuide
 
 
-class Overview:
-    """What the overview shows of one placement."""
+async def _view(frame: Frame, overview: Overview) -> DashboardView:
+    """Return the figures of an overview in words and charts."""
+    key, period, names, dashboard = (
+        overview.placement.key,
+        overview.period,
+        overview.names,
+        await overview.dashboard(),
+    )
+    events = await events_of(frame, key, names, since=period.span.begin)
+    return DashboardView(
+        placement=overview.placement,
+        period=period,
+        headline=headline(frame, dashboard, period),
+        cards=cards_of(frame, dashboard, period),
+        acts=_acts(f"{frame.base}/placements/{key}", frame.base),
+        notes=notes_of(frame, dashboard, period),
+        attention=await attention_of(frame, overview.configuration, overview.placement, names),
+        course=course_of(frame, dashboard, period, events),
+        breakdown=breakdown_of(frame, dashboard, names),
+        decisions=dashboard.totals.decisions,
+        has_holdback=overview.placement.holdback is not None,
+    )
 
-    def __init__(
-        self, frame: Frame, configuration: Configuration, placement: Placement, period: OverviewPeriod
-    ) -> None:
-        self.frame = frame
-        self.configuration = configuration
-        self.placement = placement
-        self.period = period
 
-    async def dashboard(self) -> Dashboard:
-        """Read the sums of the period."""
-        return await self.frame.engine.dashboards.of(self.frame.merchant.id, self.placement.key, self.period.span)
-
-    async def view(self) -> DashboardView:
-        """Return the figures in words and charts."""
-        frame, key, period, dashboard = self.frame, self.placement.key, self.period, await self.dashboard()
-        candidates = self.configuration.documents("candidate", key)
-        labels = unique_names({candidate.id: candidate.label for candidate in candidates})
-        names = CandidateNames(labels, self.configuration.colours(key))
-        return DashboardView(
-            placement=self.placement,
-            period=period,
-            headline=headline(frame, dashboard, period),
-            cards=cards_of(frame, dashboard, period, key),
-            notes=notes_of(frame, dashboard, period),
-            attention=await attention_of(frame, self.configuration, self.placement, names),
-            course=await course_of(frame, dashboard, period, names, key),
-            breakdown=breakdown_of(frame, dashboard, names),
-            decisions=dashboard.totals.decisions,
-            has_holdback=self.placement.holdback is not None,
-        )
+def _acts(placement: str, base: str) -> Mapping[MetricName, PageLink]:
+    """Return the page that acts on each metric."""
+    return {
+        "conversion": PageLink(placement, "Candidates"),
+        "revenue": PageLink(f"{placement}/learning", "What learning brought"),
+        "margin": PageLink(f"{placement}/settings", "Margin and fees"),
+        "checkout_time": PageLink(f"{base}/experiments", "Experiments"),
+        "order_value": PageLink(f"{base}/offers", "Offers"),
+    }
 
 
 @get("/")
@@ -115,7 +152,7 @@ async def overview_page(request: AnyRequest, frame: NamedDependency[Frame]) -> P
     """Show how a placement did, and what needs attention."""
     overview, configuration = await _overview(request, frame)
     page = OverviewPage(
-        dashboard=await overview.view() if overview is not None else None,
+        dashboard=await _view(frame, overview) if overview is not None else None,
         guide=await _guide(request, frame, configuration),
         placements=await rows_of(frame, configuration),
         options=[PeriodOption(placement.key, placement.name) for placement in configuration.placements],
@@ -142,49 +179,37 @@ async def dashboard_fragment(request: AnyRequest, frame: NamedDependency[Frame])
     overview, _ = await _overview(request, frame)
     if overview is None:
         raise NotFound("there is no placement", field="placement")
-    return frame.page("overview/_dashboard.html", DashboardFragment(await overview.view()))
+    return frame.page("overview/_dashboard.html", DashboardFragment(await _view(frame, overview)))
 
 
 @get("/dashboard/{file:str}")
-async def dashboard_csv(request: AnyRequest, frame: NamedDependency[Frame], file: FromPath[str]) -> Response[str]:
-    """Send the chosen metric over time as CSV."""
+async def dashboard_file(request: AnyRequest, frame: NamedDependency[Frame], file: FromPath[str]) -> Response[Any]:
+    """Send the chosen metric over time as `course.csv`, or a report such as `summary.pdf` or `detailed.csv`."""
     overview, _ = await _overview(request, frame)
-    if overview is None or file != "course.csv":
+    if overview is not None and file == "course.csv":
+        points = points_of(frame, await overview.dashboard(), overview.period)
+        rows: Rows = [
+            ("epoch_ms", "value", "time_before"),
+            *([each.moment, each.value, each.beside] for each in points),
+        ]
+        return csv_file(f"{overview.placement.key}-{overview.period.metric}.csv", rows)
+    if overview is None or file not in FILES:
         raise NotFound(f"there is no file “{file}”", field="file")
-    points = points_of(frame, await overview.dashboard(), overview.period)
-    rows: Rows = [("epoch_ms", "value", "time_before"), *([each.moment, each.value, each.beside] for each in points)]
-    return csv_file(f"{overview.placement.key}-{overview.period.metric}.csv", rows)
+    detail, kind = FILES[file]
+    report = await report_file(overview, kind, detail)
+    headers = {"Content-Disposition": f'attachment; filename="{report.name}"', "Cache-Control": "no-store"}
+    return Response(report.content, media_type=report.media, headers=headers)
 
 
 async def _overview(request: AnyRequest, frame: Frame) -> tuple[Overview | None, Configuration]:
-    """Return what the address asks for: its placement, else the busiest one; None where there is no placement."""
+    """Return what the address asks for; None where there is no placement."""
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
-    asked: dict[str, Any] = dict(request.query_params)
-    period = OverviewPeriod.of(asked, frame.show)
-    placements = {placement.key: placement for placement in configuration.placements}
-    if not placements:
-        return None, configuration
-    if period.placement and period.placement not in placements:
-        raise NotFound(f"there is no placement “{period.placement}”", field="placement")
-    key = period.placement or next(iter(await _sums(frame, configuration)), _usual(placements))
-    return Overview(frame, configuration, placements[key], period), configuration
-
-
-def _usual(placements: Mapping[str, Placement]) -> str:
-    """Return the placement to begin with before there are decisions."""
-    return "payment_methods" if "payment_methods" in placements else next(iter(placements))
+    return await overview_of(frame, configuration, dict(request.query_params)), configuration
 
 
 async def _guide(request: AnyRequest, frame: Frame, configuration: Configuration) -> SetupGuide | None:
-    totals = sum((await _sums(frame, configuration)).values(), MetricTotals())
+    totals = sum((await busiest(frame, configuration)).values(), MetricTotals())
     return await guide_of(frame, configuration, totals, str(request.base_url).rstrip("/"))
 
 
-async def _sums(frame: Frame, configuration: Configuration) -> dict[str, MetricTotals]:
-    """Return the sums of all placements, the busiest first."""
-    keys = [placement.key for placement in configuration.placements]
-    since = frame.show.now - MOST_DAYS * DAY
-    return await frame.engine.dashboards.by_placement(frame.merchant.id, keys, since=since)
-
-
-handlers = [overview_page, setup_fragment, dashboard_fragment, dashboard_csv]
+handlers = [overview_page, setup_fragment, dashboard_fragment, dashboard_file]

@@ -18,7 +18,7 @@ from web.admin.placements.performance.events import events_of
 from web.admin.placements.performance.first_places import FirstPlacesView, first_places_table, first_places_view
 from web.admin.placements.performance.groups import group_name
 from web.admin.placements.performance.headline import HeadlineView, checkout_table, headline_view
-from web.admin.placements.performance.matrix import CandidateNames, MatrixView, matrix_table, matrix_view
+from web.admin.placements.performance.matrix import MatrixView, matrix_table, matrix_view
 from web.admin.placements.performance.monitor import Measure, MonitorView, estimate_table, measure_of, monitor_view
 from web.admin.placements.performance.period import PagePeriod, PeriodOption
 from web.admin.placements.placement_health import HealthView, health_view
@@ -27,6 +27,7 @@ from web.admin.shell.csv_file import csv_file
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
 from web.charts.candidate_charts import unique_names
+from web.charts.candidate_names import CandidateNames
 from web.csv_text import Rows
 
 MINUTES = 60

@@ -20,12 +20,12 @@ from engine.model.placement import Id
 from engine.service import Engine
 from web.api.experiments.documents import COLLECTION, ITEM, TAG, Stored
 from web.api.resources import resource_response
-from web.experiments.experiment_reader import MerchantReader
 from web.experiments.experiment_size import size_in_audience
 from web.http.request_reading import MOST_BULK_BYTES
 from web.http.responses import NO_STORE, json_response
 from web.openapi import examples
 from web.openapi.operation import Answer, Operation
+from web.reader import MerchantReader
 
 Reason = Annotated[str, Meta(max_length=500, description="Other people will read it, here and in the audit log.")]
 

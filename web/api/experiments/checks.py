@@ -14,9 +14,9 @@ from engine.experiments.layers import LayerUse, layers_of
 from engine.service import Engine
 from web.api.experiments.documents import ITEM, TAG
 from web.experiments.checklist import Check, checklist
-from web.experiments.experiment_reader import MerchantReader
 from web.http.responses import NO_STORE, json_response
 from web.openapi.operation import Answer, Operation
+from web.reader import MerchantReader
 
 
 class Checklist(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ from engine.statistics.metric_totals import MetricTotals
 from web.api.common_types import Moment, ReportedMoment
 from web.http.responses import NO_STORE, json_response
 from web.openapi.operation import Answer, Operation
+from web.overview.report import MetricSums
 
 USUAL_DAYS, MOST_DAYS = 30, 92
 
@@ -29,23 +30,6 @@ class MetricQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True, renam
 
     since: ReportedMoment | None = None
     until: ReportedMoment | None = None
-
-
-class MetricSums(msgspec.Struct, frozen=True):
-    """Sums over decisions; amounts in minor units of the merchant's currency, `time_ms` from shown to converted."""
-
-    decisions: int
-    fallbacks: int
-    shown: int
-    selected: int
-    converted: int
-    refunded: int
-    redeemed: int
-    revenue: int
-    margin: int
-    cost: int
-    timed: int
-    time_ms: int
 
 
 class MetricLift(msgspec.Struct, frozen=True):
@@ -130,21 +114,17 @@ def _report(placement: str, span: TimeSpan, dashboard: Dashboard) -> MetricRepor
         placement,
         rfc3339(span.begin),
         rfc3339(span.end),
-        _sums(dashboard.totals),
-        _sums(dashboard.before),
+        MetricSums.of(dashboard.totals),
+        MetricSums.of(dashboard.before),
         {metric: dashboard.totals.value(metric) for metric in SHOWN},
         {metric: _lift(lift) for metric, lift in dashboard.lifts.items()},
-        [HourOfMetrics(rfc3339(hour * HOUR), _sums(totals)) for hour, totals in sorted(by_hour.items())],
+        [HourOfMetrics(rfc3339(hour * HOUR), MetricSums.of(totals)) for hour, totals in sorted(by_hour.items())],
         {name: _parts(parts) for name, parts in dashboard.parts.items() if name != "delay"},
     )
 
 
 def _parts(parts: Mapping[str, MetricTotals]) -> dict[str, MetricSums]:
-    return {value: _sums(totals) for value, totals in sorted(parts.items())}
-
-
-def _sums(totals: MetricTotals) -> MetricSums:
-    return MetricSums(**totals._asdict())
+    return {value: MetricSums.of(totals) for value, totals in sorted(parts.items())}
 
 
 def _lift(lift: Lift | None) -> MetricLift | None:

@@ -16,10 +16,10 @@ from web.cli.common import show, with_engine
 from web.cli.experiments.side import PHASE_HELP, Side, on_look, on_side, read_document
 from web.experiments.checklist import Check
 from web.experiments.checklist import checklist as points_of
-from web.experiments.experiment_reader import MerchantReader
 from web.experiments.experiment_size import size_in_audience
 from web.experiments.looks_view import Shown
 from web.experiments.results_files import FILE_KINDS, FileKind, results_file
+from web.reader import MerchantReader
 
 
 @click.command("results")

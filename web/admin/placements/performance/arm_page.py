@@ -19,12 +19,13 @@ from engine.statistics.checkouts import CheckoutBin
 from web.admin.candidates.candidate_list import base_of
 from web.admin.placements.performance.events import events_of
 from web.admin.placements.performance.headline import course_title
-from web.admin.placements.performance.matrix import CandidateNames, GroupSentence, MatrixView, matrix_view
+from web.admin.placements.performance.matrix import GroupSentence, MatrixView, matrix_view
 from web.admin.placements.performance.period import PagePeriod, PeriodOption
 from web.admin.shell.csv_file import csv_file
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
 from web.charts.candidate_charts import ChartEvent, Spec, unique_names
+from web.charts.candidate_names import CandidateNames
 from web.charts.performance_charts import trend
 
 MOST_CHANGES = 20

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.model.timestamps import DAY
-from web.admin.placements.performance.matrix import CandidateNames
 from web.admin.shell.frame import Frame
 from web.charts.candidate_charts import ChartEvent
+from web.charts.candidate_names import CandidateNames
 
 MOST_VERSIONS = 50
 

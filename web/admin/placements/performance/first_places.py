@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from engine.model.timestamps import MINUTE
 from engine.statistics.share import Share
-from web.admin.placements.performance.matrix import CandidateNames
 from web.admin.placements.performance.period import span_of
 from web.admin.shell.frame import Frame
 from web.charts.candidate_charts import ArmShare, ChartEvent, Spec, shares, with_others
+from web.charts.candidate_names import CandidateNames
 from web.csv_text import Rows
 
 ENOUGH_IN_A_BIN = 30

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bandits.evaluation.stratified import StratifiedDifference
 from engine.insights.comparisons import Performance
 from engine.statistics.checkouts import CheckoutBin
-from web.admin.placements.performance.period import PagePeriod, points, points_between, span_of
+from web.admin.placements.performance.period import PagePeriod, span_of
 from web.admin.shell.frame import Frame
 from web.charts.candidate_charts import Spec
 from web.charts.performance_charts import trend
@@ -63,11 +63,11 @@ def _compared(frame: Frame, performance: Performance, period: PagePeriod, *, has
 def _difference(frame: Frame, difference: StratifiedDifference, beside: str) -> str:
     value, low, high = difference.value, difference.low, difference.high
     if low <= 0 <= high:
-        return f"This is not clearly different from {beside}: {points_between(frame, low, high)} points."
+        return f"This is not clearly different from {beside}: {frame.show.points_between(low, high)} points."
     if value < 0:
         value, low, high = -value, -high, -low
     more = "more" if difference.value > 0 else "fewer"
-    return f"This is {points(frame, value)} points {more} than {beside} ({points_between(frame, low, high)})."
+    return f"This is {frame.show.points(value)} points {more} than {beside} ({frame.show.points_between(low, high)})."
 
 
 def course_title(frame: Frame, bins: Sequence[CheckoutBin], *, what: str = "The share") -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,8 +11,9 @@ from engine.model.placement import Placement
 from engine.model.timestamps import DAY
 from engine.statistics.like_for_like import LEAST_SEEN, GroupComparison, Lead, SeenRate
 from web.admin.placements.performance.groups import group_name, place_of
-from web.admin.placements.performance.period import points, points_between, span_of
+from web.admin.placements.performance.period import span_of
 from web.admin.shell.frame import Frame
+from web.charts.candidate_names import CandidateNames
 from web.csv_text import Rows
 
 MOSTLY = 0.95
@@ -76,17 +77,6 @@ class MatrixColumn(NamedTuple):
     head: GroupHead
     group: GroupComparison
     cell: Callable[[str, GroupComparison], MatrixCell]
-
-
-class CandidateNames:
-    """Labels and colours of candidates by id."""
-
-    def __init__(self, labels: Mapping[str, str], colours: Mapping[str, int]) -> None:
-        self.labels = labels
-        self.colours = colours
-
-    def __getitem__(self, id: str) -> str:
-        return self.labels.get(id, id)
 
 
 def matrix_view(frame: Frame, placement: Placement, performance: Performance, names: CandidateNames) -> MatrixView:
@@ -208,8 +198,8 @@ class _Words:
         difference = group.beside.get(id)
         if difference is None or difference.refused:
             return MatrixCell("", "", NOT_COMPARABLE if difference is None else "too few customers")
-        figure = f"{'+' if difference.value > 0 else ''}{points(self._frame, difference.value)}"
-        return MatrixCell(figure, points_between(self._frame, difference.low, difference.high), offered)
+        figure = f"{'+' if difference.value > 0 else ''}{self._frame.show.points(difference.value)}"
+        return MatrixCell(figure, self._frame.show.points_between(difference.low, difference.high), offered)
 
     def sentence(self, group: GroupComparison) -> GroupSentence:
         """Say in one sentence who is ahead of whom, for whom, by how much, and since when."""
@@ -218,9 +208,9 @@ class _Words:
             return GroupSentence(f"{where}, there are too few complete results to compare.", False)
         lead, frame = group.lead, self._frame
         leader, rival = self._names[lead.leader], self._names[lead.rival]
-        by = f"{points(frame, abs(lead.difference.value))} points"
+        by = f"{frame.show.points(abs(lead.difference.value))} points"
         direction = "ahead" if lead.difference.value >= 0 else "behind"
-        between = points_between(frame, lead.difference.low, lead.difference.high)
+        between = frame.show.points_between(lead.difference.low, lead.difference.high)
         whom = self._whom(lead)
         text = f"{leader} and {rival} are too close to call: {leader} is {by} {direction} ({between}){whom}."
         if lead.sure:

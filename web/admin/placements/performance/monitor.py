@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from engine.insights.arms_monitor import Arm, Arms
 from engine.model.placement import Fixed, Placement, Split
-from web.admin.placements.performance.matrix import CandidateNames
 from web.admin.shell.frame import Frame
 from web.charts.candidate_charts import ArmEstimate, Spec, estimates
+from web.charts.candidate_names import CandidateNames
 from web.csv_text import Rows
 
 SURE = 0.95

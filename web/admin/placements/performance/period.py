@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
-from web.admin.shell.frame import Frame
-
 DAYS = {1: "Last 24 hours", 7: "Last 7 days", 30: "Last 30 days", 90: "Last 90 days"}
 COMPARISONS = {"before": "The time before", "holdback": "The holdback"}
 DEFAULT_DAYS, DEFAULT_COMPARISON = 30, "before"
@@ -60,13 +58,3 @@ class PagePeriod:
 def span_of(days: int) -> str:
     """Return a time in words, as in “the last 7 days”."""
     return "24 hours" if days == 1 else f"{days} days"
-
-
-def points(frame: Frame, share: float) -> str:
-    """Return a difference of shares in percentage points, without its unit."""
-    return frame.show.number(100 * share, digits=1)
-
-
-def points_between(frame: Frame, low: float, high: float) -> str:
-    """Return an interval of percentage points, as in “0.3 to 3.9”."""
-    return f"{points(frame, low)} to {points(frame, high)}"

@@ -1,4 +1,4 @@
-"""Whoever reads about an experiment, on a page, over HTTP or at the command line: all read the same words."""
+"""Whoever reads figures of a merchant, on a page, over HTTP or at the command line: all read the same words."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from engine.service import Engine
 from web.format import Show, viewer_locale
 
 
-class ExperimentReader(Protocol):
-    """A reader of a merchant's experiments; a person on a page has a language and a time zone of their own."""
+class FigureReader(Protocol):
+    """A reader of a merchant's figures; a person on a page has a language and a time zone of their own."""
 
     @property
     def engine(self) -> Engine: ...

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from engine.metrics.dashboard import SHOWN, TimeSpan
 from engine.model.documents.metric import MetricName
-from engine.model.timestamps import DAY, to_ms
-from web.admin.placements.performance.period import PeriodOption
+from engine.model.timestamps import DAY
 from web.format import Show
 
 DAYS = {"today": 1, "7": 7, "30": 30, "90": 90}
@@ -41,7 +40,7 @@ class OverviewPeriod:
         """Return what an address asks for; unknown values count as the usual ones."""
         values = {name: str(asked.get(name) or usual) for name, usual in USUAL.items()}
         metric = next((name for name in SHOWN if name == values["metric"]), SHOWN[0])
-        today = datetime.fromtimestamp(show.now / 1000, show.zone).date()
+        today = show.date_of(show.now)
         first, last, problem = today, today, ""
         if values["range"] == "custom":
             first, last, problem = _days_of(values["first"], values["last"], today)
@@ -51,7 +50,7 @@ class OverviewPeriod:
             values["range"] = USUAL["range"]
             first = today - timedelta(days=DAYS[values["range"]] - 1)
         days = (last - first).days + 1
-        end = min(show.now, _midnight(last + timedelta(days=1), show))
+        end = min(show.now, show.midnight(last + timedelta(days=1)))
         return cls(
             values["range"],
             values["compare"] if values["compare"] in COMPARISONS else USUAL["compare"],
@@ -60,7 +59,7 @@ class OverviewPeriod:
             first.isoformat(),
             last.isoformat(),
             days,
-            TimeSpan(_midnight(first, show), end, days * DAY),
+            TimeSpan(show.midnight(first), end, days * DAY),
             problem,
         )
 
@@ -76,14 +75,6 @@ class OverviewPeriod:
     def with_metric(self, metric: MetricName) -> str:
         """Return the query of the same page with another metric over time."""
         return replace(self, metric=metric).query or "?"
-
-    @property
-    def range_options(self) -> Sequence[PeriodOption]:
-        return [PeriodOption(value, name) for value, name in RANGES.items()]
-
-    @property
-    def comparison_options(self) -> Sequence[PeriodOption]:
-        return [PeriodOption(value, name) for value, name in COMPARISONS.items()]
 
     @property
     def in_words(self) -> str:
@@ -110,8 +101,3 @@ def _days_of(first: str, last: str, today: date) -> tuple[date, date, str]:
     if (end - begin).days >= MOST_DAYS or (today - begin).days >= MOST_DAYS:
         return *usual, f"Choose days among the last {MOST_DAYS}. The page shows the last 30 days."
     return begin, min(end, today), ""
-
-
-def _midnight(day: date, show: Show) -> int:
-    """Return the instant at which a day begins for the reader, in epoch milliseconds."""
-    return to_ms(datetime(day.year, day.month, day.day, tzinfo=show.zone))

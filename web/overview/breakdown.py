@@ -10,11 +10,11 @@ from bandits.evidence.delay import EDGES
 from engine.metrics.dashboard import SEGMENTS, Dashboard
 from engine.metrics.hour_fold import BINS_OF_A_DELAY
 from engine.statistics.metric_totals import MetricTotals
-from web.admin.overview.cards import duration
-from web.admin.placements.performance.matrix import CandidateNames
-from web.admin.shell.frame import Frame
 from web.charts.candidate_charts import Spec
+from web.charts.candidate_names import CandidateNames
 from web.charts.metric_charts import TimeBar, times_to_pay
+from web.overview.cards import duration
+from web.reader import FigureReader
 
 SEGMENT_NAMES = {"device": "Device", "country": "Country", "visit": "Visit"}
 VALUE_NAMES = {
@@ -33,12 +33,14 @@ REST = 0.005
 
 @dataclass(frozen=True)
 class MethodShare:
-    """A candidate: its `share` of the purchases, and its share of first places, 0 to 1."""
+    """A candidate: its `share` of the purchases, and its share of first places, 0 to 1, with the sums of both."""
 
+    id: str
     label: str
     colour: int
     share: float
     first_share: float
+    totals: MetricTotals
 
 
 @dataclass(frozen=True)
@@ -77,34 +79,36 @@ class BreakdownView:
     offers: str
 
 
-def breakdown_of(frame: Frame, dashboard: Dashboard, names: CandidateNames) -> BreakdownView:
+def breakdown_of(reader: FigureReader, dashboard: Dashboard, names: CandidateNames) -> BreakdownView:
     """Return the parts of a dashboard."""
-    methods, funnel = _methods(frame, dashboard, names), _funnel(dashboard.totals)
-    segments, bars = _segments(frame, dashboard), _bars(frame, dashboard.parts["delay"])
+    methods, funnel = _methods(reader, dashboard, names), _funnel(dashboard.totals)
+    segments, bars = _segments(reader, dashboard), _bars(reader, dashboard.parts["delay"])
     return BreakdownView(
-        methods_title=_methods_title(frame, methods),
+        methods_title=_methods_title(reader, methods),
         methods=methods,
-        funnel_title=_funnel_title(frame, funnel),
+        funnel_title=_funnel_title(reader, funnel),
         funnel=funnel,
-        times_title=_times_title(frame, dashboard.parts["delay"]),
-        times=times_to_pay(bars, show=frame.show) if len(bars) > 1 else None,
+        times_title=_times_title(reader, dashboard.parts["delay"]),
+        times=times_to_pay(bars, show=reader.show) if len(bars) > 1 else None,
         bars=bars,
-        segments_title=_segments_title(frame, segments),
+        segments_title=_segments_title(reader, segments),
         segments=segments,
-        offers=_offers(frame, dashboard.totals),
+        offers=_offers(reader, dashboard.totals),
     )
 
 
-def _methods(frame: Frame, dashboard: Dashboard, names: CandidateNames) -> list[MethodShare]:
+def _methods(reader: FigureReader, dashboard: Dashboard, names: CandidateNames) -> list[MethodShare]:
     parts = dashboard.parts["candidate"]
     purchases = sum(each.converted for each in parts.values())
     firsts = sum(each.decisions for each in parts.values())
     rows = [
         MethodShare(
+            name,
             names[name],
             names.colours.get(name, 0),
             each.converted / purchases,
             each.decisions / firsts if firsts else 0.0,
+            each,
         )
         for name, each in parts.items()
         if purchases and name
@@ -112,10 +116,10 @@ def _methods(frame: Frame, dashboard: Dashboard, names: CandidateNames) -> list[
     return sorted(rows, key=lambda row: (-row.share, row.label))
 
 
-def _methods_title(frame: Frame, rows: Sequence[MethodShare]) -> str:
+def _methods_title(reader: FigureReader, rows: Sequence[MethodShare]) -> str:
     if not rows:
         return "No purchases yet"
-    return f"{frame.show.percent(rows[0].share, digits=0)} of purchases are by {rows[0].label}"
+    return f"{reader.show.percent(rows[0].share, digits=0)} of purchases are by {rows[0].label}"
 
 
 def _funnel(totals: MetricTotals) -> list[CheckoutStep]:
@@ -129,27 +133,27 @@ def _funnel(totals: MetricTotals) -> list[CheckoutStep]:
     return [CheckoutStep(name, count, count / totals.decisions) for name, count in steps if count and totals.decisions]
 
 
-def _funnel_title(frame: Frame, steps: Sequence[CheckoutStep]) -> str:
+def _funnel_title(reader: FigureReader, steps: Sequence[CheckoutStep]) -> str:
     """Name the step at which most checkouts end."""
     if len(steps) < 2:
         return "No outcomes yet"
     losses = [(before.count - after.count, before.name, after.name) for before, after in pairwise(steps)]
     lost, before, after = max(losses)
-    share = frame.show.percent(max(0, lost) / steps[0].count, digits=0)
+    share = reader.show.percent(max(0, lost) / steps[0].count, digits=0)
     return f"{share} of checkouts end between “{before.lower()}” and “{after.lower()}”"
 
 
-def _bars(frame: Frame, parts: Mapping[str, MetricTotals]) -> list[TimeBar]:
+def _bars(reader: FigureReader, parts: Mapping[str, MetricTotals]) -> list[TimeBar]:
     """Return the share of purchases by time, without the far ends."""
     total = sum(each.timed for each in parts.values())
     counts = {int(bin): each.timed for bin, each in parts.items()}
     shown = [bin for bin, count in counts.items() if count / total >= REST] if total else []
     return [
         TimeBar(
-            name=duration(frame, _edge(bin)),
+            name=duration(reader, _edge(bin)),
             share=counts.get(bin, 0) / total,
-            text=f"{frame.show.percent(counts.get(bin, 0) / total)} took {duration(frame, _edge(bin))} to "
-            f"{duration(frame, _edge(bin + 1))}",
+            text=f"{reader.show.percent(counts.get(bin, 0) / total)} took {duration(reader, _edge(bin))} to "
+            f"{duration(reader, _edge(bin + 1))}",
         )
         for bin in (range(min(shown), max(shown) + 1) if shown else ())
     ]
@@ -170,12 +174,12 @@ def median_time(parts: Mapping[str, MetricTotals]) -> float | None:
     return None
 
 
-def _times_title(frame: Frame, parts: Mapping[str, MetricTotals]) -> str:
+def _times_title(reader: FigureReader, parts: Mapping[str, MetricTotals]) -> str:
     median = median_time(parts)
-    return "" if median is None else f"Half of the customers pay within {duration(frame, median)}"
+    return "" if median is None else f"Half of the customers pay within {duration(reader, median)}"
 
 
-def _segments(frame: Frame, dashboard: Dashboard) -> list[CustomerPart]:
+def _segments(reader: FigureReader, dashboard: Dashboard) -> list[CustomerPart]:
     rows = []
     for kind in SEGMENTS:
         parts = sorted(dashboard.parts[kind].items(), key=lambda part: -part[1].decisions)
@@ -184,7 +188,7 @@ def _segments(frame: Frame, dashboard: Dashboard) -> list[CustomerPart]:
                 rows.append(
                     CustomerPart(
                         SEGMENT_NAMES[kind],
-                        frame.show.country(value) if kind == "country" else VALUE_NAMES.get(value, value),
+                        reader.show.country(value) if kind == "country" else VALUE_NAMES.get(value, value),
                         totals.decisions,
                         totals.decisions / dashboard.totals.decisions,
                         totals.value("conversion") if totals.decisions >= LEAST else None,
@@ -193,16 +197,16 @@ def _segments(frame: Frame, dashboard: Dashboard) -> list[CustomerPart]:
     return rows
 
 
-def _segments_title(frame: Frame, rows: Sequence[CustomerPart]) -> str:
+def _segments_title(reader: FigureReader, rows: Sequence[CustomerPart]) -> str:
     rated = [row for row in rows if row.conversion is not None]
     if len(rated) < 2:
         return "Customers"
     least = min(rated, key=lambda row: row.conversion or 0.0)
-    return f"Fewest purchases: {least.name}, {frame.show.percent(least.conversion)} of checkouts"
+    return f"Fewest purchases: {least.name}, {reader.show.percent(least.conversion)} of checkouts"
 
 
-def _offers(frame: Frame, totals: MetricTotals) -> str:
+def _offers(reader: FigureReader, totals: MetricTotals) -> str:
     if not totals.redeemed:
         return ""
-    cost = frame.show.money(totals.cost, frame.merchant.currency)
-    return f"{frame.show.count(totals.redeemed, 'offer')} redeemed, which took {cost} off."
+    cost = reader.show.money(totals.cost, reader.merchant.currency)
+    return f"{reader.show.count(totals.redeemed, 'offer')} redeemed, which took {cost} off."

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 
 from engine.metrics.dashboard import Dashboard
 from engine.model.documents.metric import METRICS, MetricName
-from engine.model.timestamps import DAY, HOUR
+from engine.model.timestamps import HOUR
 from engine.statistics.metric_totals import PARTS, HourSums, MetricTotals
 from rules.language.codes import decimals_of
-from web.admin.overview.cards import TITLES, TOTALS, amount
-from web.admin.overview.period import OverviewPeriod
-from web.admin.placements.performance.events import events_of
-from web.admin.placements.performance.matrix import CandidateNames
-from web.admin.shell.frame import Frame
 from web.charts.candidate_charts import ChartEvent, Spec
 from web.charts.metric_charts import LevelLine, MetricPoint, metric_course
+from web.overview.cards import TITLES, TOTALS, amount
+from web.overview.period import OverviewPeriod
+from web.reader import FigureReader
 
 LEAST = 10
 """Decisions, or purchases of a mean, below which a point says nothing."""
@@ -36,27 +34,28 @@ class CourseView:
     is_hourly: bool
 
 
-async def course_of(
-    frame: Frame, dashboard: Dashboard, period: OverviewPeriod, names: CandidateNames, placement: str
+def course_of(
+    reader: FigureReader, dashboard: Dashboard, period: OverviewPeriod, events: Sequence[ChartEvent] = ()
 ) -> CourseView:
-    """Return the chosen metric by day, or by hour."""
+    """Return the chosen metric by day, or by hour, with those of the events that lie in the period."""
     metric, is_hourly = period.metric, period.days <= HOURLY_DAYS
-    points = points_of(frame, dashboard, period)
-    since, until = period.span.begin, period.span.end
-    events = [event for event in await events_of(frame, placement, names, since=since) if event.moment < until]
+    points = points_of(reader, dashboard, period)
+    events = [event for event in events if period.span.begin <= event.moment < period.span.end]
     chart = None
     if len(points) > 1:
-        level = _level(frame, dashboard, period)
+        level = _level(reader, dashboard, period)
         format = "~%" if METRICS[metric].quantity == "share" else ",~r"
-        chart = metric_course(points, show=frame.show, format=format, is_hourly=is_hourly, level=level, events=events)
-    return CourseView(_title(frame, period, points), _about(frame, period), points, chart, events, is_hourly)
+        chart = metric_course(points, show=reader.show, format=format, is_hourly=is_hourly, level=level, events=events)
+    return CourseView(_title(reader, period, points), _about(reader, period), points, chart, events, is_hourly)
 
 
-def points_of(frame: Frame, dashboard: Dashboard, period: OverviewPeriod) -> list[MetricPoint]:
+def points_of(reader: FigureReader, dashboard: Dashboard, period: OverviewPeriod) -> list[MetricPoint]:
     """Return the chosen metric by the reader's days, or by hour, beside the time before where that is asked for."""
     metric = period.metric
-    now = _grouped(frame, dashboard.hours, period, shift=0)
-    before = _grouped(frame, dashboard.earlier, period, shift=period.span.before) if period.compare == "before" else {}
+    now = sums_by_step(reader, dashboard.hours, period, shift=0)
+    before = (
+        sums_by_step(reader, dashboard.earlier, period, shift=period.span.before) if period.compare == "before" else {}
+    )
     points = []
     for moment, totals in sorted(now.items()):
         value, beside = _value(metric, totals), _value(metric, before.get(moment, MetricTotals()))
@@ -64,24 +63,25 @@ def points_of(frame: Frame, dashboard: Dashboard, period: OverviewPeriod) -> lis
             points.append(
                 MetricPoint(
                     moment=moment,
-                    value=_scaled(frame, metric, value),
-                    text=amount(frame, metric, value),
-                    beside=None if beside is None else _scaled(frame, metric, beside),
-                    beside_text=amount(frame, metric, beside),
+                    value=_scaled(reader, metric, value),
+                    text=amount(reader, metric, value),
+                    beside=None if beside is None else _scaled(reader, metric, beside),
+                    beside_text=amount(reader, metric, beside),
                 )
             )
     return points
 
 
-def _grouped(
-    frame: Frame, rows: Sequence[HourSums], period: OverviewPeriod, *, shift: int
+def sums_by_step(
+    reader: FigureReader, rows: Sequence[HourSums], period: OverviewPeriod, *, shift: int
 ) -> Mapping[int, MetricTotals]:
     """Return sums by the instant at which an hour or a day of the reader begins, moved on by `shift` milliseconds."""
     sums: dict[int, MetricTotals] = {}
     for row in rows:
         moment = row.hour * HOUR + shift
         if period.days > HOURLY_DAYS:
-            moment -= frame.show.wall_clock(moment) % DAY
+            # A day on which a clock changes has 23 or 25 hours.
+            moment = reader.show.midnight(reader.show.date_of(moment))
         sums[moment] = sums.get(moment, MetricTotals()) + row.totals
     return sums
 
@@ -93,27 +93,27 @@ def _value(metric: MetricName, totals: MetricTotals) -> float | None:
     return totals.value(metric) if getattr(totals, PARTS[metric][1]) >= LEAST else None
 
 
-def _scaled(frame: Frame, metric: MetricName, value: float) -> float:
+def _scaled(reader: FigureReader, metric: MetricName, value: float) -> float:
     """Return a value as its axis shows it: money in whole units, times in seconds."""
     match METRICS[metric].quantity:
         case "money":
-            return float(value / 10 ** decimals_of(frame.merchant.currency))
+            return float(value / 10 ** decimals_of(reader.merchant.currency))
         case "time":
             return value / 1000
         case _:
             return value
 
 
-def _level(frame: Frame, dashboard: Dashboard, period: OverviewPeriod) -> LevelLine | None:
+def _level(reader: FigureReader, dashboard: Dashboard, period: OverviewPeriod) -> LevelLine | None:
     """Return the mean of held-back customers, where the metric is a mean."""
     lift = dashboard.lifts.get(period.metric) if period.compare == "holdback" else None
     if lift is None or period.metric in TOTALS:
         return None
-    name = f"Holdback {amount(frame, period.metric, lift.held_back)}"
-    return LevelLine(value=_scaled(frame, period.metric, lift.held_back), name=name)
+    name = f"Holdback {amount(reader, period.metric, lift.held_back)}"
+    return LevelLine(value=_scaled(reader, period.metric, lift.held_back), name=name)
 
 
-def _title(frame: Frame, period: OverviewPeriod, points: Sequence[MetricPoint]) -> str:
+def _title(reader: FigureReader, period: OverviewPeriod, points: Sequence[MetricPoint]) -> str:
     name = TITLES[period.metric]
     if len(points) < 2:
         return f"{name}: too few checkouts for a course over time"
@@ -121,11 +121,11 @@ def _title(frame: Frame, period: OverviewPeriod, points: Sequence[MetricPoint]) 
     worst = min(points, key=lambda point: point.value)
     if period.days <= HOURLY_DAYS:
         return f"{name}: between {worst.text} and {best.text} an hour"
-    return f"{name}: {best.text} on the highest day, {frame.show.day(best.moment)}; {worst.text} on the lowest"
+    return f"{name}: {best.text} on the highest day, {reader.show.day(best.moment)}; {worst.text} on the lowest"
 
 
-def _about(frame: Frame, period: OverviewPeriod) -> str:
-    unit = {"money": frame.merchant.currency, "time": "seconds"}.get(METRICS[period.metric].quantity, "")
+def _about(reader: FigureReader, period: OverviewPeriod) -> str:
+    unit = {"money": reader.merchant.currency, "time": "seconds"}.get(METRICS[period.metric].quantity, "")
     step = "By hour" if period.days <= HOURLY_DAYS else "By day"
     beside = "The dotted line is the time before. " if period.compare == "before" else ""
     return f"{step}{f', in {unit}' if unit else ''}. {beside}Dashed lines mark versions and other events."
