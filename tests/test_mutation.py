@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import islice
 
+import pytest
+
 from benchmarks.checks.mutation import MODULES, mutants_of, nearest_tests
 from benchmarks.process import ROOT
 
@@ -34,6 +36,7 @@ def test_each_operator_number_and_statement_changes_once():
     )
 
 
+@pytest.mark.long
 def test_every_checked_module_has_tests_and_mutants():
     for path in MODULES:
         assert nearest_tests(path), path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 
 from benchmarks.import_graph import PACKAGES, Module, circles, floors, module_imports, read, room_imports
 from benchmarks.process import ROOT
@@ -54,6 +55,12 @@ def test_no_folder_holds_too_many_modules():
     # Migrations are numbered in one folder, and their number only grows.
     counts = {name: count for name, count in modules_a_folder(MODULES).items() if name != "migrations/versions"}
     assert {name for name, count in counts.items() if count > MODULES_A_FOLDER} == set()
+
+
+def test_test_files_have_names_of_their_own():
+    # Otherwise one run of all tests, as `make verify` does, cannot import them.
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_most_files_and_functions_are_short():

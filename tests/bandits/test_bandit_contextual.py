@@ -50,6 +50,7 @@ def test_95_percent_intervals_hold_the_true_weights():
     assert 0.92 < np.mean(inside) < 0.99
 
 
+@pytest.mark.long
 def test_a_refit_is_nearer_to_the_truth_than_small_batches():
     """Batches of rare successes are each approximated; a refit is at the mode of all of them (Newton, 5 rounds)."""
     weights, distances = np.array([-3.5, 1.5, -1.0]), []

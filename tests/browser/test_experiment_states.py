@@ -13,7 +13,7 @@ from engine.clock import now_ms
 from engine.model.timestamps import DAY
 from engine.store.experiments.sums import MEASURE_FIELDS, UnitTotals
 from tests.browser.conftest import Site, log_in, take
-from tests.browser.test_experiments import Shop, is_accessible
+from tests.browser.test_experiment_pages import Shop, is_accessible
 
 pytestmark = pytest.mark.browser
 WIDTHS = (1280, 768, 390)

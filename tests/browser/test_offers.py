@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Site, log_in, take
-from tests.browser.test_experiments import Shop, is_accessible
+from tests.browser.test_experiment_pages import Shop, is_accessible
 
 pytestmark = pytest.mark.browser
 OFFERS = "/admin/live/offers"

@@ -25,6 +25,7 @@ from engine.store import tables
 from engine.store.tables.people import login_attempts
 from tests.engine.stored_texts import texts_of
 from tests.factories import METHODS
+from tests.marks import SQLITE_FIRST
 
 pytestmark = pytest.mark.anyio
 PASSWORD = "correct horse battery"
@@ -171,6 +172,7 @@ async def test_few_passwords_wait_and_the_others_are_refused(shop, user):
     assert counted == MOST_WAITING + 1, "a refused attempt counts for nobody"
 
 
+@SQLITE_FIRST
 @pytest.mark.parametrize(
     "password", ["123456789012", "passwordpassword", " " * 12, "abcdefghijklmnop", "qwertyuiop123", "ada@shop.example"]
 )
@@ -211,6 +213,7 @@ async def test_log_ins_and_changes_are_in_the_audit_log(shop, user):
     assert [entry.action for entry in entries] == ["logged out", "logged in", "failed to log in", "added"]
 
 
+@SQLITE_FIRST
 @pytest.mark.parametrize(
     ("changes", "error", "field"),
     [

@@ -13,7 +13,7 @@ from engine.model.timestamps import DAY
 from engine.previews.alternatives import Alternative
 from engine.previews.previews import Period
 from tests.factories import rule
-from tests.marks import SQLITE
+from tests.marks import SQLITE, SQLITE_FIRST
 
 pytestmark = pytest.mark.anyio
 
@@ -63,6 +63,7 @@ def change(pair):
     return pair[1] - pair[0]
 
 
+@SQLITE_FIRST
 async def test_a_rule_is_compared_with_and_without_itself_alone(engine, actor, log):
     """Other changes in the draft do not enter, and the sign is what the rule brings."""
     await engine.drafts.save(actor, KEY, NO_SEPA, revision=None)
@@ -149,6 +150,7 @@ async def test_names_and_orders_alone_touch_no_learned_answer(engine, actor, log
     assert (result.effect.touched, result.changed) == (0, 0)
 
 
+@SQLITE_FIRST
 async def test_each_question_keeps_its_own_answer(engine, actor, log):
     await asked(engine, actor, "paused", "klarna")
     await asked(engine, actor, "paused", "paypal")

@@ -8,6 +8,7 @@ from engine.kernel.encoding.attributes import MOST_TRAITS, attributes_of, traits
 from engine.kernel.encoding.scales import number_feature
 from engine.model.placement import Contextual
 from tests.factories import candidate, order, placement
+from tests.marks import SQLITE_FIRST
 
 WALLETS = [candidate(f"w{n}", type="wallet", attributes={"days": 1 + n}) for n in range(2)]
 BANKS = [candidate(f"b{n}", type="bank", attributes={"country": "DE" if n else "NL"}) for n in range(2)]
@@ -39,6 +40,7 @@ def test_of_very_many_the_commonest_are_taken():
     assert texts[0] == "whose big is yes"
 
 
+@SQLITE_FIRST
 @pytest.mark.anyio
 @pytest.mark.usefixtures("certain_luck")
 async def test_a_new_candidate_begins_with_what_those_alike_have_shown(empty_shop):

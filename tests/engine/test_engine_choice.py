@@ -15,6 +15,7 @@ from engine.decisions import rebuild
 from engine.kernel import choice_beliefs
 from engine.model.placement import Placement
 from tests.factories import candidate, order, placement, rule
+from tests.marks import SQLITE_FIRST
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
 
@@ -52,6 +53,7 @@ async def shop_until_learned(shop, batches, *, context=None, customer=None, seed
     return firsts
 
 
+@SQLITE_FIRST
 async def test_a_limit_on_the_worst_does_not_put_it_first(empty_shop):
     await empty_shop.place(choosing(), *LIMITED)
     firsts = await shop_until_learned(empty_shop, 24)
@@ -101,6 +103,7 @@ async def test_a_refund_takes_a_choice_back(empty_shop):
     assert await rebuild.compare(empty_shop.engine.database) == []
 
 
+@SQLITE_FIRST
 @pytest.mark.parametrize("pinned", ["invoice"])
 async def test_a_pin_does_not_become_a_merit(empty_shop, pinned):
     await empty_shop.place(choosing(), *(candidate(name, position=n) for n, name in enumerate(SMALL)))
@@ -135,6 +138,7 @@ GERMAN = {"card": 0.15, "paypal": 0.6, "invoice": 0.3}
 FRENCH = {"card": 0.6, "paypal": 0.15, "invoice": 0.3}
 
 
+@SQLITE_FIRST
 async def test_the_arms_page_shows_what_decisions_of_the_group_show(empty_shop):
     """A rule fires for everybody, so nobody is in the stratum of a group without rules."""
     shop = empty_shop

@@ -24,6 +24,7 @@ from engine.model.documents.preferences import PreferenceChange
 from engine.model.errors import Invalid
 from engine.model.placement import Contextual, FieldDocument
 from tests import factories
+from tests.marks import SQLITE_FIRST
 
 pytestmark = pytest.mark.anyio
 
@@ -117,6 +118,7 @@ async def test_the_history_keeps_method_notice_and_address(asking):
     assert await asking.engine.consents.history(asking.id, "anna", before=2, limit=10) == [first]
 
 
+@SQLITE_FIRST
 @pytest.mark.parametrize(("record", "field"), [
     (ConsentRecord(method="save"), "purposes"),
     (ConsentRecord(method="dismiss", purposes={"analytics": True}), "purposes"),
@@ -188,6 +190,7 @@ async def test_a_request_can_refuse_for_itself(asking):
     assert (refused.is_personal, await stored(asking)) == (False, "")
 
 
+@SQLITE_FIRST
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(refusing=st.sets(st.sampled_from(["analytics", "mood study"])), contextual=st.booleans(), way=st.integers(0, 3))
 @pytest.mark.anyio

@@ -16,7 +16,7 @@ from engine.model.timestamps import DAY, MINUTE
 from engine.statistics.findings import sentences
 from engine.store.tables import observations
 from tests.factories import candidate, candidates, order, placement
-from tests.marks import SQLITE
+from tests.marks import SQLITE, SQLITE_FIRST
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
 LATER = 3 * 60 * MINUTE
@@ -139,6 +139,7 @@ async def test_placements_without_a_contextual_policy_keep_no_observations(shop)
     assert await told(shop) == []
 
 
+@SQLITE_FIRST
 async def test_decisions_replay_bit_for_bit_whatever_was_learned_since(store):
     await shoppers(store, 15)
     answers = [await store.decide(device_type=device, cart_total=9_900) for device in ("mobile", "desktop", "fridge")]
@@ -149,6 +150,7 @@ async def test_decisions_replay_bit_for_bit_whatever_was_learned_since(store):
         assert (await store.engine.logbook.replay(store.id, answer.decision.decision_id)).same
 
 
+@SQLITE_FIRST
 async def test_evidence_survives_a_restart_and_counts_once(store, open_another):
     await shoppers(store, 30)
     before = trials(store)
@@ -191,6 +193,7 @@ async def publish(shop, policy):
     await shop.engine.follow()
 
 
+@SQLITE_FIRST
 async def test_with_other_features_it_learns_again_from_all_lessons(store):
     await shoppers(store, 100)
     await publish(store, Contextual(("cart.total",)))

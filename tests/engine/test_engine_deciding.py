@@ -11,6 +11,7 @@ from engine.model.decision import Decision
 from engine.model.errors import NotFound
 from engine.model.placement import Thompson
 from tests.factories import METHODS, order, placement, rule
+from tests.marks import SQLITE_FIRST
 
 WINDOW_MS = 60 * 60_000
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
@@ -50,6 +51,7 @@ async def test_an_outcome_credits_the_candidate_it_names(shop):
     assert await shop.counts() == {first: (1, 1)}
 
 
+@SQLITE_FIRST
 async def test_what_was_learned_decides_the_next_answers(empty_shop):
     await empty_shop.place(placement(policy=Thompson(floor=0.05)))
     engine, before = empty_shop.engine, (await empty_shop.decide("new")).decision

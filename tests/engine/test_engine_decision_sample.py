@@ -14,6 +14,7 @@ from engine.model.errors import NotFound
 from engine.model.timestamps import DAY, MINUTE, first_id_of
 from engine.store import decisions, rollups
 from tests.factories import candidate, order, placement
+from tests.marks import SQLITE_FIRST
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
 
@@ -55,6 +56,7 @@ def readings(monkeypatch):
     return spans
 
 
+@SQLITE_FIRST
 async def test_the_sample_is_of_all_days_and_of_all_hours(empty_shop, monkeypatch):
     monkeypatch.setattr(decision_sample, "A_SLICE", 10)
     reader, newest = await with_past(empty_shop)
@@ -70,6 +72,7 @@ async def test_the_sample_is_of_all_days_and_of_all_hours(empty_shop, monkeypatc
     assert times[-2] <= newest
 
 
+@SQLITE_FIRST
 async def test_no_more_is_read_of_a_larger_log(empty_shop, monkeypatch):
     monkeypatch.setattr(decision_sample, "A_SLICE", 5)
     reader, _ = await with_past(empty_shop, each=20)

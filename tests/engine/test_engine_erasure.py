@@ -29,6 +29,7 @@ from engine.store.connection.database import Database
 from engine.store.log import customer_segments
 from engine.store.tables import metadata
 from tests import factories
+from tests.marks import SQLITE_FIRST
 from tests.offers import offered, open_offers
 
 pytestmark = pytest.mark.anyio
@@ -101,6 +102,7 @@ async def shop_around(shop: Any, *customers: str) -> list[Any]:
     return answers
 
 
+@SQLITE_FIRST
 @pytest.mark.parametrize("credit", ["cascade", "choice", "position"])
 async def test_sums_are_as_if_the_customer_had_never_been_there(empty_shop, credit):
     shop = empty_shop
@@ -124,6 +126,7 @@ async def test_sums_are_as_if_the_customer_had_never_been_there(empty_shop, cred
     assert len(gone) == 12
 
 
+@SQLITE_FIRST
 async def test_closed_windows_are_subtracted_too(empty_shop):
     shop = empty_shop
     await open_shop(shop)
@@ -172,6 +175,7 @@ async def test_accounts_of_offers_stay_under_a_random_name(empty_shop):
     assert (await shop.engine.budgets.verify(shop.id)).is_same
 
 
+@SQLITE_FIRST
 async def test_decisions_in_segments_are_found_and_their_entries_go(empty_shop, monkeypatch):
     shop = empty_shop
     await open_shop(shop, policy=Fixed())
@@ -260,6 +264,7 @@ async def test_two_erasures_at_the_same_time_subtract_once(empty_shop, open_anot
     assert await shop.engine.logbook.search(shop.id, customer_id="anna") == []
 
 
+@SQLITE_FIRST
 async def test_erasing_nobody_and_twice_is_harmless(empty_shop):
     shop = empty_shop
     await open_shop(shop, policy=Fixed())

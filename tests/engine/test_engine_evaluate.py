@@ -14,6 +14,7 @@ from engine.model.errors import NotFound
 from engine.model.placement import Fixed, One, Split, Thompson
 from engine.store.tables import decisions
 from tests.factories import candidates, placement, rule
+from tests.marks import SQLITE_FIRST
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
 
@@ -47,6 +48,7 @@ async def evaluation(shop, alternative, **changes):
     return await evaluate(shop.engine.database, shop.id, "payment_methods", alternative, **period)
 
 
+@SQLITE_FIRST
 async def test_the_value_of_another_policy_is_found_in_the_log(empty_shop):
     await empty_shop.place(placement(shape=One(), policy=Split(weights=SHARES)), *candidates(*RATES))
     await play(empty_shop, 3_000)
@@ -60,6 +62,7 @@ async def test_the_value_of_another_policy_is_found_in_the_log(empty_shop):
         assert result.difference.low < truth - 0.34 < result.difference.high
 
 
+@SQLITE_FIRST
 async def test_decisions_of_the_same_customers_tell_less(empty_shop):
     await empty_shop.place(placement(shape=One(), policy=Split(weights=SHARES)), *candidates(*RATES))
     await play(empty_shop, 900, customers=900)
@@ -71,6 +74,7 @@ async def test_decisions_of_the_same_customers_tell_less(empty_shop):
     assert few.snips.high - few.snips.low > many.snips.high - many.snips.low
 
 
+@SQLITE_FIRST
 async def test_whole_orders_are_weighed_slot_by_slot(empty_shop):
     await empty_shop.place(placement(policy=Thompson(floor=0.3, history=False)), *candidates(*RATES))
     await play(empty_shop, 1_500, slots=2)

@@ -22,6 +22,7 @@ from engine.model.experiment import Experiment, Variant
 from engine.model.placement import FieldDocument, Fixed, Holdback
 from engine.model.timestamps import DAY, MINUTE
 from tests import factories
+from tests.marks import SQLITE_FIRST
 from tests.shop import Shop
 
 PLACEMENT = "payment_methods"
@@ -69,6 +70,7 @@ async def bought(shop: Shop) -> tuple[int, int]:
     return sum(variant.orders for variant in look.variants), sum(variant.revenue for variant in look.variants)
 
 
+@SQLITE_FIRST
 async def test_a_purchase_counts_once_for_an_exposed_customer(shop: Shop) -> None:
     await start(shop)
     await shop.decide("anna")
@@ -204,6 +206,7 @@ async def test_only_purchases_can_be_refunded(shop: Shop) -> None:
         await refund(shop, unit="anna", event="r2")
 
 
+@SQLITE_FIRST
 async def test_a_purchase_without_an_amount_is_refunded_as_a_whole(shop: Shop) -> None:
     await sold(shop, amount=None, currency=None)
     with pytest.raises(Invalid, match="without an amount"):

@@ -17,6 +17,7 @@ from engine.model.resource import Resource
 from engine.model.timestamps import DAY
 from engine.store import decisions, tables
 from tests import factories
+from tests.marks import SQLITE_FIRST
 from tests.shop import Shop
 
 PLACEMENT = "payment_methods"
@@ -89,6 +90,7 @@ async def test_decisions_outside_the_share_are_in_no_funnel(shop: Shop) -> None:
     assert sums(await funnel(shop))[0] == enrolled
 
 
+@SQLITE_FIRST
 async def test_an_experiment_with_a_longer_name_is_another_one(shop: Shop) -> None:
     await start(shop, share=0.5, layer="a")
     other = (Variant(id="control", name="As it is"), Variant(id="b", name="B", candidates_off=("card",)))
@@ -130,6 +132,7 @@ async def test_decisions_as_units_have_segments_too(shop: Shop) -> None:
     assert {each.segment: each.units for each in segments} == {"geo.country=DE": 2, "geo.country=FR": 1}
 
 
+@SQLITE_FIRST
 async def test_devices_are_in_the_segment_of_the_first_exposure(shop: Shop) -> None:
     await shop.create("field", FieldDocument(name="device.id", type="string"))
     await start(shop, unit="device")

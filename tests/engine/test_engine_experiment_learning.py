@@ -14,6 +14,7 @@ from engine.model.placement import Contextual
 from engine.model.scope import Scope, track_of
 from engine.store import folds
 from tests import factories
+from tests.marks import SQLITE_FIRST
 from tests.shop import Shop
 
 PLACEMENT = "payment_methods"
@@ -95,6 +96,7 @@ async def test_shared_learning_makes_one_set_of_beliefs(shop: Shop) -> None:
     assert learned(shop) == {"": 10}
 
 
+@SQLITE_FIRST
 @pytest.mark.parametrize("learning", ["apart", "control_only"])
 async def test_after_the_end_everybody_learns_from_all_variants(shop: Shop, learning: str) -> None:
     await start(shop, learning)
@@ -104,6 +106,7 @@ async def test_after_the_end_everybody_learns_from_all_variants(shop: Shop, lear
     assert learned(shop) == {"": 15}
 
 
+@SQLITE_FIRST
 @pytest.mark.parametrize("learning", ["apart", "shared", "control_only"])
 async def test_sums_and_decisions_come_out_the_same_again(shop: Shop, learning: str) -> None:
     await start(shop, learning, share=0.7)

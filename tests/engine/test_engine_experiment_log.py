@@ -25,6 +25,7 @@ from engine.previews.previews import Subject
 from engine.store.experiments.sums import SumRow, UnitTotals
 from engine.store.previews import PreviewRow
 from tests.factories import rule
+from tests.marks import SQLITE_FIRST
 
 PLACEMENT = "payment_methods"
 DECISIONS = 600
@@ -50,6 +51,7 @@ async def merchant(engine):
     return item.id
 
 
+@SQLITE_FIRST
 @pytest.mark.anyio
 async def test_each_variant_is_asked_and_kept_at_the_start(engine, merchant):
     actor = Actor(merchant, "tester")
@@ -69,6 +71,7 @@ async def test_each_variant_is_asked_and_kept_at_the_start(engine, merchant):
     assert await engine.previews.newest(merchant, PLACEMENT) is None
 
 
+@SQLITE_FIRST
 @pytest.mark.anyio
 async def test_only_the_audience_is_asked(engine, merchant):
     actor = Actor(merchant, "tester")
@@ -80,6 +83,7 @@ async def test_only_the_audience_is_asked(engine, merchant):
     assert 0 < answer.decisions < DECISIONS / 4
 
 
+@SQLITE_FIRST
 @pytest.mark.anyio
 async def test_what_the_log_cannot_tell_is_refused(engine, merchant):
     actor = Actor(merchant, "tester")

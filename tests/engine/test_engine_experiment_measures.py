@@ -31,7 +31,7 @@ from engine.store.experiments import sums
 from engine.store.experiments.activity import PurchaseDecision
 from engine.store.experiments.sums import PhaseKey, SumRow, UnitTotals
 from tests import factories
-from tests.marks import SQLITE
+from tests.marks import SQLITE, SQLITE_FIRST
 from tests.shop import Shop
 
 PLACEMENT = "payment_methods"
@@ -219,6 +219,7 @@ def test_the_largest_thousandth_is_capped(count: int, amount: int | None) -> Non
         assert amount == expected
 
 
+@SQLITE_FIRST
 @pytest.mark.anyio
 async def test_caps_come_from_before_the_start_and_stay(empty_shop: Shop) -> None:
     await empty_shop.place(

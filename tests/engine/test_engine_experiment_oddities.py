@@ -19,6 +19,7 @@ from engine.model.placement import Fixed
 from engine.model.timestamps import DAY
 from engine.store.experiments.sums import SumRow
 from tests import factories
+from tests.marks import SQLITE_FIRST
 from tests.shop import Shop
 
 PLACEMENT = "payment_methods"
@@ -114,6 +115,7 @@ async def test_who_leaves_the_audience_keeps_what_was_counted(shop: Shop) -> Non
     assert await bought(shop) == (1, 1, 1_000)
 
 
+@SQLITE_FIRST
 async def test_an_experiment_deleted_from_a_layer_leaves_its_part_free(shop: Shop) -> None:
     await start(shop, share=0.6)
     draft = experiment(id="draft", share=0.4)

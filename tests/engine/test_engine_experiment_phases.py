@@ -15,6 +15,7 @@ from engine.model.experiment import Experiment, ExperimentStatus, Variant
 from engine.model.placement import Fixed
 from engine.model.timestamps import DAY
 from tests import factories
+from tests.marks import SQLITE_FIRST
 from tests.shop import Shop
 
 PLACEMENT = "payment_methods"
@@ -57,6 +58,7 @@ async def units(shop: Shop, phase: int) -> dict[str, int]:
     return {variant.id: variant.units for variant in look.variants}
 
 
+@SQLITE_FIRST
 async def test_a_new_split_moves_only_who_must_move(shop: Shop) -> None:
     before = await variants(shop)
     document = experiment(share=0.5)
@@ -68,6 +70,7 @@ async def test_a_new_split_moves_only_who_must_move(shop: Shop) -> None:
     assert moved == {("paypal", "control")}
 
 
+@SQLITE_FIRST
 async def test_results_of_each_phase_stand_alone(shop: Shop) -> None:
     before = await variants(shop)
     answer = await shop.decide(next(name for name in CUSTOMERS if before[name] == "paypal"))

@@ -23,6 +23,7 @@ from engine.store.experiments.exposed_units import ExposedUnits
 from engine.store.experiments.sums import SumRow, UnitTotals
 from engine.store.tables import experiment_sums
 from tests import factories
+from tests.marks import SQLITE_FIRST
 from tests.shop import Shop
 
 PLACEMENT = "payment_methods"
@@ -60,6 +61,7 @@ async def stored(shop: Shop, id: str = "paypal-first") -> Resource:
     return await shop.engine.experiments.get(shop.id, PLACEMENT, id)
 
 
+@SQLITE_FIRST
 async def test_customers_are_split_and_keep_their_variant(shop: Shop) -> None:
     await start(shop)
     first = {name: (await shop.decide(name)).decision for name in map(str, range(200))}
@@ -148,6 +150,7 @@ async def test_the_audience_decides_who_is_enrolled(shop: Shop) -> None:
     assert (await shop.decide("anna", geo_country="NL")).decision.experiments[0]["id"] == "paypal-first"
 
 
+@SQLITE_FIRST
 async def test_experiments_of_a_layer_never_share_a_customer(shop: Shop) -> None:
     await start(shop, experiment(share=0.5))
     other = experiment(
@@ -204,6 +207,7 @@ async def test_a_second_person_approves_the_start(shop: Shop) -> None:
     assert (await shop.decide("anna")).decision.experiments
 
 
+@SQLITE_FIRST
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -233,6 +237,7 @@ async def test_a_holdback_gets_the_merchants_order(empty_shop: Shop) -> None:
     assert held[0].ranking[0].chance == 1.0
 
 
+@SQLITE_FIRST
 async def test_a_broken_guardrail_stops_the_experiment(shop: Shop) -> None:
     await start(shop, experiment(guardrails=(Guardrail(metric="conversion", tolerated_percent=5),)))
     for name in map(str, range(800)):
@@ -290,6 +295,7 @@ async def test_the_size_counts_the_units_of_the_experiment(shop: Shop, unit: str
     assert (size.units_a_day, size.conversion) == (units, bought / units)
 
 
+@SQLITE_FIRST
 async def test_a_look_tells_matured_units_from_all(shop: Shop) -> None:
     await start(shop)
     for name in map(str, range(40)):
@@ -321,6 +327,7 @@ async def test_a_clear_winner_is_named_with_its_interval(shop: Shop) -> None:
     assert results.verdict.low < 0.4 < results.verdict.high
 
 
+@SQLITE_FIRST
 @pytest.mark.parametrize(
     "rows",
     [

@@ -24,6 +24,7 @@ from engine.store import decisions, outcomes, previews
 from engine.store.decisions import DecisionRow
 from engine.store.previews import PreviewRow
 from tests.factories import candidate, placement, rule
+from tests.marks import SQLITE_FIRST
 
 PLACE = "payment_methods"
 GOLDEN = 5**0.5 / 2 - 0.5
@@ -195,6 +196,7 @@ async def test_a_forecast_is_held_against_what_came(shop, monkeypatch):
     assert how_often_right([forecast]) == (1, 1)
 
 
+@SQLITE_FIRST
 @pytest.mark.anyio
 @pytest.mark.parametrize(("change", "against"), [(BOOST, "holdback"), (NO_IDEAL, "before")])
 async def test_the_holdback_is_used_where_the_version_left_it_alone(empty_shop, monkeypatch, change, against):
@@ -251,6 +253,7 @@ def test_a_large_order_makes_the_upper_end_wider_than_the_lower():
     assert outcome.holds
 
 
+@SQLITE_FIRST
 @pytest.mark.anyio
 @pytest.mark.parametrize(("reward", "share"), [("revenue", 1.0), ("margin", 0.25)])
 async def test_money_is_held_against_what_was_earned(empty_shop, monkeypatch, reward, share):

@@ -14,6 +14,7 @@ from engine.model.timestamps import DAY, MINUTE
 from engine.statistics.health import Seen, audiences, day_weights
 from engine.store import decisions
 from tests.factories import answer, candidate, order, placement, plan, rule
+from tests.marks import SQLITE_FIRST
 
 LIMITED = (candidate("card"), candidate("paypal", position=1), candidate("invoice", position=2, max_amount=10_000))
 EVERYBODY, TWO = frozenset(("card", "invoice")), frozenset(("card",))
@@ -76,6 +77,7 @@ async def shopped(shop, *, credit, count=240):
     return await shop.engine.health.of(shop.id, "payment_methods")
 
 
+@SQLITE_FIRST
 @pytest.mark.anyio
 @pytest.mark.usefixtures("certain_luck")
 @pytest.mark.parametrize(("credit", "pools"), [("cascade", True), ("choice", False)])

@@ -16,6 +16,7 @@ from engine.model.timestamps import MINUTE
 from engine.offers.incrementality import CustomerAnswer, group_by_offer
 from engine.offers.scores import score_offers
 from engine.store import decisions, folds
+from tests.marks import SQLITE_FIRST
 from tests.offers import ask, balance, offered, open_offers, redeem, shown
 
 pytestmark = pytest.mark.anyio
@@ -145,6 +146,7 @@ async def test_scores_predict_without_deciding_or_holding(shop):
     assert (await balance(shop)).held == 0
 
 
+@SQLITE_FIRST
 async def test_scores_are_the_same_for_those_who_are_held_back(shop):
     context = {"cart": {"total": 4_000}}
     scores = [

@@ -24,6 +24,7 @@ from engine.store.events import outbox
 from engine.store.folds import OBSERVATIONS, STATISTICS, Cell, News, Sums
 from engine.store.observations import ChoiceRow, ObservationCell, ObservationRow
 from tests.factories import candidates, placement
+from tests.marks import SQLITE_FIRST
 
 NAMES = ("card", "klarna", "paypal")
 RATES = {"card": 0.35, "klarna": 0.3, "paypal": 0.25}
@@ -166,6 +167,7 @@ def test_an_old_state_without_residuals_is_read():
 # In the engine
 
 
+@SQLITE_FIRST
 @pytest.mark.anyio
 async def test_a_version_names_the_jump_it_was_made_for(empty_shop):
     shop = empty_shop

@@ -15,6 +15,7 @@ from engine.model.timestamps import DAY, MINUTE
 from engine.store import folds
 from engine.store.tables import statistics, usage
 from tests.factories import METHODS, candidates, order, placement
+from tests.marks import SQLITE_FIRST
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
 LATER = 3 * 60 * MINUTE
@@ -296,6 +297,7 @@ async def test_candidates_that_come_and_go_keep_what_they_learned(shop):
     assert len(candidates()) == len(ranked)
 
 
+@SQLITE_FIRST
 async def test_with_revenue_the_method_with_larger_amounts_comes_first(empty_shop):
     await empty_shop.place(placement(reward="revenue", policy=Thompson(floor=0.0)))
     for number in range(60):

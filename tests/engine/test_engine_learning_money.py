@@ -37,6 +37,7 @@ def shopped(seed, *, count=4_000, held=0.1, customers=900):
     return rows
 
 
+@pytest.mark.long
 def test_the_gain_is_that_over_the_held_back_customers():
     truth = AMOUNT * (GREEDY * BEST + (1 - GREEDY) * OTHER - OWN_ORDER)
     gains = [learning_money(shopped(3_000 + seed)).gain for seed in range(WORLDS)]
@@ -46,6 +47,7 @@ def test_the_gain_is_that_over_the_held_back_customers():
     assert np.mean([gain.value for gain in gains]) == pytest.approx(truth, rel=0.1)
 
 
+@pytest.mark.long
 def test_the_cost_is_what_the_likeliest_would_have_brought_more():
     truth = AMOUNT * (BEST - GREEDY * BEST - (1 - GREEDY) * OTHER)
     costs = [learning_money(shopped(5_000 + seed)).cost for seed in range(WORLDS)]

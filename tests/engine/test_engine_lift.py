@@ -67,6 +67,7 @@ def test_no_one_held_back_is_no_lift():
     assert lift_of("conversion", arm(0.5), {}) is None
 
 
+@pytest.mark.long
 def test_intervals_cover_the_truth_when_customers_come_back():
     shares = coverage(np.random.default_rng(3), months=300, sigma=1.5)
     assert all(0.91 < share < 0.99 for share in shares.values()), shares

@@ -84,6 +84,7 @@ def test_the_day_of_a_turn_is_found_and_what_came_before_is_left_out():
     assert steady.lead.since is None
 
 
+@pytest.mark.long
 def test_equal_candidates_are_rarely_called_sure():
     false = 0
     for seed in range(100):

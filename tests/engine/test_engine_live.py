@@ -14,6 +14,7 @@ from engine.model.placement import FieldDocument
 from engine.store.plans import activate
 from engine.store.tables import plans
 from tests.factories import METHODS, order, placement, rule
+from tests.marks import SQLITE_FIRST
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
 
@@ -96,6 +97,7 @@ async def test_a_restart_knows_all_that_was_learned_before_it(shop, open_another
     assert {ranked.id: ranked.score for ranked in decision.ranking}["ideal"] == pytest.approx(5 / 6)
 
 
+@SQLITE_FIRST
 async def test_stopping_amid_a_job_is_no_fault(open_another, monkeypatch, caplog):
     engine = await open_another()
     begun = asyncio.Event()
@@ -266,6 +268,7 @@ async def test_processes_that_learn_about_different_buckets_take_over_each_other
         assert learned["mobile"].version == ours > learned["desktop"].version
 
 
+@SQLITE_FIRST
 async def test_late_beliefs_do_not_replace_newer_ones(shop, open_another):
     """Two processes record and renew side by side, and end at the same beliefs."""
     other = await open_another()

@@ -18,6 +18,7 @@ from engine.insights.log_export import SCHEMA, export_decisions
 from engine.model.placement import Holdback, Thompson
 from engine.model.timestamps import DAY
 from tests import factories
+from tests.marks import SQLITE_FIRST
 from tests.shop import Shop
 
 PAGE = Path(__file__).parents[2] / "docs" / "data-export.md"
@@ -87,6 +88,7 @@ async def test_other_times_and_placements_are_left_out(empty_shop: Shop, tmp_pat
     assert len(await exported(empty_shop, tmp_path, placement="payment_methods")) == 1
 
 
+@SQLITE_FIRST
 @pytest.mark.anyio
 async def test_another_tool_estimates_what_the_engine_does(empty_shop: Shop, tmp_path: Path) -> None:
     """The inverse propensity estimate by pandas is that of `tap2 evaluate log`, where one slot is drawn."""

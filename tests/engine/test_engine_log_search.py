@@ -11,6 +11,7 @@ from engine.model.decision import Decision, Excluded, Ranked
 from engine.model.timestamps import MINUTE, first_id_of
 from engine.store import decisions
 from engine.store.decisions import DecisionRow
+from tests.marks import SQLITE_FIRST
 
 pytestmark = pytest.mark.anyio
 
@@ -67,6 +68,7 @@ async def everything(engine, merchant_id, narrowed, *, limit=25, most_read=1_000
         before = page.next_id
 
 
+@SQLITE_FIRST
 @pytest.mark.parametrize(
     ("narrowed", "passes"),
     [

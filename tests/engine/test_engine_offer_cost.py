@@ -14,6 +14,7 @@ from engine.model.timestamps import DAY
 from engine.previews.estimation.offer_cost import Discounts, cost_of
 from engine.previews.previews import Period
 from tests.factories import rule
+from tests.marks import SQLITE_FIRST
 from tests.offers import ask, offered, open_offers
 
 pytestmark = pytest.mark.anyio
@@ -73,6 +74,7 @@ async def cost(shop, offer):
     return preview.result
 
 
+@SQLITE_FIRST
 async def test_a_paused_offer_is_counted_where_it_would_have_been_shown(shop):
     five = offered("five", position=1, enabled=False, benefit=FixedAmount(amount=500))
     await open_offers(shop, offered(), five, amount=10**6)
@@ -89,6 +91,7 @@ async def test_a_paused_offer_is_counted_where_it_would_have_been_shown(shop):
     assert await shop.engine.previews.newest(shop.id, "offers") is None
 
 
+@SQLITE_FIRST
 async def test_an_offer_in_force_costs_what_was_held(shop):
     await open_offers(shop, offered(), amount=10**6)
     held = [await ask(shop, f"c{number}", total=1_000 * (number + 1)) for number in range(25)]
@@ -98,6 +101,7 @@ async def test_an_offer_in_force_costs_what_was_held(shop):
     assert result.changed == 0
 
 
+@SQLITE_FIRST
 async def test_what_kept_an_offer_away_then_does_not_count(shop):
     late = offered("late", position=1, starts_at="2100-01-01T00:00:00Z")
     foreign = offered("foreign", position=2, currency="USD", budgets=("dollars",))
@@ -108,6 +112,7 @@ async def test_what_kept_an_offer_away_then_does_not_count(shop):
     assert (await cost(shop, "foreign")).offer.decisions == 0
 
 
+@SQLITE_FIRST
 async def test_only_an_offer_of_the_placement_has_a_cost(shop):
     await open_offers(shop)
     with pytest.raises(NotFound):

@@ -18,6 +18,7 @@ from engine.model.timestamps import HOUR
 from engine.offers.codes import OfferRequest
 from engine.offers.redemptions import Purchase
 from engine.store import decisions
+from tests.marks import SQLITE_FIRST
 from tests.offers import ask, balance, offered, open_offers, reasons, shown, verified
 
 pytestmark = pytest.mark.anyio
@@ -71,6 +72,7 @@ async def test_a_limit_caps_what_all_offers_take_off_an_order(shop):
     assert (await redeem(shop, fourth, order="o-2")).spent == 2_000
 
 
+@SQLITE_FIRST
 async def test_an_exclusive_offer_is_redeemed_alone(shop):
     first, second = await two(shop, stackable=False)
     await redeem(shop, first)

@@ -23,6 +23,7 @@ from engine.model.timestamps import MINUTE, rfc3339
 from engine.store import decisions
 from engine.store.offers import balances, holds
 from tests.factories import rule
+from tests.marks import SQLITE_FIRST
 from tests.offers import an_offer, ask, balance, offered, open_offers, reasons, redeem, shown, verified
 
 pytestmark = pytest.mark.anyio
@@ -65,6 +66,7 @@ def test_no_discount_exceeds_the_cart_or_the_maximum(percent, most, total, shipp
 # What may be saved
 
 
+@SQLITE_FIRST
 @pytest.mark.parametrize(
     ("changes", "field"),
     [

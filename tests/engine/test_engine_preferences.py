@@ -29,6 +29,7 @@ from engine.previews.previews import Period
 from engine.store.connection.database import Database
 from engine.store.tables import metadata
 from tests import factories
+from tests.marks import SQLITE_FIRST
 
 pytestmark = pytest.mark.anyio
 
@@ -162,6 +163,7 @@ async def test_a_wish_that_came_true_is_no_merit(empty_shop, credit):
     assert "chosen in 3 of this customer's last 3 purchases" in str((await shop.decide("anna")).decision.ranking)
 
 
+@SQLITE_FIRST
 async def test_a_preview_keeps_the_wishes_of_then(shop):
     """Anna does not want the card, and Ben wants it first: a rule that pins it changes nothing for them."""
     await say(shop, "anna", excluded=("card",))
@@ -303,6 +305,7 @@ async def test_the_same_customer_of_another_merchant_said_nothing(shop):
 # Mistakes
 
 
+@SQLITE_FIRST
 @pytest.mark.parametrize(("fields", "field", "words"), [
     ({"default_method": "paypa"}, "default_method", "did you mean paypal?"),
     ({"favorites": ("card", "bitcoin")}, "favorites", "“bitcoin” is not one of your payment methods"),

@@ -13,6 +13,7 @@ from engine.model.timestamps import DAY
 from engine.previews.previews import MOST_DECISIONS, Period
 from engine.store import previews
 from tests.factories import rule
+from tests.marks import SQLITE_FIRST
 
 pytestmark = pytest.mark.anyio
 
@@ -53,6 +54,7 @@ def places_of(result, id):
     return next(place for place in result.places if place.id == id)
 
 
+@SQLITE_FIRST
 async def test_what_is_published_changes_nothing_and_comes_out_as_it_was_logged(engine, merchant, log):
     result = await tried(engine, merchant)
     assert (result.read, result.changed, result.lost, result.fallback) == (DECISIONS, 0, 0, 0)
@@ -62,6 +64,7 @@ async def test_what_is_published_changes_nothing_and_comes_out_as_it_was_logged(
     assert all(place.first[0] == place.first[1] and place.shown[0] == place.shown[1] for place in result.places)
 
 
+@SQLITE_FIRST
 async def test_a_draft_is_counted_by_what_it_changes_where_its_rule_fires(engine, merchant, log):
     germans = [decision for decision in log.decisions if decision.facts.values["geo.country"] == "DE"]
     result = await tried(engine, merchant, rule({"exclude": ["card"]}, id="draft", name="No card", when=IN_GERMANY))
@@ -74,6 +77,7 @@ async def test_a_draft_is_counted_by_what_it_changes_where_its_rule_fires(engine
     assert all("card" in example.before and "card" not in example.after for example in result.examples)
 
 
+@SQLITE_FIRST
 @pytest.mark.parametrize(("reward", "share"), [("revenue", 1.0), ("margin", 0.3)])
 async def test_money_is_counted_in_minor_units(engine, merchant, log, reward, share):
     """A purchase without a reported amount counts as its cart."""
@@ -85,6 +89,7 @@ async def test_money_is_counted_in_minor_units(engine, merchant, log, reward, sh
     assert result.effect.low < result.effect.value < result.effect.high
 
 
+@SQLITE_FIRST
 async def test_answers_left_empty_are_counted(engine, merchant, log):
     everyone = ["card", "paypal", "klarna", "ideal", "sepa_debit", "apple_pay"]
     result = await tried(engine, merchant, rule({"exclude": everyone}, id="draft", when=IN_GERMANY))
@@ -92,12 +97,14 @@ async def test_answers_left_empty_are_counted(engine, merchant, log):
     assert result.examples[0].kind == "emptied"
 
 
+@SQLITE_FIRST
 async def test_values_never_set_before_cannot_be_known(engine, merchant, log):
     result = await tried(engine, merchant, rule({"set": {"name": "banner", "value": True}}, id="draft"))
     assert result.changed == DECISIONS
     assert result.effect.refused.startswith("the change sets other values")
 
 
+@SQLITE_FIRST
 async def test_only_decisions_whose_window_is_over_tell_of_the_effect(engine, merchant, log):
     late = make_log(log.plan, merchant, count=100, seed=9, until=now_ms())
     waiting = [msgspec.structs.replace(decision.row, closes_at=now_ms() + DAY) for decision in late.decisions]
@@ -109,6 +116,7 @@ async def test_only_decisions_whose_window_is_over_tell_of_the_effect(engine, me
     assert result.effect.counted <= DECISIONS
 
 
+@SQLITE_FIRST
 async def test_only_the_newest_of_the_period_are_read(engine, merchant, log):
     result = await tried(engine, merchant, NO_SEPA, limit=200)
     assert result.read == 200
@@ -118,11 +126,13 @@ async def test_only_the_newest_of_the_period_are_read(engine, merchant, log):
     assert (nothing.read, nothing.effect.refused) == (0, "there is no decision in this period")
 
 
+@SQLITE_FIRST
 async def test_a_rule_that_begins_later_is_tried_as_if_it_had_begun(engine, merchant, log):
     later = msgspec.structs.replace(NO_SEPA, active_from="2999-01-01T00:00:00Z")
     assert (await tried(engine, merchant, later)).changed == DECISIONS
 
 
+@SQLITE_FIRST
 async def test_a_draft_that_cannot_be_compiled_says_why(engine, merchant, log):
     _, document = await engine.drafts.plan(merchant, "payment_methods")
     broken = rule({"exclude": ["card"]}, id="draft", when={"==": [{"var": "no"}, 1]})
@@ -172,6 +182,7 @@ async def test_a_stop_of_the_server_ends_it(open_another):
     assert (await engine.previews.get(item.id, running.id)).state == "interrupted"
 
 
+@SQLITE_FIRST
 async def test_rules_may_be_tried_in_the_place_of_the_drafts(engine, merchant, log):
     result = await tried(engine, merchant, rules=[NO_SEPA])
     assert result.changed > 0.9 * DECISIONS
@@ -180,6 +191,7 @@ async def test_rules_may_be_tried_in_the_place_of_the_drafts(engine, merchant, l
         await start(engine, merchant, rules=[rule({"exclude": ["nobody"]}, id="draft")])
 
 
+@SQLITE_FIRST
 async def test_merchants_see_their_own_previews_and_nothing_of_the_others(engine, merchant, log):
     other, _ = await engine.accounts.add_merchant("other", "Other")
     await furnish(engine, other.id)

@@ -17,6 +17,7 @@ from engine.store import plans
 from engine.store.tables import audit, resources
 from engine.store.tables import plans as plans_table
 from tests.factories import METHODS, candidate, order, placement, rule
+from tests.marks import SQLITE_FIRST
 
 pytestmark = pytest.mark.anyio
 PLACE = "payment_methods"
@@ -60,6 +61,7 @@ async def test_a_save_is_in_force_with_the_next_decision(shop):
     assert "card" in order((await shop.decide()).decision)
 
 
+@SQLITE_FIRST
 @pytest.mark.parametrize(
     ("kind", "document", "field", "message"),
     [
@@ -202,6 +204,7 @@ async def test_while_merchants_publish_every_answer_obeys_the_version_that_it_na
         assert not answer.decision.fallback
 
 
+@SQLITE_FIRST
 @pytest.mark.parametrize(
     ("kind", "place", "id", "message"),
     [

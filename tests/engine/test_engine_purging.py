@@ -11,6 +11,7 @@ from engine.store.connection import purging
 from engine.store.connection.bulk import insert_many
 from engine.store.connection.purging import Expired, purge
 from engine.store.tables import metadata
+from tests.marks import SQLITE_FIRST
 
 pytestmark = pytest.mark.anyio
 USAGE = metadata.tables["usage"]
@@ -41,6 +42,7 @@ async def customers_of(database):
         return set((await connection.execute(select(USAGE.c.customer))).scalars())
 
 
+@SQLITE_FIRST
 @pytest.mark.parametrize("count", [0, 1, 10, 20, 21, 55])
 async def test_all_expired_rows_go_and_no_others(shop, database, count):
     await store(shop, [f"old-{number}" for number in range(count)], day=OLD)

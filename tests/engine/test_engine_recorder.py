@@ -22,7 +22,7 @@ from engine.model.placement import FieldDocument, Subset
 from engine.store import decisions, outcomes
 from engine.store.connection.database import open_database
 from tests.factories import METHODS, candidate, order, placement, rule
-from tests.marks import SQLITE
+from tests.marks import SQLITE, SQLITE_FIRST
 
 LEARNING = Learning("converted", "cascade", 60, "EUR", contextual=False)
 pytestmark = pytest.mark.anyio
@@ -154,6 +154,7 @@ async def test_a_decision_that_cannot_be_written_becomes_a_fallback(shop, second
     await until(logged)
 
 
+@SQLITE_FIRST
 @pytest.mark.parametrize("error", [BUSY, sqlite3.OperationalError("disk I/O error")], ids=["wrapped", "the driver's"])
 async def test_when_the_database_comes_back_in_time_nobody_notices(shop, away, second_look, error):
     away(shop.engine, times=2, error=error)

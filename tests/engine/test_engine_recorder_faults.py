@@ -22,6 +22,7 @@ from engine.previews.previews import Period
 from engine.store import folds, rollups
 from engine.store.decisions import DecisionRow
 from tests.factories import order
+from tests.marks import SQLITE_FIRST
 from web.http import logs
 
 LEARNING = Learning("converted", "cascade", 60, "EUR", contextual=False)
@@ -78,6 +79,7 @@ def row_of(shop, number):
     return DecisionRow(f"dec_{number:032x}", shop.id, "payment_methods", None, 0, None, 1, 0, "", "{}", "{}", "{}")
 
 
+@SQLITE_FIRST
 @pytest.mark.parametrize("sqlstate", ["40001", "40P01", "08006", "53300", "57P01", "58030"])
 async def test_temporary_faults_are_retried_without_a_fallback(shop, faults, sqlstate):
     faults(shop.engine, ("before", DBAPIError("COMMIT", {}, SqlState(sqlstate))))

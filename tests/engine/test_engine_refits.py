@@ -21,7 +21,7 @@ from engine.store import audit
 from engine.store.events import outbox
 from engine.store.tables import beliefs
 from tests.factories import candidates, order, placement
-from tests.marks import SQLITE
+from tests.marks import SQLITE, SQLITE_FIRST
 from tests.shop import Shop
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
@@ -81,6 +81,7 @@ async def test_a_refit_waits_for_a_week_to_compare_on(days):
     assert await days.shop.engine.refitter.page(days.shop.id, "payment_methods") == []
 
 
+@SQLITE_FIRST
 async def test_a_refit_that_predicts_no_worse_replaces_the_model(days, monkeypatch):
     monkeypatch.setattr("engine.learning.upkeep.refitter.is_no_worse", lambda new, old: True)
     await days.pass_by(12)

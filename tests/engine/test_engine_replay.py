@@ -15,7 +15,7 @@ from engine.model.placement import RuleDocument
 from engine.store import decisions
 from engine.store.tables import beliefs
 from tests.factories import METHODS, order, placement, rule
-from tests.marks import SQLITE
+from tests.marks import SQLITE, SQLITE_FIRST
 
 pytestmark = pytest.mark.anyio
 
@@ -24,6 +24,7 @@ async def replay(shop, answer):
     return await shop.engine.logbook.replay(shop.id, answer.decision.decision_id)
 
 
+@SQLITE_FIRST
 async def test_a_decision_replays_after_beliefs_moved_on(shop):
     await shop.update_state(card=(40, 20), paypal=(50, 24))
     answers = [await shop.decide(f"c{number}", cart_total=5_000) for number in range(10)]
@@ -45,6 +46,7 @@ async def test_a_decision_replays_though_the_customers_past_has_changed(shop):
     assert (await replay(shop, answer)).same
 
 
+@SQLITE_FIRST
 async def test_a_decision_replays_after_the_plan_changed_and_was_rolled_back(shop):
     before = await shop.decide(cart_total=1)
     await shop.create("rule", rule({"exclude": ["card", "paypal"]}, {"pin": {"candidate": "ideal", "slot": 1}}))
@@ -76,6 +78,7 @@ async def test_a_fallback_replays(shop):
     assert again.logged["fallback"] is True
 
 
+@SQLITE_FIRST
 @pytest.mark.parametrize(
     ("column", "value"),
     [

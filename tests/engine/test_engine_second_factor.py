@@ -14,6 +14,7 @@ from engine.clock import now_ms
 from engine.model.errors import CodeNeeded, Conflict, Forbidden
 from engine.store import tables
 from engine.store.tables.people import second_factors
+from tests.marks import SQLITE_FIRST
 
 pytestmark = pytest.mark.anyio
 PASSWORD = "correct horse battery"
@@ -86,6 +87,7 @@ async def test_new_password_ends_a_half_log_in(shop, user):
         await shop.engine.second_factors.challenged(needed.value.challenge)
 
 
+@SQLITE_FIRST
 async def test_second_setup_needs_the_first_to_be_removed(shop, user):
     await turn_on(shop, user)
     with pytest.raises(Conflict):

@@ -11,6 +11,7 @@ from engine.model.placement import Thompson
 from engine.store import decisions
 from tests import factories
 from tests.factories import rule
+from tests.marks import SQLITE_FIRST
 
 pytestmark = pytest.mark.anyio
 SMALL = {"<": [{"var": "cart.total"}, 5000]}
@@ -50,6 +51,7 @@ async def test_the_chances_are_those_that_a_real_answer_names(shop):
     assert trial.slots[0][first.id] == pytest.approx(first.chance)
 
 
+@SQLITE_FIRST
 async def test_candidates_that_are_not_in_force_yet_take_part_with_what_is_known_of_the_others(shop):
     rest = dict.fromkeys(("klarna", "ideal", "sepa_debit", "apple_pay", "card"), (1000, 100))
     await shop.update_state(paypal=(1000, 700), **rest)

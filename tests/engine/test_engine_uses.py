@@ -10,6 +10,7 @@ from engine.model.errors import NotFound
 from engine.model.timestamps import DAY
 from rules import parse_rule
 from tests.factories import plan, rule
+from tests.marks import SQLITE_FIRST
 
 pytestmark = pytest.mark.anyio
 SMALL = {"<": [{"var": "cart.total"}, 5000]}
@@ -51,6 +52,7 @@ async def test_a_field_that_never_arrives_is_known_once_there_are_enough_answers
     assert (await shop.engine.uses.fields(other.id)).share("geo.country") is None
 
 
+@SQLITE_FIRST
 @pytest.mark.parametrize(
     ("when", "can_fire"),
     [

@@ -10,6 +10,7 @@ from engine.decisions import rebuild
 from engine.model.placement import Contextual, One
 from engine.store.observations import MOST_SUCCESSES
 from tests.factories import candidate, placement
+from tests.marks import SQLITE_FIRST
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
 
@@ -41,6 +42,7 @@ async def score(shop):
     return sum(ranked.score for ranked in ranking) / len(ranking)
 
 
+@SQLITE_FIRST
 async def test_295_fakes_of_a_customer_move_no_rate(empty_shop):
     await shop_with(empty_shop)
     await report(empty_shop, [f"c{number}" for number in range(HONEST)], lambda number: number % 10 == 0)
@@ -71,6 +73,7 @@ async def test_a_customers_few_purchases_count(empty_shop):
     assert await score(empty_shop) > before
 
 
+@SQLITE_FIRST
 async def test_fakes_do_not_move_a_contextual_rate(empty_shop):
     await shop_with(empty_shop, credit="cascade", policy=Contextual(features=("device.type",), affinity=False))
     await report(empty_shop, [f"c{number}" for number in range(200)], lambda number: number % 10 == 0)

@@ -18,6 +18,7 @@ from engine.store.events import outbox
 from engine.store.tables import outbox as outbox_table
 from engine.webhooks import dispatcher
 from tests.hooks import Clock, deliver, hook_shop, log_of, subscribe, tell
+from tests.marks import SQLITE_FIRST
 from tests.offers import ask, open_offers, redeem
 from tests.receivers import Receiver, hang
 from tests.shop import Shop
@@ -102,6 +103,7 @@ async def test_what_people_publish_and_customers_prefer_arrives(shop):
 # How much at once
 
 
+@SQLITE_FIRST
 @pytest.mark.anyio
 async def test_many_events_come_in_several_transactions(shop, monkeypatch):
     monkeypatch.setattr(dispatcher, "EVENTS_A_TRANSACTION", 20)

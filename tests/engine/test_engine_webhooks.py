@@ -19,6 +19,7 @@ from engine.store.events import outbox
 from engine.webhooks.dispatcher import retry_after
 from engine.webhooks.signatures import new_secret, sign, signed_headers
 from tests.hooks import TYPES, Clock, deliver, hook_shop, log_of, subscribe, tell
+from tests.marks import SQLITE_FIRST
 from tests.receivers import LOOPBACK, OK, Receiver, accept, answering, failing, hang
 from tests.shop import Shop
 
@@ -142,6 +143,7 @@ async def test_each_subject_keeps_its_order_while_others_go_on(shop, clock):
         assert arrived == [f"evt_{id}" for id in ids[subject::7]]
 
 
+@SQLITE_FIRST
 @pytest.mark.anyio
 async def test_a_hanging_receiver_holds_up_no_other(shop):
     async with Receiver(hang) as slow, Receiver() as quick:
@@ -193,6 +195,7 @@ async def test_gone_disables_and_parks(shop):
     assert (entry.action, entry.subject) == ("disabled", f"webhook {endpoint.id}")
 
 
+@SQLITE_FIRST
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("answer", "fault"),

@@ -98,6 +98,7 @@ def test_a_new_demo_has_shopping_days_behind_it_that_replay(tmp_path: Path):
     asyncio.run(read())
 
 
+@pytest.mark.long
 def test_the_past_shows_redeems_and_refunds_offers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     # Few of the redeemed offers of five days would be refunded otherwise, and sometimes none.
     monkeypatch.setattr(past, "REFUNDED", 1.0)

@@ -104,6 +104,7 @@ def test_requests_carry_forty_facts_and_half_of_the_customers_have_a_history():
     assert sum(item["customer_id"] in learned for item in sent) == pytest.approx(200, abs=50)
 
 
+@pytest.mark.long
 def test_some_rules_of_the_benchmark_fire_and_most_do_not(tmp_path: Path):
     async def fired() -> list[int]:
         await bench_shop.prepare(tmp_path, customers=5, decisions=2)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from benchmarks.checks.publishing import run
 
 
+@pytest.mark.long
 def test_while_rules_are_published_every_answer_obeys_the_version_that_it_names():
     result = run(rules=40, publishes=6, quiet_seconds=0.05)
     assert len({answer.version for answer in result.answers}) >= 3
