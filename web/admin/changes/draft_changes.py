@@ -27,13 +27,13 @@ from engine.model.resource_kinds import Kind
 from engine.model.timestamps import to_ms
 from engine.previews.change_reach import answers_changed
 from rules.analysis.check import RuleFinding
+from web.admin.changes.detail_words import details_of
 from web.admin.log.audit import Line, difference
 from web.admin.rules.draft_rules import load_rules
 from web.admin.rules.rule_checks import Findings, findings_of
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.forms import Form, sentence
 from web.admin.shell.frame import Frame, Notice
-from web.admin.shell.json_text import pretty
 from web.admin.shell.render import Page
 
 MARKS = {"new": ("New", "good"), "changed": ("Changed", "plain"), "deleted": ("Deleted", "bad")}
@@ -275,7 +275,7 @@ def _row(frame: Frame, key: str, rule: DraftItem, rule_change: Difference, findi
         kind=kind,
         was=rule_change.was,
         now=rule_change.now,
-        details=details_of(rule_change),
+        details=details_of(rule_change, frame.show, frame.merchant.currency),
         lines=lines_of(rule_change),
         moved=rule.moved,
         revision=rule.revision,
@@ -292,20 +292,6 @@ def lines_of(rule_change: Difference) -> list[Line]:
             for document in (rule_change.before, rule_change.after)
         )
     )
-
-
-def details_of(rule_change: Difference) -> list[tuple[str, str, str]]:
-    """Return what differs besides the sentence: label, before, after."""
-    return [
-        (detail.field.replace("_", " ").capitalize(), short(detail.before), short(detail.after))
-        for detail in rule_change.details
-    ]
-
-
-def short(value: Any) -> str:
-    """Format a value as one line."""
-    text = value if isinstance(value, str) else " ".join(pretty(value).split())
-    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def _kind(values: dict[str, str]) -> Kind:

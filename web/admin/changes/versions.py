@@ -14,7 +14,8 @@ from engine.configuration.plan_difference import Difference
 from engine.model.errors import Conflict, Invalid
 from engine.model.history import Version
 from engine.model.placement import Placement
-from web.admin.changes.draft_changes import MARKS, details_of, lines_of
+from web.admin.changes.detail_words import details_of
+from web.admin.changes.draft_changes import MARKS, lines_of
 from web.admin.changes.version_forecasts import ForecastCell, forecast_cell, how_often
 from web.admin.log.audit import Line
 from web.admin.shell.admission import AnyRequest, typed
@@ -95,7 +96,7 @@ async def version_page(
         version=Version(row.version, row.published_at, row.published_by, row.reason),
         since=older,
         others=sorted({row.version for row in recent} | {older}, reverse=True),
-        rows=[_row(difference) for difference in differences],
+        rows=[_row(frame, difference) for difference in differences],
         in_force=_in_force(frame, key),
     )
     return frame.page("changes/version.html", page)
@@ -145,10 +146,11 @@ def _in_force(frame: Frame, key: str) -> int:
     return active.plan.version if active else 0
 
 
-def _row(difference: Difference) -> DifferenceRow:
+def _row(frame: Frame, difference: Difference) -> DifferenceRow:
     mark, kind = MARKS[difference.mark]
     name = f"{KINDS[difference.kind]} “{difference.name}”"
-    return DifferenceRow(name, mark, kind, difference.was, difference.now, details_of(difference), lines_of(difference))
+    details = details_of(difference, frame.show, frame.merchant.currency)
+    return DifferenceRow(name, mark, kind, difference.was, difference.now, details, lines_of(difference))
 
 
 handlers = [versions_page, version_page, roll_back]
