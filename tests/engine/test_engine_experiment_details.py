@@ -14,8 +14,11 @@ from engine.model.errors import NotFound
 from engine.model.experiment import Experiment, Variant
 from engine.model.placement import FieldDocument, Fixed
 from engine.model.resource import Resource
-from engine.model.timestamps import DAY
+from engine.model.timestamps import DAY, HOUR
 from engine.store import decisions, tables
+from engine.store.connection.bulk import insert_many
+from engine.store.experiments import exposures
+from engine.store.experiments.sums import PhaseKey, UnitTotals, by_day
 from tests import factories
 from tests.marks import SQLITE_FIRST
 from tests.shop import Shop
@@ -200,3 +203,26 @@ async def test_only_the_newest_decisions_of_the_placement_are_looked_at(empty_sh
         assert rows == []
         rows = await decisions.answers_without_past(connection, shop.id, placement=PLACEMENT, bucket="DE", limit=3)
     assert len(rows) == 1
+
+
+async def test_days_of_everybody_and_matured_segments_are_apart(shop: Shop) -> None:
+    cells = [("", hour, 1) for hour in (0, 23, 24, 47)] + [("geo.country=DE", 23, 2), ("geo.country=DE", 47, 2)]
+    rows = [
+        (shop.id, PLACEMENT, "e", 1, segment, hour, "control", *UnitTotals(units)) for segment, hour, units in cells
+    ]
+    columns = ("merchant_id", "placement", "experiment", "phase", "segment", "hour", "variant", *UnitTotals._fields)
+    async with shop.engine.database.write() as connection:
+        await insert_many(connection, tables.experiment_sums, columns, rows)
+        read = await by_day(connection, PhaseKey(shop.id, PLACEMENT, "e", 1), last_hour=24)
+    assert [(row.segment, row.hour, row.totals.units) for row in read] == [
+        ("", 23, 2),
+        ("", 24, 1),
+        ("", 47, 1),
+        ("geo.country=DE", 23, 2),
+        ("geo.country=DE", 47, 2),
+    ]
+
+
+@pytest.mark.parametrize(("segment", "hour"), [("", 30), ("customer=new", 47)])
+def test_units_of_segments_are_kept_by_day(segment: str, hour: int) -> None:
+    assert exposures.cell_hour(segment, 30 * HOUR + 5) == hour

@@ -16,12 +16,10 @@ from engine.model.errors import Conflict, Forbidden, Invalid, ReviewRequired
 from engine.model.experiment import Experiment, Guardrail, Variant
 from engine.model.placement import FieldDocument, Fixed, Holdback
 from engine.model.resource import Resource
-from engine.model.timestamps import DAY, HOUR
-from engine.store.connection.bulk import insert_many
+from engine.model.timestamps import DAY
 from engine.store.experiments import exposures, sums
 from engine.store.experiments.exposed_units import ExposedUnits
 from engine.store.experiments.sums import SumRow, UnitTotals
-from engine.store.tables import experiment_sums
 from tests import factories
 from tests.marks import SQLITE_FIRST
 from tests.shop import Shop
@@ -381,26 +379,3 @@ async def test_health_reads_the_same_as_a_look(shop: Shop) -> None:
     look = await shop.engine.experiment_results.look(shop.id, resource, now=now_ms(), has_details=False)
     assert (look.guardrails, look.mismatch_p_value) == (health.guardrails, health.mismatch_p_value)
     assert (look.history, look.segments) == ([], [])
-
-
-async def test_days_of_everybody_and_matured_segments_are_apart(shop: Shop) -> None:
-    cells = [("", hour, 1) for hour in (0, 23, 24, 47)] + [("geo.country=DE", 23, 2), ("geo.country=DE", 47, 2)]
-    rows = [
-        (shop.id, PLACEMENT, "e", 1, segment, hour, "control", *UnitTotals(units)) for segment, hour, units in cells
-    ]
-    columns = ("merchant_id", "placement", "experiment", "phase", "segment", "hour", "variant", *UnitTotals._fields)
-    async with shop.engine.database.write() as connection:
-        await insert_many(connection, experiment_sums, columns, rows)
-        read = await sums.by_day(connection, sums.PhaseKey(shop.id, PLACEMENT, "e", 1), last_hour=24)
-    assert [(row.segment, row.hour, row.totals.units) for row in read] == [
-        ("", 23, 2),
-        ("", 24, 1),
-        ("", 47, 1),
-        ("geo.country=DE", 23, 2),
-        ("geo.country=DE", 47, 2),
-    ]
-
-
-@pytest.mark.parametrize(("segment", "hour"), [("", 30), ("customer=new", 47)])
-def test_units_of_segments_are_kept_by_day(segment: str, hour: int) -> None:
-    assert exposures.cell_hour(segment, 30 * HOUR + 5) == hour
