@@ -30,6 +30,13 @@ class Tokens:
     def proves_decision(self, token: str, merchant_id: int, key_id: str, decision_id: str, *, now: int) -> bool:
         return self._is_valid("dt", token, now, merchant_id, key_id, decision_id)
 
+    def for_answers(self, merchant_id: int, key_id: str, question: str, *, expires: int) -> str:
+        """Return the proof that a question was answered, and that the answers stand until `expires` (epoch ms)."""
+        return self._signed("ea", expires, merchant_id, key_id, question)
+
+    def proves_answers(self, token: str, merchant_id: int, key_id: str, question: str, *, now: int) -> bool:
+        return self._is_valid("ea", token, now, merchant_id, key_id, question)
+
     def for_customer(self, merchant_id: int, customer_id: str, *, expires: int) -> str:
         """Return the proof that the merchant's server knows the visitor, until `expires` (epoch ms)."""
         return self._signed("ct", expires, merchant_id, customer_id)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -13,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from benchmarks.clients.killable import Killable
+from tests.browser.origins import origin
 from tests.sdks.conftest import mortal, package  # noqa: F401  fixtures
 
 FEEDBACK = "**/v1/personalize/feedback"
@@ -31,28 +30,16 @@ def shop(chromium: Browser, package: Path, mortal: Killable) -> Iterator[Page]: 
     script = (package / "dist" / "personalize.min.js").read_text()
     program = f"{script}; client = new tap2.Personalize({options});"
     pages = {"/checkout": f"<title>Checkout</title><script>{program}</script>", "/left": "<title>Left</title>"}
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("content-type", "text/html; charset=utf-8")
-            self.end_headers()
-            self.wfile.write(pages.get(self.path, "").encode())
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    context = chromium.new_context(base_url=f"http://127.0.0.1:{server.server_address[1]}")
-    page = context.new_page()
-    page.goto("/checkout")
-    page.evaluate("client.decide({placement: 'payment_methods'}).then((decision) => { window.decision = decision; })")
-    page.wait_for_function("window.decision")
-    yield page
-    context.close()
-    server.shutdown()
-    server.server_close()
+    with origin(pages) as base_url:
+        context = chromium.new_context(base_url=base_url)
+        page = context.new_page()
+        page.goto("/checkout")
+        page.evaluate(
+            "client.decide({placement: 'payment_methods'}).then((decision) => { window.decision = decision; })"
+        )
+        page.wait_for_function("window.decision")
+        yield page
+        context.close()
 
 
 REPORT = """(type) => {

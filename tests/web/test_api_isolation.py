@@ -82,6 +82,7 @@ class Ids(NamedTuple):
         if path.startswith("/v1/webhooks/{id}"):
             own[path] = self.webhook
         filled = path.replace("{placement}", self.placement).replace("{version}", "1").replace("{event}", "1")
+        filled = filled.replace("{key}", self.placement)
         for part in ("{id}", "{name}"):
             if part in filled:
                 filled = filled.replace(part, own[path])
@@ -93,7 +94,7 @@ class Ids(NamedTuple):
             return body
         own = {"placement": self.placement, "decision_id": self.decision, "customer_id": CUSTOMER}
         own |= {"placements": [self.placement], "candidate_id": self.candidate}  # type: ignore[dict-item]
-        own |= {"hold_id": self.hold, "code": SECRET}
+        own |= {"hold_id": self.hold, "code": SECRET, "flags": self.placement}
         return {name: own.get(name, self.in_body(value)) for name, value in body.items()}
 
     def in_query(self, parameters: list[dict[str, Any]]) -> dict[str, str]:
@@ -259,7 +260,7 @@ def test_every_route_with_the_ids_of_others_is_as_if_they_were_nobodys(server: S
 def blank(text: str, ids: Ids) -> str:
     """A text without the ids that were asked for."""
     for id in sorted(ids, key=len, reverse=True):
-        text = text.replace(f"“{id}”", "“”")
+        text = text.replace(f"“{id}”", "“”").replace(f'"key":"{id}"', '"key":""')
     return text
 
 

@@ -65,17 +65,27 @@ def engine_of(request: AnyRequest) -> Engine:
 
 def access_of(request: AnyRequest) -> Access:
     """Return the key that was sent and its merchant; raise `Unauthorized`."""
-    header = _authorization(request)
-    access = engine_of(request).accounts.access(header[7:].strip()) if header[:7].lower() == "bearer " else None
+    header = _header(request, b"authorization")
+    return _access(request, header[7:].strip() if header[:7].lower() == "bearer " else "")
+
+
+def access_by_either_header(request: AnyRequest) -> Access:
+    """Return as `access_of`, also for a key in `X-API-Key`, which OpenFeature's protocol allows."""
+    key = _header(request, b"x-api-key").strip()
+    return _access(request, key) if key else access_of(request)
+
+
+def _access(request: AnyRequest, key: str) -> Access:
+    access = engine_of(request).accounts.access(key) if key else None
     if access is None:
         raise Unauthorized("send `Authorization: Bearer <key>` with a key that is neither expired nor revoked")
     return access
 
 
-def _authorization(request: AnyRequest) -> str:
-    """Read the header from the raw scope: parsing all headers for one lookup costs more on the hot path."""
+def _header(request: AnyRequest, header: bytes) -> str:
+    """Read a header from the raw scope: parsing all headers for one lookup costs more on the hot path."""
     for name, value in request.scope["headers"]:
-        if name == b"authorization":
+        if name == header:
             return value.decode("latin-1")
     return ""
 

@@ -47,7 +47,7 @@ SCHEMES: Json = {
     },
 }
 HEADERS: dict[str, tuple[str, str]] = {
-    "ETag": ("The version, in quotes", r'^"[0-9]+"$'),
+    "ETag": ("The version, or of flags what stands for the answer, in quotes", '^"[0-9a-z_]+"$'),
     "Location": ("The URL of the resource, if one was created", "^/v1/"),
     "RateLimit": ("What is left: the limit's name, `r` decisions or outcomes, all again in `t` seconds", '^"'),
     "RateLimit-Policy": ("The limit: its name, `q` decisions or outcomes in `w` seconds", '^"'),
@@ -64,6 +64,13 @@ IF_MATCH: Json = {
     "schema": {"type": "string", "pattern": r'^("[0-9]{1,9}"|\*)$'},
     "example": "*",
 }
+IF_NONE_MATCH: Json = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The `ETag` of an earlier answer.",
+    "schema": {"type": "string"},
+}
 IDEMPOTENCY_KEY: Json = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -77,6 +84,7 @@ PATH_PARTS: dict[str, tuple[Any, str]] = {
     "name": (Id, "The name"),
     "version": (Number, "The version"),
     "event": (Number, "The id of an event"),
+    "key": (str, "The flag's key"),
 }
 
 
@@ -117,6 +125,7 @@ def _types(operation: Operation) -> Iterator[Any]:
     yield Id
     yield FieldName
     yield Number
+    yield str
     yield from (kind for answer in operation.answers.values() for kind in (*answer.types, *answer.parts))
     if operation.body is not None:
         yield operation.body
@@ -155,6 +164,8 @@ def _parameters(path: str, operation: Operation, schema: Reference) -> Iterator[
             yield {"name": name, "in": "query", **needed, **_query_parameter(schema_of_parameter)}
     if 428 in operation.errors:
         yield IF_MATCH
+    if 304 in operation.answers:
+        yield IF_NONE_MATCH
     if 422 in operation.errors:
         yield IDEMPOTENCY_KEY
 
@@ -175,7 +186,7 @@ def _responses(path: str, operation: Operation, schema: Reference) -> Iterator[t
     limits = HEADERS_OF_LIMITS if operation.keys == "any" else ()
     for status, answer in operation.answers.items():
         yield status, _answer(answer._replace(headers=(*answer.headers, *limits)), schema)
-    for status in sorted({*_common(path, operation), *operation.errors}):
+    for status in sorted({*_common(path, operation), *operation.errors} - operation.answers.keys()):
         title = problem_details.TITLES[status]
         headers = (*HEADERS_OF_PROBLEMS.get(status, ()), *(limits if status == 429 else ()))
         problem = Answer(title, Problem, headers, problem_details.MEDIA_TYPE)

@@ -19,6 +19,8 @@ BATCH: Json = {
     **{name: value for name, value in DECISION.items() if name != "placement"},
     "placements": ["payment_methods"],
 }
+EVALUATION: Json = {"context": {"targetingKey": "c_123", **DECISION["context"]}}
+EVALUATIONS: Json = {"context": {**EVALUATION["context"], "flags": "payment_methods"}}
 PREFERENCES: Json = {
     "customer_id": "c_123",
     "default_method": "paypal",

@@ -24,8 +24,9 @@ ALWAYS: tuple[Header, ...] = (
 OVER_TLS: Header = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 ANY_ORIGIN: tuple[Header, ...] = (
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"Retry-After, RateLimit, RateLimit-Policy"),
+    (b"access-control-expose-headers", b"ETag, Retry-After, RateLimit, RateLimit-Policy"),
 )
+ANY_KEY = "/{key}"
 PREFLIGHT_MAX_AGE_SECONDS = b"7200"
 
 _NUL = Problem("urn:tap2:problem:invalid", TITLES[400], 400, "the address contains a NUL character", "url")
@@ -34,9 +35,9 @@ _NUL = Problem("urn:tap2:problem:invalid", TITLES[400], 400, "the address contai
 class SecurityMiddleware:
     """Refuse addresses with NUL, which databases cannot store, set security headers, and answer CORS preflights.
 
-    `open_to_browsers` maps paths to the methods that pages of any origin may call. These calls carry a publishable
-    key and no cookies, so allowing any origin reveals nothing that the key does not reveal already. Paths that
-    `read_leniently` leave NUL out themselves.
+    `open_to_browsers` maps paths to the methods that pages of any origin may call; `/{key}` at the end of a path stands
+    for any key. These calls carry a publishable key and no cookies, so allowing any origin reveals nothing that the
+    key does not reveal already. Paths that `read_leniently` leave NUL out themselves.
     """
 
     def __init__(
@@ -51,10 +52,10 @@ class SecurityMiddleware:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         path, headers = scope["path"], self._always
-        if path in self._open:
+        if methods := self._open.get(path) or self._open.get(path.rpartition("/")[0] + ANY_KEY):
             headers = [*headers, *ANY_ORIGIN]
             if scope["method"] == "OPTIONS" and _is_preflight(scope):
-                return await _answer(send, 204, [*headers, *_preflight_headers(self._open[path])])
+                return await _answer(send, 204, [*headers, *_preflight_headers(methods)])
         # A decision leaves out facts that are odd, wherever they stand.
         if "\0" in path or (b"%00" in scope["query_string"] and path not in self._lenient):
             return await _refuse(send, headers)
@@ -96,7 +97,7 @@ def _is_preflight(scope: Any) -> bool:
 def _preflight_headers(methods: str) -> list[Header]:
     return [
         (b"access-control-allow-methods", methods.encode()),
-        (b"access-control-allow-headers", b"authorization, content-type"),
+        (b"access-control-allow-headers", b"authorization, content-type, if-none-match, x-api-key"),
         (b"access-control-max-age", PREFLIGHT_MAX_AGE_SECONDS),
     ]
 

@@ -1,0 +1,57 @@
+"""OpenFeature's web provider in a page of another origin: CORS, the ETag, and a publishable key."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from benchmarks.process import ROOT
+from tests.browser.origins import origin
+from tests.serving import Side
+from tests.web.conftest import server, side  # noqa: F401  fixtures
+from tests.web.test_openfeature_doc import TEXT
+
+PACKAGES = ROOT / "node_modules" / "@openfeature"
+FILES = {
+    "@openfeature/web-sdk": "web-sdk/dist/esm/index.js",
+    "@openfeature/core": "core/dist/esm/index.js",
+    "@openfeature/ofrep-web-provider": "ofrep-web-provider/index.esm.js",
+    "@openfeature/ofrep-core": "ofrep-web-provider/node_modules/@openfeature/ofrep-core/index.esm.js",
+}
+FLAGS = "**/ofrep/v1/evaluate/flags"
+
+
+@pytest.fixture
+def page(chromium: Browser, side: Side) -> Iterator[Page]:  # noqa: F811
+    """A browser at the page of docs/openfeature.md, which is not loaded yet."""
+    if not PACKAGES.is_dir():
+        pytest.skip("the packages of OpenFeature are missing: npm ci")
+    [example] = re.findall(r"```html\n(.*?)```", TEXT, re.DOTALL)
+    imports = json.dumps({"imports": {name: f"/{path}" for name, path in FILES.items()}})
+    names = f"const SERVER = '{side.server.url}', KEY = '{side.new_key('publishable')}';"
+    html = f"<script type=importmap>{imports}</script><script>{names}</script>{example}"
+    with origin({"/": html} | {f"/{path}": (PACKAGES / path).read_text() for path in FILES.values()}) as base_url:
+        context = chromium.new_context(base_url=base_url)
+        yield context.new_page()
+        context.close()
+
+
+def test_a_page_gets_its_order_and_keeps_it_when_loaded_again(page: Page, side: Side):  # noqa: F811
+    with page.expect_response(FLAGS) as first:
+        page.goto("/")
+    page.wait_for_function("window.details")
+    details = page.evaluate("details")
+    assert first.value.status == 200
+    assert "errorCode" not in details
+    decision = details["flagMetadata"]["decision_id"]
+    logged = side.client.get(f"/v1/decisions/{decision}").json()
+    assert [ranked["id"] for ranked in logged["ranking"]] == details["value"]["ranking"]
+    with page.expect_response(FLAGS) as again:
+        page.reload()
+    page.wait_for_function("window.details")
+    assert again.value.status == 304
+    assert page.evaluate("details.flagMetadata.decision_id") == decision
