@@ -30,12 +30,16 @@ IsoDay = Annotated[
 class ReportQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The days, the comparison and the form of a report. Days are those of the merchant's time zone."""
 
-    range: Literal["today", "7", "30", "90", "custom"] = "30"
+    range: Annotated[
+        Literal["today", "7", "30", "90", "custom"], Meta(description="Today, the last days, or `first` to `last`.")
+    ] = "30"
     first: IsoDay = ""
     last: IsoDay = ""
-    compare: Literal["holdback", "before"] = "holdback"
+    compare: Annotated[
+        Literal["holdback", "before"], Meta(description="With the holdback, or with the same days before.")
+    ] = "holdback"
     detail: Annotated[Detail, Meta(description="`detailed` adds days, methods and customers.")] = "summary"
-    format: ReportKind = "json"
+    format: Annotated[ReportKind, Meta(description="The file to answer.")] = "json"
 
 
 @get(
