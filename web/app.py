@@ -29,7 +29,7 @@ from web.api import (
     trials,
     uses,
 )
-from web.api.customers import aliases, consents, links, preferences, rights
+from web.api.customers import aliases, consent_prompt, consents, links, preferences, rights
 from web.api.events import event_list, hook_deliveries, hook_endpoints
 from web.api.experiments import actions, checks, conversions, documents, given_variants, log_answers, results
 from web.api.insights import metrics, reports
@@ -66,6 +66,7 @@ OPEN_TO_BROWSERS = READ_LENIENTLY | {
     f"{preferences.PATH}/versions": "POST",
     consents.PATH: "POST",
     f"{consents.PATH}/read": "POST",
+    consent_prompt.PROMPT: "POST",
     f"{consents.PATH}/history": "POST",
     f"{rights.CUSTOMERS}/erase": "POST",
     f"{rights.CUSTOMERS}/export": "POST",
@@ -129,7 +130,7 @@ def api() -> Router:
     insights = (uses, metrics, reports)
     offers = (listing, predictions, redemptions, codes, ledger)
     webhooks = (event_list, hook_endpoints, hook_deliveries)
-    customers = (preferences, consents, rights, links, aliases)
+    customers = (preferences, consents, consent_prompt, rights, links, aliases)
     modules = (*deciding, *customers, *offers, *webhooks, *configuring, *insights, *experiments, log, health)
     handlers = [handler for module in modules for handler in list[Any](module.handlers)]
     return Router("/", route_handlers=handlers, dependencies=DEPENDENCIES)

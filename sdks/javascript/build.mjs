@@ -1,12 +1,17 @@
-// Build dist/: ES modules, CommonJS, a minified file for <script>, and the types of each.
+// Build dist/: ES modules, CommonJS, minified files for <script>, and the types of each.
 import { copyFileSync, rmSync } from "node:fs";
 import { build } from "esbuild";
 
 const folder = new URL("dist/", import.meta.url);
-const common = { entryPoints: ["src/index.js"], bundle: true, target: "es2022", absWorkingDir: import.meta.dirname };
+const common = { bundle: true, target: "es2022", absWorkingDir: import.meta.dirname };
+const SCRIPTS = { index: "personalize.min.js", consent: "consent.min.js" };
 
 rmSync(folder, { recursive: true, force: true });
-await build({ ...common, format: "esm", outfile: "dist/index.js" });
-await build({ ...common, format: "cjs", platform: "node", outfile: "dist/index.cjs" });
-await build({ ...common, format: "iife", globalName: "tap2", minify: true, outfile: "dist/personalize.min.js" });
-for (const name of ["index.d.ts", "index.d.cts"]) copyFileSync("src/index.d.ts", new URL(name, folder));
+for (const [name, script] of Object.entries(SCRIPTS)) {
+  const entry = { ...common, entryPoints: [`src/${name}.js`] };
+  const globalName = name === "index" ? "tap2" : "tap2Consent";
+  await build({ ...entry, format: "esm", outfile: `dist/${name}.js` });
+  await build({ ...entry, format: "cjs", platform: "node", outfile: `dist/${name}.cjs` });
+  await build({ ...entry, format: "iife", globalName, minify: true, outfile: `dist/${script}` });
+  for (const types of [`${name}.d.ts`, `${name}.d.cts`]) copyFileSync(`src/${name}.d.ts`, new URL(types, folder));
+}

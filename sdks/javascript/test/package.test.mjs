@@ -7,6 +7,7 @@ import * as modules from "../dist/index.js";
 
 const MOST_BYTES = 10_240;
 const MOST_BYTES_GZIPPED = 4_096;
+const MOST_BYTES_OF_CONSENT = 8_192;
 const minified = readFileSync(new URL("../dist/personalize.min.js", import.meta.url));
 
 test("the minified file is small", (t) => {
@@ -14,6 +15,17 @@ test("the minified file is small", (t) => {
   t.diagnostic(`${minified.length} bytes, ${gzipped} gzipped`);
   assert.ok(minified.length <= MOST_BYTES);
   assert.ok(gzipped <= MOST_BYTES_GZIPPED);
+});
+
+test("the consent prompt is small and in all builds", async (t) => {
+  const script = readFileSync(new URL("../dist/consent.min.js", import.meta.url));
+  t.diagnostic(`${script.length} bytes`);
+  assert.ok(script.length <= MOST_BYTES_OF_CONSENT);
+  const required = createRequire(import.meta.url)("../dist/consent.cjs");
+  const ofScript = new Function(`${script}; return tap2Consent;`)();
+  for (const exports of [await import("../dist/consent.js"), required, ofScript]) {
+    assert.deepEqual(Object.keys(exports), ["promptConsent"]);
+  }
 });
 
 test("all three builds export the same", () => {

@@ -1,5 +1,6 @@
 // Compiled, not run: what a shop written in TypeScript does with the types.
 import { Personalize, Tap2Error, type AnyDecision } from "@tap2/personalize-js";
+import { promptConsent } from "@tap2/personalize-js/consent";
 
 const client = new Personalize({
   url: "https://personalize.example.com",
@@ -28,3 +29,8 @@ export async function pay(holdId: string): Promise<number> {
 client.trackFeedback({ decision_id: "dec_1", type: "clicked" });
 // @ts-expect-error the placement is required
 client.decide({ customer_id: "c_1" });
+
+export async function allows(customerToken: string): Promise<boolean> {
+  const consent = await promptConsent({ url: "https://personalize.example.com", key: "pk_live_x", customerId: 7, customerToken });
+  return consent?.purposes.some(({ purpose, allowed }) => purpose === "analytics" && allowed) ?? false;
+}

@@ -64,7 +64,7 @@ Detail = tuple[str, str, str]
 
 def details_of(difference: Difference, show: Show, currency: str) -> list[Detail]:
     """Return the settings that differ besides a rule's sentence; amounts are in `currency` or in the offer's own."""
-    words = _Words(show, _currency_of(difference, currency))
+    words = _SettingWords(show, _currency_of(difference, currency))
     rows = [
         (_label(path), words.say(path[-1], before), words.say(path[-1], after))
         for detail in difference.details
@@ -94,7 +94,7 @@ def _label(path: tuple[str, ...]) -> str:
     return ": ".join([*(each.replace("_", " ").capitalize() for each in outer), label])
 
 
-class _Words:
+class _SettingWords:
     """Says values of settings, with the units that their names imply."""
 
     def __init__(self, show: Show, currency: str) -> None:
