@@ -32,6 +32,7 @@ are refused unless stated otherwise.
 Lists come in pages: `next` is the `cursor` of the next page, or null. Resources that can be edited have a `version`, \
 also in `ETag`. Send the version that you changed in `If-Match`."""
 
+API_VERSION = "1"
 METHODS = ("GET", "POST", "PUT", "DELETE")
 SECURITY: dict[Keys, list[Json]] = {
     "any": [{"secretKey": []}, {"publishableKey": []}],
@@ -100,7 +101,7 @@ def document(app: Litestar) -> Json:
     openapi: Json = _tidy(
         {
             "openapi": "3.1.0",
-            "info": {"title": "Tap2 Personalize", "version": "1", "description": ABOUT},
+            "info": {"title": "Tap2 Personalize", "version": API_VERSION, "description": ABOUT},
             "servers": [{"url": "/"}],
             "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for *_, operation in operations)],
             "paths": paths,
