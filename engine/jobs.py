@@ -22,6 +22,7 @@ from engine.store.customers import usage
 from engine.store.events import deliveries, outbox
 from engine.store.experiments import conversions, exposures
 from engine.store.log import customer_segments, dictionaries
+from engine.store.mailing import mails
 from engine.store.metrics import hours
 from engine.store.offers import idempotent_answers
 
@@ -37,6 +38,7 @@ MINUTES_TO_WAIT = 60 * 24 * 31
 """Longer than the longest window."""
 DAYS_OF_IDEMPOTENCY = 2
 DAYS_OF_EVENTS = 30
+DAYS_OF_MAILS = 90
 DAYS_OF_METRICS = 185
 """90 days and the 90 before; the sums of metrics name no customer."""
 MINUTES_FOR_OUTAGES = 60 * 24 * 2
@@ -140,6 +142,7 @@ def _expired(now: int, retention_days: int) -> Sequence[Expired]:
         snapshots.expired(before=before),
         outbox.expired(before=now - DAYS_OF_EVENTS * DAY),
         deliveries.expired(before=now - DAYS_OF_EVENTS * DAY),
+        mails.expired(before=now - DAYS_OF_MAILS * DAY),
         folds.expired_pending(before_minute=now // MINUTE - MINUTES_TO_WAIT),
         folds.expired_minutes(before_minute=now // MINUTE - MINUTES_FOR_OUTAGES),
         idempotent_answers.expired(before=now - DAYS_OF_IDEMPOTENCY * DAY),

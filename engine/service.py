@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import structlog
@@ -77,6 +78,7 @@ from engine.learning.settled_variants import SettledVariants
 from engine.learning.upkeep.outage_notices import OutageNotices
 from engine.learning.upkeep.prediction_watch import PredictionWatch
 from engine.learning.upkeep.refitter import Refitter
+from engine.mailing.mail_service import MailService
 from engine.metrics.dashboard import Dashboards
 from engine.metrics.metric_watch import MetricWatch
 from engine.migrate import upgrade
@@ -158,6 +160,7 @@ class Engine:
         self._open_offers(database, configurations, weights)
         self.leadership = Leadership(database)
         self._open_webhooks(database, customer_key)
+        self.mail = MailService(database, settings, lambda: self.leadership.held)
         self._jobs = JobRunner(self._job_list(), lambda: self.leadership.held)
 
     def _open_accounts(self, database: Database, customer_key: bytes) -> None:
@@ -248,23 +251,25 @@ class Engine:
             Job("refresh beliefs", self.live.refresh, self.settings.refresh_seconds),
             Job("pace budgets", self.live.pace, 60),
             Job("watch for outages", self.live.watch, 10),
-            Job("notice outages", self._notice_outages, 10, once=True),
+            Job("notice outages", _now(self.outage_notices.run), 10, once=True),
             Job("fit strengths", self.fit, 300, once=True),
-            Job("refit models", self._refit, 3600, once=True),
-            Job("watch predictions", self._watch_predictions, 60),
-            Job("watch metrics", self._watch_metrics, 300, once=True),
+            Job("refit models", _now(self.refitter.run), 3600, once=True),
+            Job("watch predictions", _now(self.prediction_watch.run), 60),
+            Job("watch metrics", _now(self.metric_watch.run), 300, once=True),
             Job("lead", self.leadership.renew, RENEW_SECONDS),
             Job("follow others", self.follow, 1),
             Job("count uses of rules and fields", self._count_uses, 20),
             Job("close windows", self._close_windows, 5, once=True),
             Job("look after experiments", self.supervisor.run, 10, once=True),
-            Job("watch budgets", self._watch_budgets, 5),
+            Job("watch budgets", _now(self.alerts.run), 5),
             Job("deliver webhooks", self.dispatcher.run, 1, once=True),
-            Job("release expired holds", self._release_holds, 5, once=True),
+            Job("make mails", self.mail.make, 20, once=True),
+            Job("send mails", self.mail.mailer.run, 5, once=True),
+            Job("release expired holds", _now(self.holds.expire_due), 5, once=True),
             Job("publish scheduled drafts", self._publish_due, 1),
             Job("train dictionaries", self._train_dictionaries, 60),
             Job("index customers", self.index_customers, 30, once=True),
-            Job("finish erasures", self._finish_erasures, 30, once=True),
+            Job("finish erasures", _now(self.eraser.sweep), 30, once=True),
             Job("check forecasts", self.forecasts.check_due, 600, once=True),
             Job("purge", self.purge, 3600, once=True),
         ]
@@ -307,29 +312,8 @@ class Engine:
         """Put the latest decisions into the segments that customers are found by."""
         await index_customers(self.database, (merchant_id for merchant_id, _ in self.live.versions()), now=now_ms())
 
-    async def _finish_erasures(self) -> None:
-        await self.eraser.sweep(now=now_ms())
-
     async def _close_windows(self) -> None:
         await self.recorder.close_due(now_ms())
-
-    async def _watch_budgets(self) -> None:
-        await self.alerts.run(now=now_ms())
-
-    async def _release_holds(self) -> None:
-        await self.holds.expire_due(now=now_ms())
-
-    async def _refit(self) -> None:
-        await self.refitter.run(now=now_ms())
-
-    async def _watch_predictions(self) -> None:
-        await self.prediction_watch.run(now=now_ms())
-
-    async def _notice_outages(self) -> None:
-        await self.outage_notices.run(now=now_ms())
-
-    async def _watch_metrics(self) -> None:
-        await self.metric_watch.run(now=now_ms())
 
     async def _publish_due(self) -> None:
         await self.releases.publish_due(now_ms())
@@ -352,6 +336,15 @@ class Engine:
         await self.write_probe.stop()
         self.passwords.close()
         await self.database.close()
+
+
+def _now(run: Callable[..., Awaitable[object]]) -> Callable[[], Awaitable[None]]:
+    """Return a job's work that is told the time."""
+
+    async def work() -> None:
+        await run(now=now_ms())
+
+    return work
 
 
 async def open_engine(settings: Settings, *, wait_seconds: float = 0.0) -> Engine:

@@ -12,7 +12,7 @@ from engine.webhooks.addresses import networks_of
 
 PREFIX = "TAP2_"
 RATE = r"\A[1-9][0-9]{0,8}/(second|minute|hour|day)\Z"
-SECRET = frozenset({"customer_key", "database_url", "oidc_client_secret"})
+SECRET = frozenset({"customer_key", "database_url", "oidc_client_secret", "smtp_password"})
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,13 +102,42 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             "between them. If empty, webhooks call only `https` addresses on the internet.",
         ),
     ] = ""
+    public_url: Annotated[
+        str,
+        Meta(
+            pattern=r"\A(https?://[^\s/]+)?\Z",
+            description="Where people reach this server, as `https://checkout.example.com`, for links in mails. "
+            "If empty, mails have no links.",
+        ),
+    ] = ""
+    smtp_host: Annotated[
+        str, Meta(description="The mail server for reports and alerts. If empty, no mail is sent.")
+    ] = ""
+    smtp_port: Annotated[int, Meta(description="The port of the mail server.", ge=1, le=65535)] = 587
+    smtp_tls: Annotated[
+        Literal["starttls", "tls", "none"],
+        Meta(
+            description="`starttls` (usually port 587), `tls` (usually port 465), or `none` for a server of your own."
+        ),
+    ] = "starttls"
+    smtp_user: Annotated[str, Meta(description="The user at the mail server. If empty, no log-in.")] = ""
+    smtp_password: Annotated[str, Meta(description="The password at the mail server.")] = ""
+    smtp_from: Annotated[
+        str,
+        Meta(
+            pattern=r"\A([^\s@<>]+@[^\s@<>]+)?\Z",
+            description="The address that mails come from, such as `tap2@example.com`. Needed with a mail server.",
+        ),
+    ] = ""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="debug, info, warning or error.")
     ] = "info"
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` where a text is no network."""
+        """Raise `ValueError` where a text is no network, or a mail server has no sender."""
         networks_of(self.webhook_networks)
+        if self.smtp_host and not self.smtp_from:
+            raise ValueError("smtp_from is needed with smtp_host")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:

@@ -49,6 +49,7 @@ from web.http.process import tune
 from web.http.rate_limits import RateLimits
 from web.http.request_reading import MOST_BODY_BYTES
 from web.http.turns import RequestTurns
+from web.mailing.composer import MailComposer
 from web.openapi import pages
 from web.specification.paths import SPECIFIED
 
@@ -87,6 +88,7 @@ def create_app(settings: Settings) -> Litestar:
         app.state.turns = RequestTurns()
         app.state.hint_limit = HintLimit()
         app.state.openid = provider_of(settings)
+        app.state.engine.mail.mailer.compose = MailComposer(app.state.engine)
         await app.state.engine.start()
         tune()
         events.info("ready", admin=f"http://{settings.host}:{settings.port}/admin/", process=os.getpid())

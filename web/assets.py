@@ -32,7 +32,7 @@ ICONS = (
     "arrow-up", "bulb", "check", "chevron-left", "chevron-right", "circle-check", "copy", "credit-card",
     "device-desktop", "dots", "download", "filter", "flask", "folder-plus", "grip-vertical", "history",
     "key", "layout-dashboard", "list", "list-search",
-    "logout", "menu-2", "moon", "plus", "repeat", "search", "sun", "tags", "target",
+    "logout", "mail", "menu-2", "moon", "plus", "repeat", "search", "sun", "tags", "target",
     "template", "trash", "upload", "user", "users", "webhook", "x",
 )  # fmt: skip
 SOURCE_MAP = re.compile(r"\n?(//# sourceMappingURL=\S+|/\*# sourceMappingURL=\S+ \*/)\s*$")

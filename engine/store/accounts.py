@@ -35,6 +35,11 @@ async def currency_of(connection: AsyncConnection, merchant_id: int) -> str:
     return str((await connection.execute(query)).scalar_one())
 
 
+async def timezone_of(connection: AsyncConnection, merchant_id: int) -> str:
+    """Return the merchant's time zone."""
+    return str(await connection.scalar(select(merchants.c.timezone).where(merchants.c.id == merchant_id)))
+
+
 async def has_review(connection: AsyncConnection, merchant_id: int) -> bool:
     """Return whether a second person must approve changes."""
     query = select(merchants.c.review).where(merchants.c.id == merchant_id)

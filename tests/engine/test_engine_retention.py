@@ -42,6 +42,7 @@ AGES: dict[str, tuple[str, float]] = {
     "experiment_measures": ("day", RETENTION),
     "experiment_outcomes": ("day", RETENTION),
     "outbox": ("recorded_at", 30),
+    "mails": ("created_at", 90),
     "metric_hours": ("hour", max(RETENTION, 185)),
     "minutes": ("minute", 2),
     "idempotent_answers": ("created_at", 2),
@@ -69,7 +70,8 @@ STAY = {
     "experiment_changes", "experiment_looks", "experiment_measure_sums", "experiment_shares", "experiment_sums",
     "fits", "fold_starts", "forecasts", "holds",
     "identities", "keys", "ledger", "merchants", "metric_alarms", "offer_codes", "plans", "prediction_alarms",
-    "recovery_codes", "refits", "resources", "rule_fired", "second_factors", "statistics", "users", "webhook_endpoints",
+    "recovery_codes", "refits", "report_schedules",
+    "resources", "rule_fired", "second_factors", "statistics", "users", "webhook_endpoints",
     "fingerprints", "leases", "write_probes",
 }  # fmt: skip
 

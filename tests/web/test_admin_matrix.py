@@ -11,6 +11,8 @@ import pytest
 from litestar import Litestar
 
 from engine.model.account import Role
+from engine.model.actor import Actor
+from engine.model.mailing.report_schedule import NewReportSchedule
 from tests.serving import Server, Side
 from tests.web.people import PASSWORD, Person, csrf_in, log_in, person_of
 from web.openapi import examples
@@ -34,7 +36,13 @@ ALL_MAY = {
     "/admin/live/experiments/{placement:str}/{id:str}/try",
 }
 """Forms that everybody may send: they concern the own person, or change nothing."""
-ADMINS_ALONE = ("/admin/live/keys", "/admin/live/team", "/admin/live/review", "/admin/live/customers")
+ADMINS_ALONE = (
+    "/admin/live/keys",
+    "/admin/live/team",
+    "/admin/live/review",
+    "/admin/live/customers",
+    "/admin/live/reports",
+)
 
 
 class Route(NamedTuple):
@@ -103,13 +111,17 @@ def ids(server: Server, full: Side) -> dict[str, str]:
     server.run(server.engine.team.invite(slug, f"{SECRET}-2@{slug}.example", "viewer", actor_name=owner))
     keys = server.run(server.engine.accounts.keys(full.merchant.id))
     entries = server.run(server.engine.catalogue.audit(full.merchant.id, limit=1))
+    schedule = NewReportSchedule(
+        name=f"{SECRET} report", placement="payment_methods", frequency="daily", recipients=(f"{SECRET}@shop.example",)
+    )
+    report = server.run(server.engine.mail.schedules.create(Actor(full.merchant.id, owner), schedule))
     hook = full.client.post("/v1/webhooks", json={**examples.WEBHOOK, "description": f"{SECRET} hook"}).json()["id"]
     return {
         "key": "payment_methods", "kind": "rule", "rule": "hidden", "methods": "hidden", "candidates": "hidden",
         "performance": "hidden", "what-if": "none",
         "budgets": "hidden", "offers": "hidden", "scenarios": "none", "emergencies": "1",
         "number": "1", "name": "hidden", "file": "shares.csv",
-        "hook_id": hook, "key_id": keys[0].id,
+        "hook_id": hook, "report_id": report.id, "key_id": keys[0].id,
         "decision_id": full.decide()["decision_id"], "entry_id": str(entries[0].id),
         "placement": "payment_methods", "experiment_id": "hidden", "experiment_file": "results.json", "act": "start",
         "person_id": str(server.run(server.engine.team.user(owner)).id),
@@ -123,7 +135,8 @@ def state_of(server: Server, side: Side) -> tuple[object, ...]:
     people = [(each.email, each.name, each.role) for each in server.run(engine.team.people(merchant.slug))]
     keys = [(key.id, key.expires_at) for key in server.run(engine.accounts.keys(merchant.id))]
     invited = [each.email for each in server.run(engine.team.invitations(merchant.slug))]
-    return configuration.revision, people, keys, invited
+    reports = server.run(engine.mail.schedules.all(merchant.id))
+    return configuration.revision, people, keys, invited, reports
 
 
 def tried(

@@ -90,6 +90,11 @@ def test_days_of_its_own_are_whole_days():
     assert not own.problem
 
 
+def test_a_single_day_is_called_a_day():
+    own = period(range="custom", first="2026-11-19", last="2026-11-19")
+    assert (own.in_words, own.before_in_words) == ("on this day", "the day before")
+
+
 @pytest.mark.parametrize(
     ("first", "last", "problem"),
     [

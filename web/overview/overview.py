@@ -51,7 +51,7 @@ async def overview_of(reader: FigureReader, configuration: Configuration, asked:
         raise NotFound(f"there is no placement “{period.placement}”", field="placement")
     if not placements:
         return None
-    key = period.placement or next(iter(await busiest(reader, configuration)), _usual(placements))
+    key = period.placement or next(iter(await busiest(reader, configuration)), usual_placement(placements))
     return Overview(reader, configuration, placements[key], period)
 
 
@@ -62,6 +62,6 @@ async def busiest(reader: FigureReader, configuration: Configuration) -> dict[st
     return await reader.engine.dashboards.by_placement(reader.merchant.id, keys, since=since)
 
 
-def _usual(placements: Mapping[str, Placement]) -> str:
-    """Return the placement to begin with before there are decisions."""
-    return "payment_methods" if "payment_methods" in placements else next(iter(placements))
+def usual_placement(placements: Mapping[str, object]) -> str:
+    """Return the key of the placement to begin with before there are decisions; empty where there is none."""
+    return "payment_methods" if "payment_methods" in placements else next(iter(placements), "")

@@ -81,12 +81,16 @@ class OverviewPeriod:
         """Return the range as in “today” or “in the last 7 days”."""
         if self.range == "today":
             return "today"
+        if self.days == 1:
+            return "on this day"
         return f"in these {self.days} days" if self.range == "custom" else f"in the last {self.days} days"
 
     @property
     def before_in_words(self) -> str:
         """Return what it is compared with, as in “yesterday until this time”."""
-        return "yesterday until this time" if self.range == "today" else f"the {self.days} days before"
+        if self.range == "today":
+            return "yesterday until this time"
+        return "the day before" if self.days == 1 else f"the {self.days} days before"
 
 
 def _days_of(first: str, last: str, today: date) -> tuple[date, date, str]:

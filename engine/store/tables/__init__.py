@@ -41,6 +41,13 @@ from engine.store.tables.log import (
     log_dictionaries,
     outcomes,
 )
+from engine.store.tables.messages import (
+    mails,
+    report_schedules,
+    webhook_attempts,
+    webhook_deliveries,
+    webhook_endpoints,
+)
 from engine.store.tables.metrics import metric_alarms, metric_hours
 from engine.store.tables.offers import (
     budget_balances,
@@ -73,7 +80,6 @@ from engine.store.tables.statistics import (
     tallies,
     usage,
 )
-from engine.store.tables.webhooks import webhook_attempts, webhook_deliveries, webhook_endpoints
 
 __all__ = [
     "accounts",
@@ -118,6 +124,7 @@ __all__ = [
     "installation",
     "ledger",
     "log_dictionaries",
+    "mails",
     "metadata",
     "metric_alarms",
     "metric_hours",
@@ -134,6 +141,7 @@ __all__ = [
     "previews",
     "privacy_requests",
     "refits",
+    "report_schedules",
     "resources",
     "rule_days",
     "rule_fired",

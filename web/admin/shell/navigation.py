@@ -49,6 +49,7 @@ NAVIGATION = (
             NavigationItem("Lists", "/lists", "list"),
             NavigationItem("Keys", "/keys", "key"),
             NavigationItem("Webhooks", "/webhooks", "webhook"),
+            NavigationItem("Reports", "/reports", "mail"),
             NavigationItem("Team", "/team", "users"),
             NavigationItem("Audit log", "/audit", "history"),
         ),

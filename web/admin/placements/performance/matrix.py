@@ -81,7 +81,7 @@ class MatrixColumn(NamedTuple):
 
 def matrix_view(frame: Frame, placement: Placement, performance: Performance, names: CandidateNames) -> MatrixView:
     """Say which candidate leads in each group."""
-    words = _Words(frame, placement, performance, names)
+    words = _MatrixWords(frame, placement, performance, names)
     if not performance.sampled:
         return MatrixView("No complete decisions yet", words.nothing(), [], [], 0, [])
     columns = words.columns()
@@ -110,7 +110,7 @@ def matrix_table(performance: Performance) -> Rows:
     return [head, *([row[0], *row[1:]] for row in rows)]
 
 
-class _Words:
+class _MatrixWords:
     def __init__(self, frame: Frame, placement: Placement, performance: Performance, names: CandidateNames) -> None:
         self._frame = frame
         self._placement = placement

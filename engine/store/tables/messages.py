@@ -1,4 +1,4 @@
-"""The tables of webhooks: endpoints, what is delivered to them, and each attempt."""
+"""The tables of what is sent to others: endpoints of webhooks with deliveries and attempts, schedules and mails."""
 
 from __future__ import annotations
 
@@ -88,3 +88,47 @@ webhook_attempts = Table(
     ),
     sqlite_with_rowid=False,
 )
+
+report_schedules = Table(
+    "report_schedules",
+    metadata,
+    Column("id", Text, primary_key=True),
+    merchant_column(),
+    Column("version", Integer, nullable=False),
+    # JSON.
+    Column("document", Text, nullable=False),
+    # ISO days in the merchant's time zone: the last that mails were made for, and the next.
+    Column("last_day", Text, nullable=False, server_default=text("''")),
+    Column("next_day", Text, nullable=False),
+    # Null while it is paused.
+    Column("next_at", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    Index("ix_report_schedules_merchant_id", "merchant_id", "id"),
+    Index("ix_report_schedules_next_at", "next_at"),
+)
+
+mails = Table(
+    "mails",
+    metadata,
+    Column("id", Text, primary_key=True),
+    merchant_column(),
+    # report, test or alert.
+    Column("kind", Text, nullable=False),
+    # The schedule or the event that it is about, and the day that it is due on.
+    Column("subject", Text, nullable=False),
+    Column("period", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    # waiting, sent or failed.
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("next_at", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("sent_at", BigInteger),
+    # Empty where nothing failed.
+    Column("fault", Text, nullable=False, server_default=text("''")),
+    Index("ix_mails_subject", "merchant_id", "subject", "created_at"),
+    Index("ix_mails_created_at", "created_at"),
+    sqlite_with_rowid=False,
+)
+_mail_waits = mails.c.state == "waiting"
+Index("ix_mails_due", mails.c.next_at, mails.c.id, sqlite_where=_mail_waits, postgresql_where=_mail_waits)
