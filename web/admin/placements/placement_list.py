@@ -12,9 +12,12 @@ from engine.configuration.configuration import Configuration
 from engine.insights.arms_monitor import Arms
 from engine.model.errors import NotFound
 from engine.model.placement import Fixed, Placement, Split
+from engine.model.timestamps import DAY
+from engine.statistics.metric_totals import MetricTotals
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
 
+DAYS = 30
 NO_ARMS = Arms(None, [], 0, 0, [], [], 0)
 
 
@@ -37,13 +40,14 @@ class Leader:
 
 @dataclass(frozen=True)
 class PlacementRow:
-    """A placement at a glance; `answers` are of the last hour."""
+    """A placement at a glance: `answers` of the last hour, and the share of answers of 30 days with a purchase."""
 
     key: str
     name: str
     state: State
     leader: Leader | None
     answers: int
+    purchased: float | None
     candidates: int
     rules: int
 
@@ -64,7 +68,12 @@ async def placements_page(frame: NamedDependency[Frame]) -> Page:
 
 async def rows_of(frame: Frame, configuration: Configuration) -> list[PlacementRow]:
     """Return a row for each placement, in the order of their keys."""
-    return [_row(configuration, placement, await _arms(frame, placement.key)) for placement in configuration.placements]
+    keys = [placement.key for placement in configuration.placements]
+    totals = await frame.engine.dashboards.by_placement(frame.merchant.id, keys, since=frame.show.now - DAYS * DAY)
+    return [
+        _row(configuration, placement, await _arms(frame, placement.key), totals.get(placement.key, MetricTotals()))
+        for placement in configuration.placements
+    ]
 
 
 async def _arms(frame: Frame, key: str) -> Arms:
@@ -75,7 +84,7 @@ async def _arms(frame: Frame, key: str) -> Arms:
         return NO_ARMS
 
 
-def _row(configuration: Configuration, placement: Placement, arms: Arms) -> PlacementRow:
+def _row(configuration: Configuration, placement: Placement, arms: Arms, totals: MetricTotals) -> PlacementRow:
     candidates = configuration.documents("candidate", placement.key)
     return PlacementRow(
         key=placement.key,
@@ -83,6 +92,7 @@ def _row(configuration: Configuration, placement: Placement, arms: Arms) -> Plac
         state=_state(placement, arms),
         leader=_leader(arms, configuration.colours(placement.key)),
         answers=arms.decisions,
+        purchased=totals.value("conversion"),
         candidates=sum(candidate.enabled for candidate in candidates),
         rules=sum(rule.enabled for rule in configuration.documents("rule", placement.key)),
     )
