@@ -83,7 +83,7 @@ class OutcomeProcessor:
         sound = [row for row, refusal in zip(placed, refusals, strict=True) if refusal is None]
         new = _first_reports(sound, await outcomes.append_new(connection, sound))
         await self._add_credit(connection, list(new.values()), reported, sums)
-        await _announce_shown(connection, new.values(), reported)
+        await _follow_offers(connection, new.values(), reported)
         repeated = [row for row in sound if new.get(row.key) is not row]
         stored = {**await outcomes.stored(connection, repeated), **new} if repeated else new
         return [refusal or _receipt(row, stored[row.key]) for row, refusal in zip(placed, refusals, strict=True)]
@@ -183,12 +183,14 @@ def _measure_again(before: DecisionState, outcomes: Sequence[OutcomeRow], sums: 
     hour_fold.add(sums, before._replace(outcomes=outcomes))
 
 
-async def _announce_shown(connection: AsyncConnection, new: Iterable[OutcomeRow], reported: Reported) -> None:
-    """Write events for the offers that customers have seen."""
+async def _follow_offers(connection: AsyncConnection, new: Iterable[OutcomeRow], reported: Reported) -> None:
+    """Write events for the offers that customers have seen, and end the holds of those whose payment was declined."""
     about_offers = {id for id, row in reported.rows.items() if UNAVAILABLE in row.facts}
-    shown = [row for row in new if row.type == "shown" and row.decision_id in about_offers]
-    if shown:
+    rows = [row for row in new if row.decision_id in about_offers]
+    if shown := [row for row in rows if row.type == "shown"]:
         await holds.shown(connection, shown)
+    if declined := [row for row in rows if row.type == "declined"]:
+        await holds.decline(connection, declined)
 
 
 async def close_due(

@@ -73,6 +73,20 @@ async def test_an_expired_hold_is_tried_again_at_the_price_of_now(shop):
     assert await verified(shop)
 
 
+async def test_a_declined_payment_gives_back_what_its_offer_holds(shop):
+    await open_offers(shop, offered(), offered("second", position=1))
+    asked = await ask(shop)
+    kept = next(hold for hold in asked.holds if hold.offer == "second")
+    for event in ("e-1", "e-1", "e-2"):
+        await shop.report(asked.answer, "declined", "ten-percent", event=event)
+    assert await balance(shop) == Balance(held=kept.amount, held_uses=1)
+    declined = next(hold for hold in asked.holds if hold.offer == "ten-percent")
+    assert (await redeem(shop, declined.id, 10_000)).spent == 1_000
+    await shop.report(asked.answer, "declined", "ten-percent", event="e-3")
+    assert (await balance(shop)).spent == 1_000
+    assert await verified(shop)
+
+
 async def test_an_expired_hold_of_an_ended_offer_is_refused(shop):
     await open_offers(shop)
     [hold] = (await ask(shop)).holds

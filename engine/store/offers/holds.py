@@ -167,15 +167,30 @@ async def expire(connection: AsyncConnection, *, now: int, limit: int) -> int:
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    transitions = [rules.expire(_hold(row)) for row in await connection.execute(query)]
-    if transitions:
-        ids = [transition.hold.id for transition in transitions]
-        # All of them were live, with a single movement behind them.
-        values = {"state": "expired", "entries": holds.c.entries + 1}
-        await connection.execute(update(holds).where(holds.c.id.in_(ids)).values(**values))
-        await codes.settle(connection, transitions)
-        await _settle(connection, transitions, now=now)
-    return len(transitions)
+    live = [_hold(row) for row in await connection.execute(query)]
+    await _end(connection, live, now=now)
+    return len(live)
+
+
+async def decline(connection: AsyncConnection, reports: Sequence[OutcomeRow]) -> None:
+    """End the live holds whose payment was declined, as if their time had run out; reports name the offer."""
+    declined = {(row.decision_id, row.candidate) for row in reports}
+    # A hold that is locked is being redeemed by another transaction, which then wins.
+    query = _reported(reports).where(holds.c.state == "live").with_for_update(skip_locked=True)
+    live = [_hold(row) for row in await connection.execute(query)]
+    ended = [hold for hold in live if (hold.decision_id, hold.offer) in declined]
+    await _end(connection, ended, now=max(row.recorded_at for row in reports))
+
+
+async def _end(connection: AsyncConnection, live: Sequence[Hold], *, now: int) -> None:
+    """Give back what live holds set aside; each makes one movement more."""
+    if not live:
+        return
+    transitions = [rules.expire(hold) for hold in live]
+    values = {"state": "expired", "entries": holds.c.entries + 1}
+    await connection.execute(update(holds).where(holds.c.id.in_([hold.id for hold in live])).values(**values))
+    await codes.settle(connection, transitions)
+    await _settle(connection, transitions, now=now)
 
 
 async def live_of(connection: AsyncConnection, owners: Iterable[HoldOwner]) -> dict[HoldOwner, list[Hold]]:
@@ -294,17 +309,19 @@ async def _append(connection: AsyncConnection, transitions: Sequence[Transition]
     await outbox.append(connection, outbox.events_of(transitions), now=now)
 
 
-async def shown(connection: AsyncConnection, reports: Iterable[OutcomeRow]) -> None:
+async def shown(connection: AsyncConnection, reports: Sequence[OutcomeRow]) -> None:
     """Write an event for each hold that was shown, by reports that name its offer or the whole decision."""
-    asked = {(row.decision_id, row.candidate): row for row in reports}
-    query = _select().where(
-        holds.c.merchant_id.in_({row.merchant_id for row in asked.values()}),
-        holds.c.decision_id.in_({row.decision_id for row in asked.values()}),
-    )
-    held = [_hold(row) for row in await connection.execute(query.order_by(holds.c.id))]
-    seen = (each for each in held if {(each.decision_id, each.offer), (each.decision_id, None)} & asked.keys())
-    now = max(row.recorded_at for row in asked.values())
+    asked = {(row.decision_id, row.candidate) for row in reports}
+    held = [_hold(row) for row in await connection.execute(_reported(reports))]
+    seen = (each for each in held if {(each.decision_id, each.offer), (each.decision_id, None)} & asked)
+    now = max(row.recorded_at for row in reports)
     await outbox.append(connection, (offer_event(each, "offer.shown") for each in seen), now=now)
+
+
+def _reported(reports: Sequence[OutcomeRow]) -> Select[Any]:
+    """Return the query of the holds of the decisions that are reported about."""
+    query = _select().where(holds.c.merchant_id.in_({row.merchant_id for row in reports}))
+    return query.where(holds.c.decision_id.in_({row.decision_id for row in reports})).order_by(holds.c.id)
 
 
 async def _try_all(connection: AsyncConnection, transitions: Sequence[Transition]) -> bool:
