@@ -6,22 +6,28 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
-from benchmarks.process import ROOT
+from benchmarks.process import ROOT, free_port
 from tests.sdks import node
+from tests.sdks.php import PACKAGE, needs_php
+from tests.sdks.php import PHP as PHP_COMMAND
 from tests.serving import Side
 
 GUIDE = ROOT / "docs" / "sdks.md"
 PYTHON = ROOT / "sdks" / "python"
+PHP = f"<?php require '{PACKAGE}/autoload.php';\n"
 
 PATIENT = {
     'os.environ["TAP2_KEY"]': 'os.environ["TAP2_KEY"], timeout=20.0',
+    "getenv('TAP2_KEY'), // sk_...": "getenv('TAP2_KEY'), timeout: 20.0,",
+    "getenv('TAP2_KEY'), $fallback": "getenv('TAP2_KEY'), $fallback, 20.0",
     "key: process.env.TAP2_KEY,": "key: process.env.TAP2_KEY, timeoutMs: 20_000,",
 }
 """On a loaded machine, 800 ms may be over before the server answers."""
@@ -38,7 +44,7 @@ def environment(side: Side) -> dict[str, str]:
 
 def run(side: Side, command: Sequence[str], program: str, folder: Path = ROOT) -> str:
     """Run a program that reads from its input, with the server's address and a key; return what it prints."""
-    text = program.replace('"http://127.0.0.1:8000"', repr(side.server.url))
+    text = program.replace("http://127.0.0.1:8000", side.server.url)
     for key, patient in PATIENT.items():
         text = text.replace(key, patient)
     done = subprocess.run(
@@ -73,6 +79,21 @@ def test_the_guides_python_decides_and_reports(side: Side):
     assert outcomes(side) == ["order-3"]
 
 
+@needs_php
+def test_the_guides_php_decides_and_reports(side: Side):
+    (program,) = blocks(GUIDE, "php")
+    assert "[status] => recorded" in run(side, [PHP_COMMAND], PHP + program)
+    assert outcomes(side) == ["order-4"]
+
+
+@needs_php
+def test_the_readme_for_php_decides_and_reports(side: Side):
+    first, later, own_client = blocks(PACKAGE / "README.md", "php")
+    assert "Card" in run(side, [PHP_COMMAND], PHP + first + later)
+    assert outcomes(side) == ["order-4711"]
+    assert "syntax" not in run(side, [PHP_COMMAND, "-l"], PHP + own_client).replace("No syntax errors", "")
+
+
 def test_the_readme_for_javascript_decides_and_reports(package: Path, side: Side):
     (program,) = blocks(package / "README.md", "js")
     assert "false" in run(side, [node.NODE, "--input-type=module"], program, package)
@@ -96,18 +117,40 @@ def shop(command: Sequence[str], folder: Path, variables: dict[str, str]) -> Ite
             process.terminate()
 
 
-@pytest.mark.parametrize("language", ["javascript", "python"])
-def test_an_example_shop_sells_with_and_without_a_server(request: pytest.FixtureRequest, side: Side, language: str):
-    if language == "javascript":
-        command, folder = [node.NODE, "examples/checkout.mjs"], request.getfixturevalue("package")
-    else:
-        command, folder = [sys.executable, "examples/checkout.py"], PYTHON
-    with shop(command, folder, environment(side)) as client:
+@contextmanager
+def php_shop(variables: dict[str, str]) -> Iterator[httpx.Client]:
+    address = f"127.0.0.1:{free_port()}"
+    command = [PHP_COMMAND, "-S", address, "examples/checkout.php"]
+    with subprocess.Popen(command, cwd=PACKAGE, env=variables, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            assert "started" in process.stderr.readline()
+            with httpx.Client(base_url=f"http://{address}", timeout=20) as client:
+                yield client
+        finally:
+            process.terminate()
+
+
+Shop = Callable[[dict[str, str]], AbstractContextManager[httpx.Client]]
+
+
+@pytest.fixture(params=["javascript", "python", pytest.param("php", marks=needs_php)])
+def opened(request: pytest.FixtureRequest) -> Shop:
+    """Opens the example shop of a language."""
+    if request.param == "php":
+        return php_shop
+    if request.param == "javascript":
+        return partial(shop, [node.NODE, "examples/checkout.mjs"], request.getfixturevalue("package"))
+    return partial(shop, [sys.executable, "examples/checkout.py"], PYTHON)
+
+
+def test_an_example_shop_sells_with_and_without_a_server(opened: Shop, side: Side):
+    with opened(environment(side)) as client:
         pages = (client.get("/").text for _ in range(20))  # until the server answers in time
         decision = next(filter(None, (re.search(r'value="(dec_\w+)"', page) for page in pages)))
         for _ in range(2):
             page = client.get("/pay", params={"decision": decision[1], "method": "card"}).text
         assert "Feedback: duplicate" in page
-    with shop(command, folder, {**environment(side), "TAP2_URL": "http://127.0.0.1:1"}) as client:
+    with opened({**environment(side), "TAP2_URL": "http://127.0.0.1:1"}) as client:
         assert "The shop's own order." in client.get("/").text
         assert "Feedback: unknown_decision" in client.get("/pay").text

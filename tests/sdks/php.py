@@ -1,0 +1,53 @@
+"""PHP and its client, where PHP is installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from benchmarks.process import ROOT
+
+PACKAGE = ROOT / "sdks" / "php"
+PHP = shutil.which("php") or ""
+ORDER = ["card", {"id": "paypal", "label": "PayPal"}]
+PATIENCE = 20.0
+needs_php = pytest.mark.skipif(not PHP, reason="no PHP: apt-get install --no-install-recommends php-cli")
+
+
+class Run(NamedTuple):
+    """What the calls returned, how long each took in seconds, and what was reported of hidden errors."""
+
+    results: list[Any]
+    seconds: list[float]
+    reported: list[list[str]]
+
+
+def run(url: str, *calls: tuple[str, list[Any] | dict[str, Any]], key: str = "sk_test_x", **options: Any) -> Run:
+    """Carry out calls of one client."""
+    patient = {"fallback": {"payment_methods": ORDER}, "timeout": PATIENCE, "requestTimeout": PATIENCE}
+    given = json.dumps({"options": {"url": url, "key": key, **patient, **options}, "calls": calls})
+    answer = json.loads(php(Path(__file__).with_name("php_driver.php"), text=given))
+    results = answer["results"]
+    return Run([each["result"] for each in results], [each["seconds"] for each in results], answer["reported"])
+
+
+def php(*arguments: Any, text: str = "", environment: dict[str, str] | None = None) -> str:
+    """Run PHP, with every notice an error; return what it prints."""
+    strict = ["-d", "display_errors=stderr", "-d", "error_reporting=-1"]
+    done = subprocess.run(
+        [PHP, *strict, *map(str, arguments)],
+        input=text,
+        env={**os.environ, **(environment or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr + done.stdout
+    return done.stdout
