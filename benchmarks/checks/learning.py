@@ -47,10 +47,10 @@ class ComparedWorld(NamedTuple):
     peers: tuple[Peer, ...] = ()
 
 
-TOLD = ("textbook", "thompson told only")
+BASELINES = ("textbook", "thompson outcomes only")
 WORLDS = (
-    ComparedWorld("churn", "ten candidates that come and go, told at once (Chapelle and Li)", "thompson", "9,105 ± 7%"),
-    ComparedWorld("churn_batches", "the same, told a hundred visits at a time", "thompson", "11,550 ± 7%"),
+    ComparedWorld("churn", "candidates that come and go, outcomes at once (Chapelle and Li)", "thompson", "9,105 ± 7%"),
+    ComparedWorld("churn_batches", "the same, outcomes a hundred visits at a time", "thompson", "11,550 ± 7%"),
     ComparedWorld(
         "ten_arms",
         "ten candidates, one slot",
@@ -86,7 +86,7 @@ WORLDS = (
     ComparedWorld(
         "kindred",
         "candidates of four kinds, forty newcomers among them",
-        "told the kinds",
+        "knows the kinds",
         "less than without the kinds",
         ("contextual",),
     ),
@@ -94,8 +94,8 @@ WORLDS = (
         "contextual_late",
         "five features, successes 500 visits late on average",
         "open decisions count by their age",
-        "less than by what was told",
-        ("told only",),
+        "less than by outcomes alone",
+        ("outcomes only",),
     ),
     ComparedWorld(
         "position_based",
@@ -108,8 +108,8 @@ WORLDS = (
     ComparedWorld(
         "cascade", "the first that pleases, of four in eight", "thompson", "at most 65", ("textbook", "kl_ucb")
     ),
-    ComparedWorld("late", "outcomes 1,000 visits late", "thompson", "at most 1.0 x textbook", TOLD),
-    ComparedWorld("trickling", "successes 1,000 visits late on average", "thompson", "", TOLD),
+    ComparedWorld("late", "outcomes 1,000 visits late", "thompson", "at most 1.0 x textbook", BASELINES),
+    ComparedWorld("trickling", "successes 1,000 visits late on average", "thompson", "", BASELINES),
     ComparedWorld(
         "new_merchant", "a new merchant, 20 others known, 1,000 visits", "peers", "at most 0.35 x flat", ("flat",)
     ),
@@ -181,7 +181,7 @@ def _bias_rows(seeds: int) -> list[Row]:
             f"turn, {moments}",
             f"off by {_worst(errors.earlier_curve)} with delays known; {_worst(errors.current_curve)} where they are "
             f"learned on the way, at the end {_signed(errors.current_curve[:, -1])}",
-            f"told only: off by {_worst(errors.pending_ignored)}",
+            f"outcomes only: off by {_worst(errors.pending_ignored)}",
             "at most 1%",
         ),
         (

@@ -54,7 +54,7 @@ def test_equally_late_outcomes_cost_no_more_with_pending_decisions():
     late = scenario("late", horizon=4_000)
     pending_counted, reported_only = (
         np.mean([run(late, late.titles().index(name), seed)[-1] for seed in range(4)])
-        for name in ("thompson", "thompson told only")
+        for name in ("thompson", "thompson outcomes only")
     )
     assert pending_counted < 1.1 * reported_only
 

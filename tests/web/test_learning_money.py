@@ -60,7 +60,7 @@ def test_what_cannot_be_known_says_why():
     assert "no purchase had an amount in EUR" in money(has_amounts=False, gain=None).gain()
     assert money(has_amounts=False).cost() == ""
     refused = money(cost=None, cost_refused="there are too few decisions").cost()
-    assert refused == "What trying other candidates costs cannot be told yet: there are too few decisions."
+    assert refused == "What trying other candidates costs cannot be said yet: there are too few decisions."
 
 
 def test_the_gain_is_drawn_beside_zero():

@@ -35,7 +35,7 @@ def _dashes() -> Spec:
 
 
 class VariantLift(msgspec.Struct, frozen=True, kw_only=True):
-    """A variant's relative change at the end of a day in epoch days; None where it cannot be told yet."""
+    """A variant's relative change at the end of a day in epoch days; None where it cannot be computed yet."""
 
     label: str
     position: int

@@ -10,7 +10,7 @@ from litestar.datastructures import Cookie
 from engine.accounts.sessions import SESSION_MS
 
 SESSION = "tap2_session"
-DOOR = "tap2_door"
+FORM_COOKIE = "tap2_form"
 STEP = "tap2_step"
 ATTEMPT = "tap2_attempt"
 

@@ -65,7 +65,7 @@ class ChangedRuleRow:
 
 @dataclass(frozen=True)
 class ChangeReach:
-    """Of `total` recent decisions, how many a change could answer otherwise; None if that cannot be told.
+    """Of `total` recent decisions, how many a change could answer otherwise; None if that cannot be computed.
 
     `warning` says why no recent decision could have offered a changed candidate.
     """

@@ -192,7 +192,7 @@ def rule_verdict_of(phrasing: ReportPhrasing, result: Result) -> tuple[str, str]
 
 
 def reason_of(phrasing: ReportPhrasing, result: Result) -> str:
-    """Say where it matters and how much, then the total; or why that cannot be told."""
+    """Say where it matters and how much, then the total; or why that cannot be computed."""
     show, effect = phrasing.show, result.effect
     if not result.read:
         return "Choose another period."

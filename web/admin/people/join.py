@@ -12,8 +12,8 @@ from engine.model.account import Invitation
 from engine.model.errors import Conflict, FieldProblem, Forbidden, Invalid, TooMany
 from engine.service import Engine
 from web.admin.shell.admission import AnyRequest, typed
-from web.admin.shell.door import EXPIRED, Visitor, browser_of, came_from_door, door_page, let_in, too_often
 from web.admin.shell.forms import Form
+from web.admin.shell.public_forms import EXPIRED, Visitor, browser_of, form_page, has_form_token, let_in, too_often
 from web.admin.shell.render import Page
 from web.http.metrics import PEOPLE
 
@@ -48,8 +48,8 @@ async def join(request: AnyRequest, token: FromPath[str]) -> Response[Any]:
     try:
         invitation = await engine.team.invitation(token)
         form = Form({"name": values.get("name", "")[:120]})
-        if not came_from_door(request, values):
-            return await _page(request, invitation, Form(form.values, {"door": EXPIRED}), status=403)
+        if not has_form_token(request, values):
+            return await _page(request, invitation, Form(form.values, {"form": EXPIRED}), status=403)
         return await _join(request, token, invitation, form, values.get("password", ""))
     except Forbidden as refusal:
         return _over(request, refusal.detail)
@@ -65,10 +65,10 @@ async def _join(request: AnyRequest, token: str, invitation: Invitation, form: F
     except Invalid as error:
         return await _page(request, invitation, form.with_problems(error.problems), status=422)
     except Conflict as error:
-        return await _page(request, invitation, Form(form.values, {"door": error.detail}), status=409)
+        return await _page(request, invitation, Form(form.values, {"form": error.detail}), status=409)
     except TooMany as limit:
         text = too_often(limit.retry_after)
-        return await _page(request, invitation, Form(form.values, {"door": text}), status=429)
+        return await _page(request, invitation, Form(form.values, {"form": text}), status=429)
     PEOPLE.labels("joined").inc()
     session_token, _ = await engine.sessions.admit(user, browser=browser_of(request))
     return await let_in(request, session_token, "/admin/")
@@ -77,11 +77,11 @@ async def _join(request: AnyRequest, token: str, invitation: Invitation, form: F
 async def _page(request: AnyRequest, invitation: Invitation, form: Form, *, status: int = 200) -> Page:
     merchant = await _engine(request).accounts.merchant(invitation.slug)
     names = {"merchant": merchant.name, "email": invitation.email, "role": invitation.role}
-    return door_page(request, TEMPLATE, form, status=status, **names)
+    return form_page(request, TEMPLATE, form, status=status, **names)
 
 
 def _over(request: AnyRequest, text: str) -> Page:
-    return door_page(request, TEMPLATE, Form({}, {"door": text}), status=403, merchant="", email="", role="")
+    return form_page(request, TEMPLATE, Form({}, {"form": text}), status=403, merchant="", email="", role="")
 
 
 def _engine(request: AnyRequest) -> Engine:

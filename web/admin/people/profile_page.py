@@ -17,9 +17,9 @@ from engine.model.errors import Invalid, invalid
 from rules import timezones
 from web.admin.people.browsers import browser_name
 from web.admin.shell.admission import AnyRequest, typed
-from web.admin.shell.door import network_address
 from web.admin.shell.forms import Form, Reader
 from web.admin.shell.frame import Frame, Notice
+from web.admin.shell.public_forms import network_address
 from web.admin.shell.render import Page
 from web.http.metrics import PEOPLE
 

@@ -14,9 +14,9 @@ from markupsafe import Markup
 from engine.model.errors import Invalid
 from web.admin.people.profile_page import ADDRESS, profile_with
 from web.admin.shell.admission import AnyRequest, typed
-from web.admin.shell.door import network_address
 from web.admin.shell.forms import Form
 from web.admin.shell.frame import Frame, Notice
+from web.admin.shell.public_forms import network_address
 from web.admin.shell.render import Page
 from web.http.metrics import PEOPLE
 

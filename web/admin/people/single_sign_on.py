@@ -13,7 +13,15 @@ from engine.accounts.login_limits import address_counters
 from engine.model.errors import CodeNeeded, Forbidden, NotFound, TooMany
 from engine.service import Engine
 from web.admin.shell.admission import AnyRequest, cookies_of
-from web.admin.shell.door import ask_for_code, browser_of, count_login, let_in, login_form, network_address, too_often
+from web.admin.shell.public_forms import (
+    ask_for_code,
+    browser_of,
+    count_login,
+    let_in,
+    login_form,
+    network_address,
+    too_often,
+)
 from web.http.openid import ENDED, LoginAttempt, OpenIDProvider
 from web.http.sessions import ATTEMPT
 

@@ -11,9 +11,9 @@ from litestar.exceptions import HTTPException
 
 from engine.model.errors import Conflict, EngineError, Forbidden, Invalid, NotFound, TooMany, Unavailable
 from web.admin.shell.admission import AnyRequest
-from web.admin.shell.door import visitor_of
 from web.admin.shell.frame import Frame, Notice, side_of
 from web.admin.shell.navigation import navigation_items
+from web.admin.shell.public_forms import visitor_of
 from web.admin.shell.render import html, render
 from web.http.problem_details import log_unexpected
 

@@ -9,21 +9,21 @@ from litestar.response import Redirect
 
 from engine.model.errors import CodeNeeded, Forbidden, TooMany
 from web.admin.shell.admission import AnyRequest, cookies_of, typed
-from web.admin.shell.door import (
+from web.admin.shell.forms import Form
+from web.admin.shell.public_forms import (
     EXPIRED,
     ask_for_code,
     browser_of,
-    came_from_door,
     count_login,
-    door_page,
     end_old_session,
+    form_page,
+    has_form_token,
     let_in,
     login_form,
     network_address,
     problem,
     too_often,
 )
-from web.admin.shell.forms import Form
 from web.admin.shell.render import Page
 from web.http.sessions import SESSION, STEP
 
@@ -41,7 +41,7 @@ async def log_in(request: AnyRequest) -> Response[Any]:
     """Start a new session. Wrong e-mail and wrong password get the same answer."""
     values = await typed(request)
     shown = {"email": values.get("email", "")[:200], "next": values.get("next", "")}
-    if not came_from_door(request, values):
+    if not has_form_token(request, values):
         return login_form(request, EXPIRED, status=403, **shown)
     try:
         token, _ = await request.app.state.engine.sessions.log_in(
@@ -62,7 +62,7 @@ async def code_page(request: AnyRequest) -> Response[Any]:
     """Ask for a code of the second factor, after the password."""
     if not request.cookies.get(cookies_of(request).name(STEP)):
         return Redirect("/admin/login", status_code=303)
-    return door_page(request, CODE_TEMPLATE, Form({"next": request.query_params.get("next", "")}))
+    return form_page(request, CODE_TEMPLATE, Form({"next": request.query_params.get("next", "")}))
 
 
 @post("/login/code", include_in_schema=False)
@@ -70,19 +70,19 @@ async def check_code(request: AnyRequest) -> Response[Any]:
     """Start a new session, for a right code by somebody whose password was right."""
     values = await typed(request)
     shown = {"next": values.get("next", "")}
-    if not came_from_door(request, values):
-        return door_page(request, CODE_TEMPLATE, problem(shown, EXPIRED), status=403)
+    if not has_form_token(request, values):
+        return form_page(request, CODE_TEMPLATE, problem(shown, EXPIRED), status=403)
     challenge = request.cookies.get(cookies_of(request).name(STEP), "")
     try:
         token, _ = await request.app.state.engine.sessions.finish(
             challenge, values.get("code", ""), address=network_address(request), browser=browser_of(request)
         )
     except TooMany as limit:
-        page = door_page(request, CODE_TEMPLATE, problem(shown, too_often(limit.retry_after)), status=429)
+        page = form_page(request, CODE_TEMPLATE, problem(shown, too_often(limit.retry_after)), status=429)
         return _with_wait(page, limit.retry_after)
     except Forbidden as refusal:
         count_login("refused")
-        return door_page(request, CODE_TEMPLATE, problem(shown, refusal.detail), status=401)
+        return form_page(request, CODE_TEMPLATE, problem(shown, refusal.detail), status=401)
     return await let_in(request, token, shown["next"])
 
 

@@ -92,7 +92,7 @@ class MoneyWords:
         if not money.has_amounts:
             return ""
         if money.cost is None:
-            return f"What trying other candidates costs cannot be told yet: {money.cost_refused}."
+            return f"What trying other candidates costs cannot be said yet: {money.cost_refused}."
         daily = money.cost.times(self._checkouts / self._days)
         beside = "compared with always showing the likeliest candidate first"
         if daily.high <= 0:
@@ -117,7 +117,7 @@ class MoneyWords:
             )
         decisions = self._frame.show.count(self._money.held_back, "complete checkout")
         return (
-            f"What learning brings cannot be told yet: the holdback has {decisions} in the sample, too few to compare."
+            f"What learning brings cannot be said yet: the holdback has {decisions} in the sample, too few to compare."
         )
 
     def _span(self, interval: MoneyInterval) -> str:

@@ -17,7 +17,7 @@ from web.admin.shell.forms import Form
 from web.admin.shell.frame import THEME, chosen_theme
 from web.admin.shell.render import Page, html, render
 from web.http.metrics import LOGINS
-from web.http.sessions import DOOR, SESSION, STEP, new_token, same_token
+from web.http.sessions import FORM_COOKIE, SESSION, STEP, new_token, same_token
 
 log = structlog.get_logger()
 
@@ -38,32 +38,32 @@ def visitor_of(request: AnyRequest, csrf: str = "") -> Visitor:
     return Visitor(chosen_theme(request.cookies.get(cookies_of(request).name(THEME))), csrf)
 
 
-def door_page(request: AnyRequest, template: str, form: Form, *, status: int = 200, **names: Any) -> Page:
+def form_page(request: AnyRequest, template: str, form: Form, *, status: int = 200, **names: Any) -> Page:
     """Render a form with a new token, which is in a cookie too, so that no other site can send the form."""
     csrf = new_token()
     text = render(template, frame=visitor_of(request, csrf), form=form, **names)
     response = html(text, status=status)
-    response.set_cookie(cookies_of(request).make(DOOR, csrf, seconds=3600))
+    response.set_cookie(cookies_of(request).make(FORM_COOKIE, csrf, seconds=3600))
     return response
 
 
 def login_form(request: AnyRequest, text: str = "", *, status: int = 200, **values: str) -> Page:
     """Render the log-in page, with a problem above its fields and the way to the provider where there is one."""
     settings: Settings = request.app.state.engine.settings
-    form = Form(values, {"door": text} if text else {})
+    form = Form(values, {"form": text} if text else {})
     provider = settings.oidc_name if settings.oidc_issuer else ""
     address = f"/admin/login/provider?next={quote(values.get('next', ''))}"
-    return door_page(request, LOGIN, form, status=status, provider=provider, provider_address=address)
+    return form_page(request, LOGIN, form, status=status, provider=provider, provider_address=address)
 
 
-def came_from_door(request: AnyRequest, values: dict[str, str]) -> bool:
+def has_form_token(request: AnyRequest, values: dict[str, str]) -> bool:
     """Return whether a form was sent by the page that this browser got last."""
-    return same_token(values.get("csrf"), request.cookies.get(cookies_of(request).name(DOOR)))
+    return same_token(values.get("csrf"), request.cookies.get(cookies_of(request).name(FORM_COOKIE)))
 
 
 def problem(values: dict[str, str], text: str) -> Form:
     """Return a form with a problem above its fields."""
-    return Form(values, {"door": text})
+    return Form(values, {"form": text})
 
 
 def too_often(wait: int) -> str:
@@ -86,7 +86,7 @@ async def let_in(request: AnyRequest, token: str, address: str) -> Response[Any]
     cookies = cookies_of(request)
     response = Redirect(_inside(address), status_code=303)
     response.set_cookie(cookies.session(token))
-    response.set_cookie(cookies.gone(DOOR))
+    response.set_cookie(cookies.gone(FORM_COOKIE))
     response.set_cookie(cookies.gone(STEP))
     return response
 
