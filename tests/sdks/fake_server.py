@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -54,7 +55,7 @@ class Fake:
 
 
 @contextmanager
-def fake_server(answer: Callable[[Fake, Seen, Reply], None]) -> Iterator[Fake]:
+def fake_server(answer: Callable[[Fake, Seen, Reply], None], tls: ssl.SSLContext | None = None) -> Iterator[Fake]:
     fake = Fake()
 
     class Handler(BaseHTTPRequestHandler):
@@ -74,7 +75,9 @@ def fake_server(answer: Callable[[Fake, Seen, Reply], None]) -> Iterator[Fake]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    fake.url = f"http://127.0.0.1:{server.server_address[1]}"
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    fake.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks.process import ROOT
+from tests.engine.test_engine_hook_addresses import contexts
 from tests.sdks.fake_server import Fake, Reply, Seen, broken, dripping, fake_server, recorded, silent
 from tests.sdks.php import PACKAGE, PATIENCE, needs_php, php, run
 
@@ -78,6 +80,34 @@ def test_a_late_answer_is_given_up(server: Callable[..., None]):
     is_merchants_order(ran.results[0], "RequestTimeout")
     assert ran.seconds[0] < PATIENCE / 4
     assert ran.reported == [["timeout", None]]
+
+
+def flooding(fake: Fake, _: Seen, reply: Reply) -> None:
+    reply.handler.send_response(200)
+    reply.handler.end_headers()
+    try:
+        while not fake.release.is_set():
+            reply.handler.wfile.write(b" " * 65_536)
+    except OSError:
+        pass
+
+
+def test_an_answer_without_an_end_is_given_up():
+    with fake_server(flooding) as fake:
+        [answer] = run(fake.url, DECIDE).results
+    is_merchants_order(answer, "ConnectionFailed")
+    assert answer["error"]["message"] == "the answer is too large"
+
+
+def test_tls_needs_a_certificate_of_the_servers_name(tmp_path: Path):
+    tls, _ = contexts(tmp_path, "localhost")
+    certificates = str(tmp_path / "server.pem")
+    with fake_server(lambda _, __, reply: reply.json(200, OK), tls) as fake:
+        named = fake.url.replace("127.0.0.1", "localhost")
+        assert run(named, DECIDE, certificates=certificates).results[0]["decision_id"] == "dec_1"
+        for url, file in ((fake.url, certificates), (named, "")):
+            is_merchants_order(run(url, DECIDE, certificates=file).results[0], "ConnectionFailed")
+    assert len(fake.requests) == 1
 
 
 def test_a_broken_connection_is_not_asked_twice():

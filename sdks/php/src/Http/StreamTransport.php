@@ -15,6 +15,7 @@ use Tap2\Personalize\Error\RequestTimeout;
 final class StreamTransport implements Transport
 {
     private const PIECE = 65_536;
+    private const MOST_BYTES = 8_388_608;
 
     public function send(Request $request): Answer
     {
@@ -82,10 +83,11 @@ final class StreamTransport implements Transport
                 return $this->parse($raw, true) ?? throw $this->broken('the connection broke');
             }
             $raw .= $piece;
-            if ($piece === '') {
+            if (strlen($raw) > self::MOST_BYTES) {
+                throw $this->broken('the answer is too large');
+            }
+            if ($piece === '' || microtime(true) >= $end) {
                 $this->wait($stream, false, $request, $end);
-            } elseif (microtime(true) >= $end) {
-                throw $this->late($request);
             }
         }
         return $answer;
@@ -106,21 +108,22 @@ final class StreamTransport implements Transport
     /** Return the answer, or null while it is not complete. Without a length, it is complete at the `end`. */
     private function parse(string $raw, bool $ended): ?Answer
     {
-        [$head, $body] = explode("\r\n\r\n", $raw, 2) + [1 => null];
-        if ($body === null || !preg_match('#\AHTTP/1\.[01] (\d{3})#', $head, $match)) {
+        $end = strpos($raw, "\r\n\r\n");
+        if ($end === false || !preg_match('#\AHTTP/1\.[01] (\d{3})#', $raw, $match)) {
             return null;
         }
         $headers = [];
-        foreach (array_slice(explode("\r\n", $head), 1) as $line) {
+        foreach (array_slice(explode("\r\n", substr($raw, 0, $end)), 1) as $line) {
             [$name, $value] = explode(':', $line, 2) + [1 => ''];
             $headers[strtolower($name)] = trim($value);
         }
         if (strtolower($headers['transfer-encoding'] ?? '') === 'chunked') {
-            $body = $this->withoutChunks($body);
-        } elseif (isset($headers['content-length'])) {
-            $body = strlen($body) < (int) $headers['content-length'] ? null : $body;
-        } elseif (!$ended) {
-            $body = null;
+            $body = $this->withoutChunks(substr($raw, $end + 4));
+        } else {
+            $ended = isset($headers['content-length'])
+                ? strlen($raw) - $end - 4 >= (int) $headers['content-length']
+                : $ended;
+            $body = $ended ? substr($raw, $end + 4) : null;
         }
         return $body === null ? null : new Answer((int) $match[1], $headers, $body);
     }
