@@ -87,14 +87,14 @@ async def evaluate_flag(request: AnyRequest, key: FromPath[str]) -> Response[byt
     access = await _admitted(request)
     try:
         context = await read_context(request, with_warnings=access.merchant.mode == "test")
-        asker = _Asker(request, access, context)
-        (answer,) = await _decide(asker, [key.partition(SEPARATOR)[0]])
+        caller = _Caller(request, access, context)
+        (answer,) = await _decide(caller, [key.partition(SEPARATOR)[0]])
         if isinstance(answer, NotFound):
             raise EvaluationRefused("FLAG_NOT_FOUND", answer.detail)
     except EvaluationRefused as error:
         status = 404 if error.code == "FLAG_NOT_FOUND" else 400
         return json_response(EvaluationFailure(key, error.code, error.detail), status=status)
-    decision, shape, more = asker.view(answer)
+    decision, shape, more = caller.view(answer)
     return json_response(flag_of(key, decision, shape, more))
 
 
@@ -127,19 +127,19 @@ async def evaluate_flags(request: AnyRequest) -> Response[bytes]:
             raise EvaluationRefused("INVALID_CONTEXT", "flags: name the placements to decide, separated by commas")
     except EvaluationRefused as error:
         return json_response(BulkFailure(error.code, error.detail), status=400)
-    asker = _Asker(request, access, context)
-    question = asker.question()
+    caller = _Caller(request, access, context)
+    question = caller.question()
     for tag in _tags(request):
-        if asker.engine.tokens.proves_answers(tag, access.merchant.id, access.key.id, question, now=now_ms()):
+        if caller.engine.tokens.proves_answers(tag, access.merchant.id, access.key.id, question, now=now_ms()):
             return Response(b"", status_code=304, headers={"ETag": f'"{tag}"'})
     admit_more(request, access, "decisions", len(context.flags) - 1)
-    answers = [answer for answer in await _decide(asker, context.flags) if isinstance(answer, DecisionAnswer)]
-    flags = [flag for answer in answers for flag in flags_of(*asker.view(answer))]
-    return json_response(Flags(flags), headers=asker.etag(question, answers))
+    answers = [answer for answer in await _decide(caller, context.flags) if isinstance(answer, DecisionAnswer)]
+    flags = [flag for answer in answers for flag in flags_of(*caller.view(answer))]
+    return json_response(Flags(flags), headers=caller.etag(question, answers))
 
 
-class _Asker(NamedTuple):
-    """Who asks, and for whom."""
+class _Caller(NamedTuple):
+    """The key that calls, and the customer that it names."""
 
     request: AnyRequest
     access: Access
@@ -196,11 +196,11 @@ async def _admitted(request: AnyRequest) -> Access:
     return access
 
 
-async def _decide(asker: _Asker, placements: Sequence[str]) -> list[DecisionAnswer | NotFound]:
-    merchant, facts = asker.access.merchant.id, asker.context.facts
-    decider = asker.engine.decider
-    answers = await decider.decide_each(merchant, placements, asker.customer, facts, personal=asker.personal)
-    count_answers(asker.request, asker.access, [each for each in answers if isinstance(each, DecisionAnswer)])
+async def _decide(caller: _Caller, placements: Sequence[str]) -> list[DecisionAnswer | NotFound]:
+    merchant, facts = caller.access.merchant.id, caller.context.facts
+    decider = caller.engine.decider
+    answers = await decider.decide_each(merchant, placements, caller.customer, facts, personal=caller.personal)
+    count_answers(caller.request, caller.access, [each for each in answers if isinstance(each, DecisionAnswer)])
     return answers
 
 
