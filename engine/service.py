@@ -263,7 +263,7 @@ class Engine:
             Job("look after experiments", self.supervisor.run, 10, once=True),
             Job("watch budgets", _now(self.alerts.run), 5),
             Job("deliver webhooks", self.dispatcher.run, 1, once=True),
-            Job("make mails", self.mail.make, 20, once=True),
+            Job("make mails", self.mail.make, 10, once=True),
             Job("send mails", self.mail.mailer.run, 5, once=True),
             Job("release expired holds", _now(self.holds.expire_due), 5, once=True),
             Job("publish scheduled drafts", self._publish_due, 1),

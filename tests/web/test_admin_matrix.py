@@ -12,6 +12,7 @@ from litestar import Litestar
 
 from engine.model.account import Role
 from engine.model.actor import Actor
+from engine.model.mailing.alert_recipient import NewAlertRecipient
 from engine.model.mailing.report_schedule import NewReportSchedule
 from tests.serving import Server, Side
 from tests.web.people import PASSWORD, Person, csrf_in, log_in, person_of
@@ -42,6 +43,7 @@ ADMINS_ALONE = (
     "/admin/live/review",
     "/admin/live/customers",
     "/admin/live/reports",
+    "/admin/live/alerts",
 )
 
 
@@ -115,13 +117,15 @@ def ids(server: Server, full: Side) -> dict[str, str]:
         name=f"{SECRET} report", placement="payment_methods", frequency="daily", recipients=(f"{SECRET}@shop.example",)
     )
     report = server.run(server.engine.mail.schedules.create(Actor(full.merchant.id, owner), schedule))
+    own = NewAlertRecipient(recipient=f"{SECRET}@shop.example", types=("metric.alert",))
+    alert = server.run(server.engine.mail.alerts.add(Actor(full.merchant.id, owner), own))
     hook = full.client.post("/v1/webhooks", json={**examples.WEBHOOK, "description": f"{SECRET} hook"}).json()["id"]
     return {
         "key": "payment_methods", "kind": "rule", "rule": "hidden", "methods": "hidden", "candidates": "hidden",
         "performance": "hidden", "what-if": "none",
         "budgets": "hidden", "offers": "hidden", "scenarios": "none", "emergencies": "1",
         "number": "1", "name": "hidden", "file": "shares.csv",
-        "hook_id": hook, "report_id": report.id, "key_id": keys[0].id,
+        "hook_id": hook, "report_id": report.id, "alert_id": alert.id, "key_id": keys[0].id,
         "decision_id": full.decide()["decision_id"], "entry_id": str(entries[0].id),
         "placement": "payment_methods", "experiment_id": "hidden", "experiment_file": "results.json", "act": "start",
         "person_id": str(server.run(server.engine.team.user(owner)).id),
@@ -136,7 +140,8 @@ def state_of(server: Server, side: Side) -> tuple[object, ...]:
     keys = [(key.id, key.expires_at) for key in server.run(engine.accounts.keys(merchant.id))]
     invited = [each.email for each in server.run(engine.team.invitations(merchant.slug))]
     reports = server.run(engine.mail.schedules.all(merchant.id))
-    return configuration.revision, people, keys, invited, reports
+    alerts = server.run(engine.mail.alerts.all(merchant.id))
+    return configuration.revision, people, keys, invited, reports, [each.types for each in alerts]
 
 
 def tried(

@@ -9,6 +9,7 @@ from engine.model.errors import NotFound
 from engine.model.mailing.mail import Attachment, Mail, MailContent
 from engine.model.mailing.report_schedule import ReportSchedule, days_reported
 from engine.service import Engine
+from web.mailing.alert_words import alert_words
 from web.overview.cards import cards_of, headline, notes_of
 from web.overview.overview import Overview
 from web.overview.period import OverviewPeriod
@@ -26,12 +27,33 @@ class MailComposer:
 
     async def __call__(self, mail: Mail) -> MailContent | None:
         """Return what a mail says; None if what it is about was deleted."""
+        if mail.kind == "alert":
+            return await self._alert(mail)
         try:
             schedule = await self._engine.mail.schedules.get(mail.merchant_id, mail.subject)
             overview = await self._overview(schedule, mail.period)
         except NotFound:
             return None
         return await _report(overview, schedule, is_test=mail.kind == "test", url=self._engine.settings.public_url)
+
+    async def _alert(self, mail: Mail) -> MailContent | None:
+        event = await self._engine.mail.alerts.event(mail.merchant_id, int(mail.period))
+        if event is None:
+            return None
+        merchant = await self._merchant(mail.merchant_id)
+        configuration, show = (
+            await self._engine.catalogue.configuration(merchant.id),
+            MerchantReader(self._engine, merchant).show,
+        )
+        words, url = alert_words(event, configuration, show), self._engine.settings.public_url
+        side = " (test data)" if merchant.mode == "test" else ""
+        lines = [words.text, ""]
+        lines += [f"{url}/admin/{merchant.mode}{words.path}", ""] if url else []
+        lines += [
+            f"{merchant.name}{side}, {show.moment(event.recorded_at)}.",
+            "You get this because an admin chose it for you on the page Alerts. To stop it, write to them.",
+        ]
+        return MailContent(f"{words.title}{side}", "\n".join(lines))
 
     async def _overview(self, schedule: ReportSchedule, day: str) -> Overview:
         """Return the overview of the days that a report is about which is due on a day."""

@@ -20,9 +20,10 @@ FOR_GOOD: frozenset[MailFault] = frozenset(("recipient", "refused", "gone"))
 
 
 class Mail(NamedTuple):
-    """A mail to one recipient about a schedule or an event, its `subject`, of a `period` (an ISO day) where it has one.
+    """A mail to one recipient: of a schedule for a `period` (an ISO day), or to a recipient of alerts about an event.
 
-    The id is the same however often the mail is made or sent. Times are epoch milliseconds.
+    `subject` is the id of the schedule or of the recipient; the period of an alert is the event's number, padded. The
+    id is the same however often the mail is made or sent. Times are epoch milliseconds.
     """
 
     id: str

@@ -42,6 +42,7 @@ from engine.store.tables.log import (
     outcomes,
 )
 from engine.store.tables.messages import (
+    alert_recipients,
     mails,
     report_schedules,
     webhook_attempts,
@@ -84,6 +85,7 @@ from engine.store.tables.statistics import (
 __all__ = [
     "accounts",
     "active_plans",
+    "alert_recipients",
     "amounts",
     "arrivals",
     "audit",

@@ -13,6 +13,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    UniqueConstraint,
     text,
 )
 
@@ -107,6 +108,21 @@ report_schedules = Table(
     Index("ix_report_schedules_next_at", "next_at"),
 )
 
+alert_recipients = Table(
+    "alert_recipients",
+    metadata,
+    Column("id", Text, primary_key=True),
+    merchant_column(),
+    Column("version", Integer, nullable=False),
+    Column("recipient", Text, nullable=False),
+    # A JSON list.
+    Column("types", Text, nullable=False),
+    # The last event that mails were made of.
+    Column("read_up_to", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("merchant_id", "recipient"),
+)
+
 mails = Table(
     "mails",
     metadata,
@@ -114,7 +130,7 @@ mails = Table(
     merchant_column(),
     # report, test or alert.
     Column("kind", Text, nullable=False),
-    # The schedule or the event that it is about, and the day that it is due on.
+    # The schedule that it is of with the day that it is due on, or the recipient of alerts with the event's number.
     Column("subject", Text, nullable=False),
     Column("period", Text, nullable=False),
     Column("recipient", Text, nullable=False),

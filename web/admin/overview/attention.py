@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from engine.configuration.configuration import Configuration
 from engine.decisions.usage import NEVER, FieldUses, first_day
 from engine.model.placement import Placement
-from engine.model.timestamps import DAY, HOUR
+from engine.model.timestamps import DAY
 from engine.statistics.alarms import Alarm
 from web.admin.experiments.experiment_list import results_of
 from web.admin.offers.offer_words import share_of
 from web.admin.shell.frame import Frame
 from web.charts.candidate_names import CandidateNames
 from web.experiments.experiment_words import summary
+from web.overview.alarm_words import alarm_words
 
 ORDER = {"bad": 0, "warn": 1, "good": 2, "info": 3}
 WEEK = 7
@@ -69,21 +70,12 @@ async def _alarms(frame: Frame, placement: Placement) -> AsyncIterator[Attention
 
 
 def _alarm(frame: Frame, placement: Placement, alarm: Alarm) -> AttentionItem:
-    show, value, usual = frame.show, frame.show.percent(alarm.value), frame.show.percent(alarm.usual)
-    since = show.clock(alarm.since_hour * HOUR)
+    words = alarm_words(frame.show, alarm)
+    if alarm.kind == "conversion":
+        page = f"{frame.base}/placements/{placement.key}"
+        return AttentionItem(words.kind, words.mark, words.text, page, "Compare candidates")
     decisions = f"{frame.base}/decisions?placement={placement.key}"
-    match alarm.kind:
-        case "fallbacks":
-            text = f"{value} of the answers since {since} are fallbacks; usual are {usual}."
-            return AttentionItem("bad", "Fallbacks", text, decisions, "See decisions")
-        case "outcomes_stopped":
-            text = f"No purchase was reported since {since}; usually {usual} of checkouts end in one."
-            return AttentionItem("bad", "Outcomes stopped", text, decisions, "See decisions")
-        case "conversion":
-            is_less = alarm.value < alarm.usual
-            text = f"{value} of yesterday’s checkouts ended in a purchase; usual are {usual}."
-            mark, page = "Fewer purchases" if is_less else "More purchases", f"{frame.base}/placements/{placement.key}"
-            return AttentionItem("warn" if is_less else "info", mark, text, page, "Compare candidates")
+    return AttentionItem(words.kind, words.mark, words.text, decisions, "See decisions")
 
 
 async def _stopped_facts(frame: Frame, configuration: Configuration) -> AsyncIterator[AttentionItem]:

@@ -179,16 +179,14 @@ async def _page(
 
 def _row(schedule: ReportSchedule, summaries: Mapping[str, MailSummary], placements: Mapping[str, str]) -> ScheduleRow:
     summary = summaries.get(schedule.id, MailSummary())
-    state, kind = _state(schedule, summary)
+    state, kind = state_of(summary) if schedule.document.enabled else ("Paused", "plain")
     fault = FAULTS.get(summary.fault, "") if summary.delayed or summary.failed else ""
     placement = placements.get(schedule.document.placement, schedule.document.placement)
     return ScheduleRow(schedule, summary, state, kind, _due(schedule), placement, fault)
 
 
-def _state(schedule: ReportSchedule, summary: MailSummary) -> tuple[str, str]:
-    """Return the word of the badge and its kind."""
-    if not schedule.document.enabled:
-        return "Paused", "plain"
+def state_of(summary: MailSummary) -> tuple[str, str]:
+    """Return the word of the badge that says how mails do, and its kind."""
     if summary.failed:
         return "Failed", "bad"
     return ("Delayed", "warn") if summary.delayed else ("On", "good")

@@ -50,6 +50,7 @@ NAVIGATION = (
             NavigationItem("Keys", "/keys", "key"),
             NavigationItem("Webhooks", "/webhooks", "webhook"),
             NavigationItem("Reports", "/reports", "mail"),
+            NavigationItem("Alerts", "/alerts", "alert-circle"),
             NavigationItem("Team", "/team", "users"),
             NavigationItem("Audit log", "/audit", "history"),
         ),
