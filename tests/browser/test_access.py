@@ -147,6 +147,23 @@ def _one_group(page: Page) -> None:
     _go(page, page.url)
 
 
+def _report_scheduled(page: Page) -> None:
+    page.goto("/admin/reports")
+    page.get_by_label("Name").fill("Weekly figures for everybody who decides")
+    page.get_by_label("Recipients").fill("ada@shop.example")
+    page.get_by_role("button", name="Add the report").click()
+    page.get_by_role("link", name="Weekly figures").first.click()
+    expect(page.get_by_role("heading", name="Change")).to_be_visible()
+
+
+def _alerts_chosen(page: Page) -> None:
+    page.goto("/admin/alerts")
+    page.get_by_label("E-mail address").fill("ada@shop.example")
+    page.get_by_role("button", name="Add the recipient").click()
+    page.get_by_role("link", name="ada@shop.example").click()
+    expect(page.get_by_role("heading", name="Alerts for ada@shop.example")).to_be_visible()
+
+
 FULL: dict[str, State] = {
     "palette": _palette_open,
     "what-if": goes_to("/admin/placements/payment_methods/what-if?change=paused&id=klarna"),
@@ -193,6 +210,8 @@ FULL: dict[str, State] = {
     "not-found": goes_to("/admin/rules/payment_methods/none"),
     "menu": _menus_open,
     "webhook": _webhook_tested,
+    "reports": _report_scheduled,
+    "alerts": _alerts_chosen,
 }
 CHOOSE = """theme => {
     document.documentElement.dataset.theme = theme
@@ -209,6 +228,7 @@ EMPTY = (
     "/admin/decisions",
     "/admin/keys",
     "/admin/webhooks",
+    "/admin/alerts",
 )
 
 
