@@ -73,6 +73,7 @@ async def test_a_server_gets_the_whole_mail() -> None:
     assert [part.get_filename() for part in got.iter_attachments()] == ["figures.pdf"]
 
 
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 async def test_who_has_a_password_logs_in() -> None:
     async with mail_server(with_login=True) as box:
         assert await send(settings(box, smtp_user="tap2", smtp_password="mail secret")) == ""
