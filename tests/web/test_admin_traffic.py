@@ -47,7 +47,7 @@ def test_the_traffic_stands_beside_rules_before_they_are_published(side: Side, p
     reach = f"{CHANGES}/reach?kind=rule&id="
     assert f"Changes 0 of {ENOUGH} answers of the last week." in plain(person.get(f"{reach}brazil"))
     assert f"Changes {ENOUGH} of {ENOUGH} answers of the last week (100" in plain(person.get(f"{reach}germany"))
-    assert person.client.get(f"{reach}nothing").status_code == 404
+    assert "no longer in the draft" in plain(person.get(f"{reach}published-meanwhile"))
 
 
 def test_a_minimum_that_no_cart_reaches_is_said_on_the_candidates_page(side: Side, person: Person) -> None:

@@ -67,12 +67,14 @@ class ChangedRuleRow:
 class ChangeReach:
     """Of `total` recent decisions, how many a change could answer otherwise; None if that cannot be computed.
 
-    `warning` says why no recent decision could have offered a changed candidate.
+    `warning` says why no recent decision could have offered a changed candidate. `is_gone`: the change was published or
+    discarded while the page was open.
     """
 
     changed: int | None
     total: int
     warning: str
+    is_gone: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ async def change_reach(
     published, draft = await frame.engine.drafts.load(frame.merchant.id, key)
     item = next((item for item in draft.changes if item.key == (_kind({"kind": kind}), id)), None)
     if item is None:
-        raise NotFound("there is no such change in the draft")
+        return frame.page("changes/_change_reach.html", ChangeReach(None, 0, "", is_gone=True))
     traffic = await frame.engine.traffic.of(frame.merchant.id, key)
     count = await asyncio.to_thread(answers_changed, published, draft, item, traffic.facts, now=frame.show.now)
     warning = ""
