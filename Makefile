@@ -29,7 +29,7 @@ test: export PYTHONDONTWRITEBYTECODE :=
 test: $(DEV) $(ASSETS) $(SDK)  ## Run the tests, in random order (repeat one with SEED=...)
 	@echo "Random order; repeat it with make test SEED=$(SEED)"
 	@$(BIN)/pytest -n 3 --dist worksteal --shuffle $(SEED) --ignore tests/browser -m "not long"
-	@$(BIN)/pytest -n 2 --dist loadfile --shuffle $(SEED) tests/browser
+	@$(BIN)/pytest -n 2 --dist loadfile --shuffle $(SEED) tests/browser -m "not long"
 
 lint: $(DEV)  ## Check style and types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
@@ -41,7 +41,8 @@ bench: $(DEV) $(ASSETS)  ## Measure speed; writes docs/performance.md
 	@$(BIN)/python -m benchmarks.bench
 
 verify: $(DEV) $(ASSETS)  ## Run the long checks; writes docs/verification.md
-	@$(BIN)/pytest -n 2 -m long
+	@$(BIN)/pytest -n 2 --ignore tests/browser -m long
+	@$(BIN)/pytest -n 2 --dist loadfile tests/browser -m long
 	@$(BIN)/python -m benchmarks.verify
 
 data: $(READY)  ## Fetch the Open Bandit Dataset's small logs into data/obd

@@ -117,7 +117,7 @@ def look_at(page: Page, name: str) -> None:
         ("ten-variants", "Keep going"),
     ],
 )
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_results_fit_every_width(page: Page, dark: Page, states: States, id: str, heading: str, theme: str) -> None:
     shown = dark if theme == "dark" else page
     log_in(shown, states.email)

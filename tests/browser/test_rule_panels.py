@@ -77,7 +77,7 @@ def test_a_fact_that_another_row_asks_for_joins_the_panel(demo: Page) -> None:
     expect(panel).to_contain_text("Risk score is over 80")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_the_panels_can_be_used_by_everyone(demo: Page, scheme: str) -> None:
     demo.emulate_media(color_scheme=scheme)
     for width in (1280, 768, 320):

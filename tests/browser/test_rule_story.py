@@ -135,7 +135,7 @@ class Shop:
         raise AssertionError(f"still {offered} after {OBEYS_WITHIN_SECONDS} s")
 
 
-@pytest.mark.parametrize("hands", [Hands, Keys], ids=["mouse", "keyboard"])
+@pytest.mark.parametrize("hands", [Hands, pytest.param(Keys, marks=pytest.mark.long)], ids=["mouse", "keyboard"])
 def test_a_rule_goes_from_a_template_to_the_checkout_and_back(
     page: Page, colleague: Page, site: Site, hands: type[Hands]
 ) -> None:
