@@ -60,7 +60,7 @@ def without_words(node: Any) -> Any:
 
 
 def breaking(old: Json, new: Json) -> list[str]:
-    """Return what no longer works as in the old document, each with its operation and place."""
+    """Return what no longer works as in the old document, each with its operation and path."""
     problems: list[str] = []
     for path, methods in old["paths"].items():
         for method, operation in methods.items():
@@ -96,14 +96,14 @@ def _operation(schemas: _Schemas, old: Json, new: Json) -> Iterator[str]:
 
 def _parameters(schemas: _Schemas, old: Json, new: Json) -> Iterator[str]:
     before, after = ({(each["in"], each["name"]): each for each in side.get("parameters", ())} for side in (old, new))
-    for place, parameter in before.items():
-        if place not in after:
-            yield f"the parameter {place[1]} is gone"
+    for identity, parameter in before.items():
+        if identity not in after:
+            yield f"the parameter {identity[1]} is gone"
             continue
-        yield from schemas.differences(parameter["schema"], after[place]["schema"], "request", place[1])
-    for place, parameter in after.items():
-        if parameter.get("required") and not before.get(place, {}).get("required"):
-            yield f"the parameter {place[1]} became required"
+        yield from schemas.differences(parameter["schema"], after[identity]["schema"], "request", identity[1])
+    for identity, parameter in after.items():
+        if parameter.get("required") and not before.get(identity, {}).get("required"):
+            yield f"the parameter {identity[1]} became required"
 
 
 def _body(schemas: _Schemas, old: Json | None, new: Json | None) -> Iterator[str]:
@@ -125,7 +125,7 @@ class _Schemas:
         self._old, self._new = (side["components"]["schemas"] for side in (old, new))
         self._seen: set[tuple[str, str, Direction]] = set()
 
-    def differences(self, old: Json, new: Json, direction: Direction, place: str) -> list[str]:
+    def differences(self, old: Json, new: Json, direction: Direction, path: str) -> list[str]:
         """Return what breaks: a request that is refused now, or a response that was not possible before."""
         compared = (str(old), str(new), direction)
         if compared in self._seen:
@@ -133,7 +133,7 @@ class _Schemas:
         self._seen.add(compared)
         before, after = _options(old, self._old), _options(new, self._new)
         if len(before) == len(after) == 1:
-            return self._single(before[0], after[0], direction, place)
+            return self._single(before[0], after[0], direction, path)
         # What had to work is in each option before, for requests; what may come is in each option after, for responses.
         needed, offered = (before, after) if direction == "request" else (after, before)
         problems = []
@@ -141,10 +141,10 @@ class _Schemas:
             namesake = next((other for other in offered if other.get("title", "") == option.get("title")), None)
             if namesake is not None:
                 pair = (option, namesake) if direction == "request" else (namesake, option)
-                problems += self._single(*pair, direction, place)
+                problems += self._single(*pair, direction, path)
             elif not any(self._fits(option, other, direction) for other in offered):
                 verb = "no longer takes" if direction == "request" else "may also be"
-                problems.append(f"{place}: {verb} {_named(option)}")
+                problems.append(f"{path}: {verb} {_named(option)}")
         return problems
 
     def _fits(self, needed: Json, offered: Json, direction: Direction) -> bool:
@@ -155,34 +155,34 @@ class _Schemas:
             self._seen = seen
         return fits
 
-    def _single(self, old: Json, new: Json, direction: Direction, place: str) -> list[str]:
+    def _single(self, old: Json, new: Json, direction: Direction, path: str) -> list[str]:
         narrow, wide = (new, old) if direction == "request" else (old, new)
         problems = []
         # `narrow` is what may not be narrower than `wide`: for requests the new schema, for responses the old one.
         if not _types(wide) <= _types(narrow):
-            problems.append(f"{place}: was {_named(old)} and is {_named(new)}")
+            problems.append(f"{path}: was {_named(old)} and is {_named(new)}")
             return problems
         if direction == "request":
-            problems += (f"{place}: {problem}" for problem in _narrowed(old, new))
-        problems += self._properties(old, new, direction, place)
+            problems += (f"{path}: {problem}" for problem in _narrowed(old, new))
+        problems += self._properties(old, new, direction, path)
         for name in ("items", "additionalProperties"):
             parts = [side.get(name, ANYTHING) for side in (old, new)]
             if any(parts) and all(isinstance(part, dict) for part in parts):
-                problems += self.differences(*parts, direction, f"{place}/*")
+                problems += self.differences(*parts, direction, f"{path}/*")
         return problems
 
-    def _properties(self, old: Json, new: Json, direction: Direction, place: str) -> Iterator[str]:
+    def _properties(self, old: Json, new: Json, direction: Direction, path: str) -> Iterator[str]:
         before, after = old.get("properties", {}), new.get("properties", {})
         for name, schema in before.items():
             if name not in after:
-                yield f"{place}/{name}: is gone"
+                yield f"{path}/{name}: is gone"
             else:
-                yield from self.differences(schema, after[name], direction, f"{place}/{name}")
+                yield from self.differences(schema, after[name], direction, f"{path}/{name}")
         required, now = set(old.get("required", ())), set(new.get("required", ()))
         if direction == "request":
-            yield from (f"{place}/{name}: became required" for name in sorted(now - required))
+            yield from (f"{path}/{name}: became required" for name in sorted(now - required))
         else:
-            yield from (f"{place}/{name}: may be missing" for name in sorted((required - now) & after.keys()))
+            yield from (f"{path}/{name}: may be missing" for name in sorted((required - now) & after.keys()))
 
 
 def _options(schema: Json, components: Json) -> list[Json]:

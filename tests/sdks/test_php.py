@@ -369,9 +369,9 @@ def test_every_class_stands_in_the_file_of_its_name():
     sources = sorted((PACKAGE / "src").rglob("*.php"))
     assert len(sources) > 15
     for path in sources:
-        place = path.relative_to(PACKAGE / "src").with_suffix("")
+        module = path.relative_to(PACKAGE / "src").with_suffix("")
         text = path.read_text()
         assert "declare(strict_types=1);" in text
-        namespace = "\\".join(["Tap2", "Personalize", *place.parts[:-1]])
+        namespace = "\\".join(["Tap2", "Personalize", *module.parts[:-1]])
         assert f"namespace {namespace};" in text
-        assert f" {place.name}" in text
+        assert f" {module.name}" in text

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from engine.accounts import login_limits
+from engine.mailing.mailer import Mailer
 from engine.settings import Settings
+from tests.mailboxes import Memory
 from tests.serving import UNLIMITED, Server, Side, serving
 from tests.web.offer_shop import SPRING_OFFER
 from web.openapi import examples
@@ -45,3 +47,13 @@ def shop(side: Side) -> Side:
     ]
     assert [answer.status_code for answer in made] == [201, 201, 201], [answer.text for answer in made]
     return side
+
+
+@pytest.fixture
+def post(server: Server) -> Iterator[Memory]:
+    """A mail server in memory with a mailer of its own: that of the server's job goes on without one."""
+    mail, memory = server.engine.mail, Memory()
+    before, mail.mailer = mail.mailer, Mailer(server.engine.database, memory, leads=lambda: True)
+    mail.mailer.compose = before.compose
+    yield memory
+    mail.mailer = before

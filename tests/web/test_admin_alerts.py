@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -10,7 +9,6 @@ import pytest
 
 from engine.clock import now_ms
 from engine.configuration.configuration import Configuration
-from engine.mailing.mailer import Mailer
 from engine.model.events.event import (
     ArmJump,
     BudgetAlert,
@@ -39,16 +37,6 @@ SHOW = Show(locale=viewer_locale("en"), timezone="Europe/Berlin", now=1_795_000_
 @pytest.fixture
 def person(server: Server, side: Side) -> Person:
     return person_of(server, side)
-
-
-@pytest.fixture
-def post(server: Server) -> Iterator[Memory]:
-    """A mail server in memory with a mailer of its own: that of the server's job goes on without one."""
-    mail, memory = server.engine.mail, Memory()
-    before, mail.mailer = mail.mailer, Mailer(server.engine.database, memory, leads=lambda: True)
-    mail.mailer.compose = before.compose
-    yield memory
-    mail.mailer = before
 
 
 def tell(server: Server, side: Side, event_type: Any, body: Any) -> None:

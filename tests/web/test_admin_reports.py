@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 import pytest
 
 from engine.clock import now_ms
-from engine.mailing.mailer import Mailer
 from engine.store.mailing import schedules
 from tests.mailboxes import Memory
 from tests.serving import Server, Side
@@ -32,16 +30,6 @@ PAGE = "/admin/reports"
 @pytest.fixture
 def person(server: Server, side: Side) -> Person:
     return person_of(server, side)
-
-
-@pytest.fixture
-def post(server: Server) -> Iterator[Memory]:
-    """A mail server in memory, with a mailer of its own: that of the server's job goes on without one."""
-    mail, memory = server.engine.mail, Memory()
-    before, mail.mailer = mail.mailer, Mailer(server.engine.database, memory, leads=lambda: True)
-    mail.mailer.compose = before.compose
-    yield memory
-    mail.mailer = before
 
 
 def add(person: Person, **changes: str) -> Any:

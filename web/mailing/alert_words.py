@@ -86,8 +86,8 @@ class _EventNames:
     def placement(self, key: str) -> str:
         return self.of("placement", "", key)
 
-    def of(self, kind: Kind, place: str, id: str) -> str:
-        resource = self._configuration.find(kind, place, id)
+    def of(self, kind: Kind, placement: str, id: str) -> str:
+        resource = self._configuration.find(kind, placement, id)
         document = resource.document if resource else None
         name = getattr(document, "label", "") or getattr(document, "name", "")
         return name.replace("\n", " ") or id
