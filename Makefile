@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench verify data wheel clean
+.PHONY: help run test lint format docs bench verify data wheel clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ lint: $(DEV)  ## Check style and types
 format: $(DEV)  ## Format the code
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
+docs: $(DEV)  ## Build the documentation site into site/
+	@$(BIN)/python -m benchmarks.site.build
+	@echo "Open site/index.html"
+
 bench: $(DEV) $(ASSETS)  ## Measure speed; writes docs/performance.md
 	@$(BIN)/python -m benchmarks.bench
 
@@ -52,7 +56,7 @@ wheel: $(DEV) $(ASSETS)  ## Build the wheel into dist/
 	@rm -rf build && $(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:  ## Remove what the other targets made, except data
-	@rm -rf $(VENV) node_modules sdks/javascript/node_modules web/static/vendor build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf $(VENV) node_modules sdks/javascript/node_modules web/static/vendor build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'

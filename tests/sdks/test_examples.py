@@ -20,7 +20,7 @@ from tests.sdks.php import PACKAGE, needs_php
 from tests.sdks.php import PHP as PHP_COMMAND
 from tests.serving import Side
 
-GUIDE = ROOT / "docs" / "sdks.md"
+GUIDE = ROOT / "docs" / "quick-start.md"
 PYTHON = ROOT / "sdks" / "python"
 PHP = f"<?php require '{PACKAGE}/autoload.php';\n"
 

@@ -1,4 +1,4 @@
-"""docs/http-api.md says what happens: its examples run in their order, and its tables are complete."""
+"""docs/http-api.md and docs/errors.md say what happens: their examples run in their order, and tables are complete."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from tests.serving import Server, Side
 from web.http.problem_details import KINDS, KINDS_BY_STATUS
 
-TEXT = (Path(__file__).parents[2] / "docs" / "http-api.md").read_text()
+DOCS = Path(__file__).parents[2] / "docs"
+TEXT = (DOCS / "http-api.md").read_text() + (DOCS / "errors.md").read_text()
 NAME = re.compile(r"\$([a-z]+)")
 
 

@@ -35,7 +35,7 @@ def documentation(app: Litestar) -> Documentation:
 
 def _page(api: Json) -> str:
     return render(
-        "documentation/api_reference.html", api=api, groups=_groups(api), schemas=api["components"]["schemas"], **SHOW
+        "documentation/api_reference.html", api=api, groups=groups(api), schemas=api["components"]["schemas"], **SHOW
     )
 
 
@@ -93,7 +93,7 @@ def pretty(value: object) -> str:
 SHOW = {"kind": kind, "names": names, "meaning": meaning, "pretty": pretty}
 
 
-def _groups(api: Json) -> dict[str, list[Json]]:
+def groups(api: Json) -> dict[str, list[Json]]:
     """Group operations by tag, in the order of the tags."""
     groups: dict[str, list[Json]] = {tag["name"]: [] for tag in api["tags"]}
     for path, methods in api["paths"].items():
