@@ -58,6 +58,7 @@ from benchmarks.checks import (
     rare_arms,
     rule_checks,
     rules,
+    verifier,
     webhooks,
 )
 from benchmarks.choice import check as choice
@@ -125,6 +126,7 @@ PARTS: dict[str, Callable[[], Figures]] = {
     "publishing": publishing.figures,
     "rare-arms": rare_arms.figures,
     "rules": rules.figures,
+    "verifier": verifier.figures,
     "webhooks": webhooks.figures,
 }
 

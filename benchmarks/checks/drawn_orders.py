@@ -85,7 +85,7 @@ def plan_of(setting: Setting) -> Plan:
     return Plan(PlanDocument(placement=placement, candidates=candidates, rules=rules, fields=STANDARD), version=1)
 
 
-def beliefs_of(plan: Plan) -> AnyBeliefs:
+def snapshot_of(plan: Plan) -> Snapshot:
     """Return what the plan's policy would have learned from some hundred outcomes."""
     rng = np.random.default_rng(3)
     arms = {
@@ -106,8 +106,12 @@ def beliefs_of(plan: Plan) -> AnyBeliefs:
         rows = {name: Observations(x, np.ones(300), (rng.random(300) < RATES[n]) * 1.0) for n, name in enumerate(IDS)}
         evidence = WeightEvidence(size).updated(rows)
         knowledge = Knowledge(arms, contextual=pack_state(evidence, plan.encoding, cursor=1, day=1))
-    deciding = DecidingPlan(plan, Learning.of(plan.placement))
-    return deciding.make(Snapshot(1, plan.placement.key, VERSION, plan.placement.reward, "", knowledge, 0))
+    return Snapshot(1, plan.placement.key, VERSION, plan.placement.reward, "", knowledge, 0)
+
+
+def beliefs_of(plan: Plan) -> AnyBeliefs:
+    """Return the beliefs of the snapshot, drawn."""
+    return DecidingPlan(plan, Learning.of(plan.placement)).make(snapshot_of(plan))
 
 
 def p_value(setting: Setting, orders: int = ORDERS, *, first: int = 0) -> float:

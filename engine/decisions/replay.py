@@ -68,7 +68,7 @@ async def replay(database: Database, row: DecisionRow) -> Replay:
     )
 
 
-def _given(entries: Iterable[Mapping[str, str]]) -> dict[str, GivenChance]:
+def given_of(entries: Iterable[Mapping[str, str]]) -> dict[str, GivenChance]:
     """Return the variants that a bandit's shares selected; the log has them as inputs, like facts."""
     return {
         entry["id"]: GivenChance(entry["variant"], float(entry["chance"])) for entry in entries if "chance" in entry
@@ -80,6 +80,6 @@ def _again(active: Active, snapshot: Snapshot, row: DecisionRow) -> bytes:
     logged = msgspec.json.decode(row.answer)
     if logged["fallback"]:
         return encode(fall_back(active.plan, facts, row.id, expires_at=expires))
-    deciding, assignments = active.pick(facts, row.id, _given(logged["experiments"]))
+    deciding, assignments = active.pick(facts, row.id, given_of(logged["experiments"]))
     decision = decide(deciding.plan, deciding.beliefs_of(snapshot), facts, row.id, expires_at=expires)
     return encode(with_assignments(decision, assignments))

@@ -34,8 +34,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(folder: Path, *arguments: str) -> Result:
-    command = ["export", "decisions", "--merchant", "shop", "--out", str(folder / "log.parquet"), *arguments]
+def run(folder: Path, *arguments: str, what: str = "decisions", file: str = "log.parquet") -> Result:
+    command = ["export", what, "--merchant", "shop", "--out", str(folder / file), *arguments]
     return CliRunner().invoke(main, command, env={"TAP2_DATA": str(folder)})
 
 
@@ -62,3 +62,20 @@ def test_a_first_day_after_the_last_is_refused(folder: Path):
     assert result.exit_code == 2
     assert "--from must not be after --to" in result.output
     assert not (folder / "log.parquet").exists()
+
+
+def test_the_file_for_the_verifier_has_the_same_decisions(folder: Path):
+    result = run(folder, "--json", what="verification", file="log.ndjson")
+    assert result.exit_code == 0, result.output
+    written = json.loads(result.output[result.output.index("{") :])
+    assert (written["decisions"], written["left_out"]) == (1, {})
+    lines = [json.loads(line) for line in (folder / "log.ndjson").read_text().splitlines()]
+    assert [line["kind"] for line in lines] == ["log", "draws", "plan", "limits", "decision", "end"]
+    assert run(folder, what="verification", file="log.ndjson").exit_code == 0
+
+
+def test_the_file_for_the_verifier_obeys_the_same_options(folder: Path):
+    arguments = {"what": "verification", "file": "log.ndjson"}
+    for options in (("--mode", "test"), ("--placement", "offers"), ("--from", "2020-01-01", "--to", "2020-01-31")):
+        assert run(folder, *options, **arguments).exit_code == 0
+        assert '"decisions":0' in (folder / "log.ndjson").read_text()

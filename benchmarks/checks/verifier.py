@@ -1,0 +1,92 @@
+"""Check the verifier: a log of the engine is recomputed in JavaScript, and every changed bit is noticed.
+
+`python -m benchmarks.verify verifier` takes some minutes. `python -m benchmarks.checks.verifier DECISIONS` takes
+another log. tests/sdks/test_verifier.py runs a small version.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.checks.engine import Shop, open_shops, opened, play
+from benchmarks.process import ROOT
+from engine.clock import now_ms
+from engine.insights.verification_export import ExportedDecisions, export_for_verification
+from engine.model.actor import Actor
+from engine.model.experiment import Experiment, Variant
+from engine.model.timestamps import DAY
+from engine.settings import Settings
+
+Figure = tuple[str, str, str]
+FOLDER = ROOT / "sdks" / "verifier"
+DECISIONS, FEW_DECISIONS, CHANGES = 50_000, 400, 1_000
+
+
+async def write_log(folder: Path, decisions: int) -> tuple[Path, ExportedDecisions, float]:
+    """Play random decisions and outcomes of two merchants, and export those of one; return how long that took (s)."""
+    settings = Settings(data=str(folder), decision_timeout_ms=60_000, refresh_seconds=3600)
+    async with opened(settings) as engine:
+        shops = await open_shops(engine)
+        for shop in shops:
+            await _experiment(shop)
+        # Both merchants decide, and an asking is for one or two of three placements.
+        await play(shops, decision_count=round(decisions * 1.5), outcome_count=decisions // 10, seed=17)
+        path, now, began = folder / f"{decisions}.ndjson", now_ms(), time.monotonic()
+        span = {"begin": now - DAY, "end": now + DAY}
+        exported = await export_for_verification(engine.database, shops[0].id, path, **span)
+        return path, exported, time.monotonic() - began
+
+
+async def _experiment(shop: Shop) -> None:
+    variants = (Variant(id="control", name="As it is"), Variant(id="b", name="PayPal first", order=("paypal",)))
+    document = Experiment(id="order", name="Order", share=0.8, variants=variants, minimum_days=0)
+    actor = Actor(shop.id, "verify")
+    await shop.engine.experiments.create(actor, "payment_methods", document)
+    await shop.engine.experiments.start(actor, "payment_methods", document.id)
+
+
+def run(*command: str) -> tuple[str, float]:
+    """Run Node in the verifier's folder; return its output and the CPU time that it took (s)."""
+    before = _cpu_seconds()
+    done = subprocess.run(["node", *command], cwd=FOLDER, capture_output=True, text=True, check=False)
+    return (done.stdout or done.stderr).strip(), _cpu_seconds() - before
+
+
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def figures(decisions: int = DECISIONS) -> list[Figure]:
+    """Return the figures of `make verify`."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, exported, seconds = asyncio.run(write_log(Path(folder), decisions))
+        output, verifying = run("verify.mjs", str(path))
+        size = path.stat().st_size / exported.decisions
+        part = Path(folder) / "part"
+        part.mkdir()
+        few, few_exported, _ = asyncio.run(write_log(part, FEW_DECISIONS))
+        missed = {kind: json.loads(run("test/changes.mjs", str(few), str(CHANGES), kind)[0])["missed"]
+                  for kind in ("bits", "lies")}  # fmt: skip
+    rate = exported.decisions / verifying
+    return [
+        (f"{exported.decisions:,} decisions of a log, recomputed", "0 differences", output),
+        ("1,000,000 decisions at this rate, CPU time", "10 min", f"{1e6 / rate / 60:.1f} min ({rate:,.0f} a second)"),
+        ("the export", "", f"{exported.decisions / seconds:,.0f} decisions/s, {size:,.0f} bytes each"),
+        (f"{CHANGES:,} random bits of a file of {few_exported.decisions} decisions: changes missed", "0",
+         f"{missed['bits']}"),
+        (f"{CHANGES:,} random bits of checked fields, with digests made anew: changes missed", "0",
+         f"{missed['lies']}"),
+    ]  # fmt: skip
+
+
+if __name__ == "__main__":
+    for figure in figures(int(sys.argv[1])):
+        print(*figure, sep="; ")

@@ -1,0 +1,156 @@
+"""The verifier in JavaScript recomputes every decision, and names the first that is not as it should be."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from benchmarks.checks.drawn_orders import FACTS, HISTORY, IDS, SETTINGS, plan_of, snapshot_of
+from engine.clock import now_ms
+from engine.customers.changes import Changer
+from engine.insights.verification_export import export_for_verification
+from engine.insights.verification_lines import AnsweredRequest, ChainedLines, VerificationLines
+from engine.kernel.kernel import decide
+from engine.learning.active import Active
+from engine.model.documents.preferences import PreferenceChange
+from engine.model.experiment import Experiment, Variant
+from engine.model.facts import Facts, Past
+from engine.model.placement import Holdback, Thompson
+from engine.model.timestamps import DAY
+from tests import factories
+from tests.marks import SQLITE
+from tests.sdks import node
+from tests.shop import Shop
+
+FOLDER = node.PACKAGE.parent / "verifier"
+DECISIONS = 12
+
+
+@pytest.fixture(autouse=True)
+def _skip_without_node() -> None:
+    if not node.NODE:
+        pytest.skip("Node is missing")
+
+
+def verified(path: Path) -> str:
+    return node.run(FOLDER, "node", "verify.mjs", str(path))
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Decisions of every policy, with pins, boosts, exclusions, histories, margins and amounts."""
+    lines, luck = VerificationLines(), random.Random(5)
+    content = [lines.header(0, 1)]
+    for number, setting in enumerate(SETTINGS):
+        active = Active(plan_of(setting))
+        snapshot = snapshot_of(active.plan)
+        beliefs = active.make(snapshot)
+        for index in range(DECISIONS):
+            history = {id: Past(luck.random() * 9, luck.random() * 5, 1) for id in luck.sample(IDS, index % 3)}
+            facts = Facts(dict(FACTS), HISTORY if setting.history and index % 2 else history, f"c{index}")
+            decision = decide(active.plan, beliefs, facts, f"dec_{number:012x}{index:020x}", expires_at="")
+            content += lines.decision(active, snapshot, AnsweredRequest(decision, facts, {}))
+    path = tmp_path_factory.mktemp("verifier") / "log.ndjson"
+    path.write_bytes(b"".join([*content, lines.end()]))
+    return path
+
+
+def test_the_numbers_of_keys_are_those_of_the_specs():
+    assert "# fail 0" in node.run(FOLDER, "npm", "test")
+
+
+def test_every_policy_is_recomputed_bit_for_bit(log: Path):
+    # Contextual scores that are multiplied are exponentials, which processors round differently.
+    assert verified(log) == f"{10 * DECISIONS} decisions, all as recomputed; {2 * DECISIONS} left out by the export\n"
+
+
+@pytest.mark.parametrize("kind", ["bits", "lies"])
+def test_every_changed_bit_is_noticed(log: Path, kind: str):
+    done = node.run(FOLDER, "node", "test/changes.mjs", str(log), "30", kind)
+    assert json.loads(done) == {"changes": 30, "missed": 0}
+
+
+def rewritten(log: Path, folder: Path, lines: Sequence[dict]) -> Path:
+    """Write lines with right digests, as a server that lies would."""
+    chain, path = ChainedLines(), folder / "other.ndjson"
+    bodies = [{name: value for name, value in line.items() if name not in ("kind", "digest")} for line in lines]
+    path.write_bytes(b"".join(chain.line(line["kind"], body) for line, body in zip(lines, bodies, strict=True)))
+    return path
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(AssertionError) as refusal:
+        verified(path)
+    return str(refusal.value)
+
+
+def test_the_first_difference_is_named_with_both_values(log: Path, tmp_path: Path):
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert "all as recomputed" in verified(rewritten(log, tmp_path, lines))
+    index, line = next((index, line) for index, line in enumerate(lines) if line["kind"] == "decision")
+    id, _, _, chance = line["ranking"][0]
+    line["ranking"][0][3] = chance / 2
+    expected = f"chance of {id} in slot 1 is {chance / 2}, recomputed {chance}"
+    assert refused(rewritten(log, tmp_path, lines)) == f"line {index + 1}, decision {line['id']}: {expected}\n"
+
+
+def test_a_line_that_is_missing_moved_or_cut_off_is_noticed(log: Path, tmp_path: Path):
+    path, lines = tmp_path / "cut.ndjson", log.read_text().splitlines(keepends=True)
+    for other, number in (
+        (lines[:-1], len(lines)),
+        (lines[:5] + lines[6:], 6),
+        (lines[1:], 1),
+        ([*lines, lines[-1]], 0),
+    ):
+        path.write_text("".join(other))
+        assert f"line {number or len(lines) + 1}" in refused(path)
+
+
+@SQLITE
+@pytest.mark.anyio
+async def test_a_log_with_experiments_holdback_preferences_and_a_fallback(
+    empty_shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    shop, before = empty_shop, Thompson(floor=0.1)
+    await shop.place(factories.placement(holdback=Holdback(share=0.2), credit="choice", policy=Thompson(floor=0.05)))
+    await shop.create(
+        "rule",
+        factories.rule(
+            {"pin": {"candidate": "ideal", "slot": 9}},
+            {"exclude": ["card"]},
+            {"set": {"name": "note", "value": 1.5}},
+            when=factories.CART_OVER_100,
+        ),
+    )
+    variants = (Variant(id="a", name="As before", policy=before), Variant(id="b", name="Another", order=("paypal",)))
+    experiment = Experiment(id="other", name="Other", share=0.7, variants=variants, minimum_days=0)
+    await shop.engine.experiments.create(shop.actor(), "payment_methods", experiment)
+    await shop.engine.experiments.start(shop.actor(), "payment_methods", "other")
+    wishes = PreferenceChange(default_method="klarna", excluded=("paypal",))
+    await shop.engine.preferences.change(shop.id, "c3", wishes, Changer("server", "key 1"))
+    for number in range(60):
+        answer = await shop.decide(f"c{number % 20}", cart_total=number * 400, device_type="mobile")
+        await shop.report(answer, "converted", answer.decision.ranking[0].id)
+        if number % 20 == 19:
+            await shop.engine.live.refresh(at_once=True)
+    with monkeypatch.context() as broken:
+        broken.setattr(shop.engine.decider, "_answer", lambda *_: 1 / 0)
+        assert (await shop.decide("c1")).decision.fallback
+    await shop.decide("c1")
+    path, now = tmp_path / "log.ndjson", now_ms()
+    total = await export_for_verification(shop.engine.database, shop.id, path, begin=now - DAY, end=now + DAY)
+    content = path.read_text()
+    assert '"fallback":true' in content
+    assert '["holdback","not_personalized"]' in content
+    assert '["other","b"]' in content
+    assert total.left_out == {}
+    assert verified(path) == "62 decisions, all as recomputed; 0 left out by the export\n"
+
+
+def test_the_verifier_is_short_enough_to_be_read():
+    lines = [line.strip() for path in FOLDER.glob("*.mjs") for line in path.read_text().splitlines()]
+    assert len([line for line in lines if line and not line.startswith(("//", "/**"))]) <= 300
