@@ -58,6 +58,17 @@ class Job(NamedTuple):
     once: bool = False
 
 
+class JobRun(NamedTuple):
+    """A run of a job that has ended; it starts again `pause` seconds later."""
+
+    name: str
+    failed: bool
+    pause: float
+
+
+Watcher = Callable[[JobRun], object]
+
+
 class JobRunner:
     """Run jobs in the event loop until stopped; a job that fails is logged and tried again.
 
@@ -69,9 +80,9 @@ class JobRunner:
         self._leads = leads
         self._tasks: list[asyncio.Task[None]] = []
 
-    def start(self) -> None:
-        """Start every job; each runs first after its interval."""
-        self._tasks = [asyncio.create_task(_repeat(job, self._leads), name=job.name) for job in self._jobs]
+    def start(self, watch: Watcher = lambda run: None) -> None:
+        """Start every job; each runs first after its interval. `watch` is called after each run."""
+        self._tasks = [asyncio.create_task(_repeat(job, self._leads, watch), name=job.name) for job in self._jobs]
 
     async def run_all(self) -> None:
         """Run every job once, in their order; a job that fails raises."""
@@ -86,7 +97,7 @@ class JobRunner:
         self._tasks = []
 
 
-async def _repeat(job: Job, leads: Callable[[], bool]) -> None:
+async def _repeat(job: Job, leads: Callable[[], bool], watch: Watcher) -> None:
     clock = asyncio.get_running_loop().time
     delay, failures = job.seconds, 0
     while True:
@@ -105,6 +116,7 @@ async def _repeat(job: Job, leads: Callable[[], bool]) -> None:
         pause = min(MOST_SECONDS_AFTER_A_FAILURE, 2.0**failures) if failures else 0.0
         duration = clock() - started
         delay = max(job.seconds - duration, REST * duration, pause)
+        watch(JobRun(job.name, failures > 0, delay))
 
 
 async def fit_all(database: Database, live: Live) -> None:

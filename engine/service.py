@@ -71,7 +71,7 @@ from engine.insights.data_health import HealthMonitor
 from engine.insights.learning_history import Insights
 from engine.insights.log_search import LogSearch
 from engine.insights.traffic import TrafficReader
-from engine.jobs import Job, JobRunner
+from engine.jobs import Job, JobRunner, Watcher
 from engine.leadership import RENEW_SECONDS, Leadership
 from engine.learning.live import Live
 from engine.learning.settled_variants import SettledVariants
@@ -223,8 +223,8 @@ class Engine:
             weights,
         )
 
-    async def start(self, *, with_jobs: bool = True) -> None:
-        """Begin recording. Without jobs, only `run_jobs` runs them."""
+    async def start(self, *, with_jobs: bool = True, watch: Watcher = lambda run: None) -> None:
+        """Begin recording. Without jobs, only `run_jobs` runs them. `watch` is called after each run of a job."""
         # The first start compiles for some seconds, and no decision should wait for it.
         await asyncio.to_thread(bandits.prepare)
         self.recorder.start()
@@ -235,7 +235,7 @@ class Engine:
         await self.live.refresh(at_once=True)
         if with_jobs:
             await self.leadership.renew()
-            self._jobs.start()
+            self._jobs.start(watch)
 
     @property
     def experiment_looks(self) -> StoredLooks:

@@ -40,6 +40,7 @@ from web.demo.background import demo
 from web.http import logs, problem_details
 from web.http.access import HintLimit
 from web.http.dependencies import DEPENDENCIES
+from web.http.metrics import count_job
 from web.http.middleware.direct_routes import DirectRoutes
 from web.http.middleware.request_times import RequestTimes
 from web.http.middleware.security import SecurityMiddleware
@@ -89,7 +90,7 @@ def create_app(settings: Settings) -> Litestar:
         app.state.hint_limit = HintLimit()
         app.state.openid = provider_of(settings)
         app.state.engine.mail.mailer.compose = MailComposer(app.state.engine)
-        await app.state.engine.start()
+        await app.state.engine.start(watch=count_job)
         tune()
         events.info("ready", admin=f"http://{settings.host}:{settings.port}/admin/", process=os.getpid())
         try:

@@ -18,10 +18,10 @@ from engine.settings import Settings
 pytestmark = pytest.mark.anyio
 
 
-async def run_until(enough, run, *, every=0.01):
+async def run_until(enough, run, *, every=0.01, watch=lambda run: None):
     """Run a job until enough happened, however long a busy machine takes for it."""
     runner = JobRunner([Job("count", run, every)])
-    runner.start()
+    runner.start(watch)
     async with asyncio.timeout(60):
         while not enough():
             await asyncio.sleep(every)
@@ -36,6 +36,19 @@ async def test_a_job_goes_on_while_the_clock_is_set_back(monkeypatch):
         monkeypatch.setattr("time.time_ns", lambda: -3_600 * 10**9)
 
     await run_until(lambda: len(runs) > 3, run)
+
+
+async def test_each_run_is_told_with_its_result_and_the_pause_after_it(monkeypatch):
+    monkeypatch.setattr(jobs, "MOST_SECONDS_AFTER_A_FAILURE", 0.05)
+    seen = []
+
+    async def run():
+        if not seen:
+            raise OSError("away")
+
+    await run_until(lambda: len(seen) > 1, run, watch=seen.append)
+    assert [(one.name, one.failed) for one in seen[:2]] == [("count", True), ("count", False)]
+    assert seen[0].pause >= 0.05
 
 
 async def test_a_job_that_fails_is_logged_and_runs_again(monkeypatch):

@@ -10,7 +10,6 @@ from web.cli import (
     demo,
     evaluate,
     export,
-    maintenance,
     outcomes,
     people,
     refits,
@@ -21,6 +20,7 @@ from web.cli import (
 from web.cli.customers import rights
 from web.cli.experiments import documents as experiments
 from web.cli.failures import CommandGroup
+from web.cli.installation import maintenance, status
 from web.cli.offers import budgets, codes, events
 from web.cli.simulation import simulate
 
@@ -38,6 +38,7 @@ for command in (
     serve.serve,
     maintenance.config,
     maintenance.doctor,
+    status.status,
     maintenance.db,
     maintenance.beliefs,
     accounts.merchant,

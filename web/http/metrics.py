@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from engine.jobs import JobRun
 from engine.latencies import BOUNDS, Counted
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -58,6 +61,25 @@ COMMITS = SummedHistogram(
 )
 LOGINS = Counter("tap2_logins", "Log-ins, by their result: ok, refused or limited", ["result"])
 PEOPLE = Counter("tap2_people_changes", "Changes of people and their log-in methods, by kind", ["change"])
+JOB_RUNS = Counter("tap2_job_runs", "Runs of jobs, by their result: ok or failed", ["job", "result"])
+JOB_ENDED = Gauge("tap2_job_ended_timestamp_seconds", "When a job ran last", ["job"], multiprocess_mode=NEWEST)
+JOB_NEXT = Gauge("tap2_job_next_timestamp_seconds", "When a job runs next", ["job"], multiprocess_mode=NEWEST)
+PROCESS_SEEN = Gauge(
+    "tap2_process_seen_timestamp_seconds",
+    "When a process of the server ran a job last",
+    ["process", "version"],
+    multiprocess_mode=NEWEST,
+)
+VERSION = version("tap2-personalize-server")
+
+
+def count_job(run: JobRun) -> None:
+    """Count a run of a job in this process."""
+    now = time.time()
+    JOB_RUNS.labels(run.name, "failed" if run.failed else "ok").inc()
+    JOB_ENDED.labels(run.name).set(now)
+    JOB_NEXT.labels(run.name).set(now + run.pause)
+    PROCESS_SEEN.labels(os.getpid(), VERSION).set(now)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, or_, text, update
+from sqlalchemy import delete, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import now_ms
@@ -28,6 +28,13 @@ async def take(connection: AsyncConnection, name: str, holder: str, *, milliseco
 async def give_back(connection: AsyncConnection, name: str, holder: str) -> None:
     """End a lease, if `holder` has it."""
     await connection.execute(delete(leases).where(leases.c.name == name, leases.c.holder == holder))
+
+
+async def milliseconds_left(connection: AsyncConnection, name: str) -> int | None:
+    """Return how much longer a lease is held, or None if nobody holds it."""
+    expires_at = (await connection.execute(select(leases.c.expires_at).where(leases.c.name == name))).scalar()
+    left = None if expires_at is None else int(expires_at) - await _now(connection)
+    return left if left is not None and left > 0 else None
 
 
 async def _now(connection: AsyncConnection) -> int:
