@@ -7,6 +7,7 @@ READY := $(VENV)/.ready
 DEV := $(VENV)/.dev
 SEED := $(shell date +%s)
 ASSETS := web/static/vendor/.ready
+NAME_CLASSES := $(shell find web -name vendor -prune -o \( -name '*.html' -o -name '*.py' -o -name '*.js' \) -print)
 SDK := sdks/javascript/node_modules/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # As web/__init__.py does for servers; tests and benchmarks also load numpy without it.
@@ -73,7 +74,7 @@ $(DEV): $(READY)
 	@$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-$(ASSETS): $(READY) package.json package-lock.json web/assets.py
+$(ASSETS): $(READY) package.json package-lock.json $(NAME_CLASSES)
 	@$(BIN)/python -m web.assets
 	@mkdir -p $(@D) && touch $@
 

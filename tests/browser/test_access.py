@@ -10,7 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.conftest import PATIENCE_MS, PROJECT, Faults, Site, log_in, take
+from tests.browser.conftest import PATIENCE_MS, PROJECT, Faults, Site, log_in, see_chart, take
 
 pytestmark = pytest.mark.browser
 AXE = PROJECT / "node_modules" / "axe-core" / "axe.min.js"
@@ -30,7 +30,7 @@ def _go(page: Page, path: str) -> None:
 def _wait_for_charts(page: Page) -> None:
     """Wait for what is drawn after the page is there."""
     for chart in page.locator(".chart").all():
-        expect(chart.locator("svg")).to_be_visible()
+        see_chart(chart)
 
 
 def _newest_decision(page: Page) -> None:

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from engine.clock import now_ms
 from engine.model.timestamps import DAY
 from engine.store.experiments.sums import UnitTotals
-from tests.browser.conftest import PATIENCE_MS, PROJECT, Site, log_in, take
+from tests.browser.conftest import PATIENCE_MS, PROJECT, Site, log_in, see_chart, take
 
 pytestmark = pytest.mark.browser
 AXE = PROJECT / "node_modules" / "axe-core" / "axe.min.js"
@@ -168,7 +168,7 @@ def test_an_experiment_is_approved_wins_and_is_archived(page: Page, site: Site) 
     shop.count("paypal-first", ("control", 4_000, 2_000), ("paypal-on-top", 4_000, 2_400))
     page.reload()
     expect(page.get_by_role("heading", name="PayPal on top is better: +")).to_be_visible()
-    expect(page.locator("#chart-lifts svg")).to_be_visible()
+    see_chart(page.locator("#chart-lifts"))
     is_accessible(page)
     take(page, "experiment-verdict")
     assert page.request.get(f"{page.url}/results.pdf").headers["content-type"] == "application/pdf"

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Site, log_in, take
+from tests.browser.conftest import Site, log_in, see_chart, take
 from tests.browser.test_experiment_pages import Shop, is_accessible
 
 pytestmark = pytest.mark.browser
@@ -141,7 +141,7 @@ def burn_down_moves(page: Page) -> None:
     """See what was spent, and when nothing will be left."""
     page.goto("/admin/live/budgets/spring")
     expect(page.get_by_role("heading", name=re.compile("At this pace used up"))).to_be_visible()
-    expect(page.locator("#chart-budget svg")).to_be_visible()
+    see_chart(page.locator("#chart-budget"))
     expect(page.get_by_text("Half used")).to_be_visible()
     is_accessible(page)
     take(page, "budget")

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Site, take
+from tests.browser.conftest import Site, see_chart, take
 
 pytestmark = pytest.mark.browser
 PATIENCE = 90
@@ -47,7 +47,7 @@ def _arms_move(page: Page) -> None:
         page.reload()
     page.get_by_label("Customers").select_option("DE")
     expect(page).to_have_url(re.compile("bucket=DE"))
-    expect(page.locator("#chart-estimates svg")).to_be_visible()
+    see_chart(page.locator("#chart-estimates"))
     take(page, "walk-placement")
 
 

@@ -24,7 +24,9 @@ def project(tmp_path: Path) -> Path:
     for source in (*assets.COPIES, assets.SPRITE):
         target = tmp_path / "node_modules" / source
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text("import { isString } from 'vega-util';\nrest\n//# sourceMappingURL=x.map\n")
+        script = "import { isString } from 'vega-util';\nrest\n//# sourceMappingURL=x.map\n"
+        target.write_text("body{margin:0}" if target.suffix == ".css" else script)
+    (tmp_path / "node_modules" / "purgecss").symlink_to(assets.PROJECT / "node_modules" / "purgecss")
     symbols = "".join(f'<symbol id="tabler-{name}" viewBox="0 0 24 24"></symbol>' for name in assets.ICONS)
     (tmp_path / "node_modules" / assets.SPRITE).write_text(f"<svg>{symbols}</svg>")
     shutil.copy(assets.PROJECT / "package-lock.json", tmp_path / "node_modules" / ".package-lock.json")
@@ -54,6 +56,21 @@ def test_a_module_that_names_a_package_takes_it_from_the_page(project: Path) -> 
     assert "const { isString } = globalThis.vega;" in text
     assert "import" not in text
     assert "sourceMappingURL" not in text
+
+
+def test_a_style_is_kept_once_a_page_names_its_class(project: Path) -> None:
+    tabler = project / "node_modules" / "@tabler" / "core" / "dist" / "css" / "tabler.min.css"
+    tabler.write_text("body{margin:0}.badge{color:red}.card{color:blue}.show{color:green}")
+    page = project / "web" / "templates" / "page.html"
+    page.parent.mkdir(parents=True)
+    page.write_text('<body class="badge">')
+    styles = project / "web" / "static" / "vendor" / "tabler.min.css"
+    assert assets.install(project)
+    assert styles.read_text() == "body{margin:0}.badge{color:red}"
+    page.write_text('<body class="card">')
+    (page.parent / "page.py").write_text('look = "show"')
+    assert assets.install(project), "a page that changes needs other styles"
+    assert styles.read_text() == "body{margin:0}.card{color:blue}.show{color:green}"
 
 
 def test_a_failing_npm_is_told_with_its_own_last_words(project: Path) -> None:

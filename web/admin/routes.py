@@ -8,15 +8,10 @@ from typing import Any
 from urllib.parse import quote
 
 from litestar import Response, Router, get, post
-from litestar.config.compression import CompressionConfig
-from litestar.datastructures import CacheControlHeader
 from litestar.di import NamedDependency, Provide
 from litestar.exceptions import HTTPException
-from litestar.middleware import DefineMiddleware
-from litestar.middleware.compression import CompressionMiddleware
 from litestar.params import FromPath
 from litestar.response import Redirect
-from litestar.static_files import create_static_files_router
 from litestar.types import ExceptionHandlersMap
 
 from engine.model.errors import Conflict, EngineError, NotFound
@@ -52,7 +47,7 @@ from web.admin.settings import alert_list, fields, hook_list, hook_page, keys, l
 from web.admin.shell import error_pages, login, preferences, search, undo
 from web.admin.shell.admission import AnyRequest, enter, provide_frame
 from web.admin.shell.frame import SIDES, Frame, base_of
-from web.admin.shell.render import STATIC
+from web.admin.static_files import static_files
 
 PAGES: Sequence[ModuleType] = (
     overview_page, search, undo,
@@ -110,7 +105,7 @@ def routers() -> list[Any]:
     pages = [nothing_here, *_handlers(PAGES)]
     without_side = [last_side, no_side, *_handlers(WITHOUT_SIDE)]
     by_path = {"/admin": without_side, **{base_of(side): pages for side in SIDES}}
-    return [start, outside, *(_inside(path, handlers) for path, handlers in by_path.items()), _files()]
+    return [start, outside, *(_inside(path, handlers) for path, handlers in by_path.items()), static_files()]
 
 
 def _outside() -> list[Any]:
@@ -132,15 +127,4 @@ def _inside(path: str, handlers: Sequence[Any]) -> Router:
         exception_handlers=failing,
         include_in_schema=False,
         request_max_body_size=MOST_BODY_BYTES,
-    )
-
-
-def _files() -> Router:
-    """Serve style sheets and scripts, compressed. Pages are not compressed: they hold secrets (BREACH)."""
-    return create_static_files_router(
-        "/static",
-        directories=[STATIC],
-        include_in_schema=False,
-        cache_control=CacheControlHeader(public=True, max_age=3600),
-        middleware=[DefineMiddleware(CompressionMiddleware, config=CompressionConfig(backend="gzip"))],
     )

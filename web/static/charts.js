@@ -1,8 +1,30 @@
-// Draws the Vega-Lite specifications that the server put into the page. Vega's expressions go through its
-// interpreter, so that the page needs no `unsafe-eval`; colours and fonts come from the style sheet.
-import { expressionInterpreter } from "./vendor/vega-interpreter.js";
-
+// Draw the Vega-Lite specifications that the server put into the page, each when it comes into view: Vega is larger than
+// the rest of a page. Its expressions go through its interpreter, so that the page needs no `unsafe-eval`; colours and
+// fonts come from the style sheet.
 const views = new Map();
+const files = document.querySelector("script[data-vega]").dataset;
+let loading = null;
+
+// The interpreter reads the global `vega` when it starts.
+async function loadVega() {
+  await new Promise((resolve, reject) => {
+    document.head.append(Object.assign(document.createElement("script"), { src: files.vega, onload: resolve, onerror: reject }));
+  });
+  const { expressionInterpreter } = await import(files.interpreter);
+  return expressionInterpreter;
+}
+
+// A worker compiles Vega-Lite to Vega: Vega-Lite takes longer to start than a chart takes to draw.
+let compiler = null;
+
+function compile(spec) {
+  compiler ??= new Worker(files.compiler);
+  const { port1, port2 } = new MessageChannel();
+  compiler.postMessage({ spec, config: themeConfig(), scripts: [files.vega, files.vegaLite] }, [port2]);
+  return new Promise((resolve, reject) => {
+    port1.onmessage = ({ data }) => (data.error ? reject(new Error(data.error)) : resolve(data.compiled));
+  });
+}
 
 function token(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -43,16 +65,16 @@ function showTooltip(_handler, event, _item, value) {
   box.style.translate = `${left}px ${event.clientY + 14}px`;
 }
 
-async function draw(source) {
-  const mount = document.getElementById(source.dataset.chart);
-  if (!mount) return;
+async function draw(mount) {
+  const source = document.querySelector(`script[data-chart="${mount.id}"]`);
+  if (!source) return;
   const spec = JSON.parse(source.textContent);
-  const compiled = vegaLite.compile(spec, { config: themeConfig() }).spec;
+  const [expr, compiled] = await Promise.all([(loading ??= loadVega()), compile(spec)]);
   const runtime = vega.parse(compiled, null, { ast: true });
   const canvas = document.createElement("div");
   canvas.className = "chart-canvas";
   const view = new vega.View(runtime, {
-    expr: expressionInterpreter,
+    expr,
     renderer: "svg",
     locale: vega.locale(spec.usermeta.numbers),
     logLevel: vega.Error,
@@ -67,9 +89,21 @@ async function draw(source) {
   mount.replaceChildren(canvas);
 }
 
+const nearView = new IntersectionObserver(
+  (entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue;
+      nearView.unobserve(target);
+      draw(target).catch((error) => console.error("A chart could not be drawn", error));
+    }
+  },
+  { rootMargin: "200px" },
+);
+
 function drawAll(scope) {
   for (const source of scope.querySelectorAll("script[data-chart]")) {
-    draw(source).catch((error) => console.error("A chart could not be drawn", error));
+    const mount = document.getElementById(source.dataset.chart);
+    if (mount) nearView.observe(mount);
   }
 }
 
