@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import resource
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.checks.engine import Shop, open_shops, opened, play
+from benchmarks.checks.engine import TOGETHER, Shop, open_shops, opened
 from benchmarks.process import ROOT
 from engine.clock import now_ms
 from engine.insights.verification_export import ExportedDecisions, export_for_verification
@@ -26,21 +27,25 @@ from engine.settings import Settings
 
 Figure = tuple[str, str, str]
 FOLDER = ROOT / "sdks" / "verifier"
-DECISIONS, FEW_DECISIONS, CHANGES = 50_000, 400, 1_000
+DECISIONS, FEW_DECISIONS, CHANGES = 50_000, 60, 1_000
+REFRESHED = 0.2
+"""The share of groups of decisions after which all beliefs are made anew: each version decides some thousand."""
 
 
 async def write_log(folder: Path, decisions: int) -> tuple[Path, ExportedDecisions, float]:
-    """Play random decisions and outcomes of two merchants, and export those of one; return how long that took (s)."""
+    """Export a log of random decisions and outcomes; return how long the export took (s)."""
     settings = Settings(data=str(folder), decision_timeout_ms=60_000, refresh_seconds=3600)
     async with opened(settings) as engine:
-        shops = await open_shops(engine)
-        for shop in shops:
-            await _experiment(shop)
-        # Both merchants decide, and an asking is for one or two of three placements.
-        await play(shops, decision_count=round(decisions * 1.5), outcome_count=decisions // 10, seed=17)
+        shop, luck = (await open_shops(engine))[0], random.Random(17)
+        await _experiment(shop)
+        while len(shop.answers) < decisions:
+            await asyncio.gather(*(shop.ask(luck) for _ in range(min(TOGETHER, decisions))))
+            await engine.recorder.outcomes([shop.report(luck, [shop]) for _ in range(TOGETHER // 4)])
+            if luck.random() < REFRESHED:
+                await engine.live.refresh(at_once=True)
         path, now, began = folder / f"{decisions}.ndjson", now_ms(), time.monotonic()
         span = {"begin": now - DAY, "end": now + DAY}
-        exported = await export_for_verification(engine.database, shops[0].id, path, **span)
+        exported = await export_for_verification(engine.database, shop.id, path, **span)
         return path, exported, time.monotonic() - began
 
 

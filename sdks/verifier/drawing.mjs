@@ -8,7 +8,7 @@ const halves = new Uint32Array(2);
 const double = new Float64Array(halves.buffer);
 
 /** Return a * b + c in float32, rounded once. */
-function fused(a, b, c) {
+export function fused(a, b, c) {
   const [product, sum] = [a * b, a * b + c];
   double[0] = sum;
   if ((halves[0] & 0x1fffffff) !== 0x10000000) return float(sum);
