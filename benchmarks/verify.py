@@ -62,6 +62,7 @@ from benchmarks.checks import (
     webhooks,
 )
 from benchmarks.choice import check as choice
+from benchmarks.clients import quick_start
 from benchmarks.clients import run as clients
 from benchmarks.fuzzing import run as fuzzing
 from benchmarks.process import ROOT
@@ -124,6 +125,7 @@ PARTS: dict[str, Callable[[], Figures]] = {
     "preview": previews.figures,
     "privacy": privacy.figures,
     "publishing": publishing.figures,
+    "quick-start": quick_start.figures,
     "rare-arms": rare_arms.figures,
     "rules": rules.figures,
     "verifier": verifier.figures,

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from benchmarks.clients.quick_start import example, languages
 from benchmarks.process import ROOT, free_port
 from tests.sdks import node
 from tests.sdks.php import PACKAGE, needs_php
@@ -65,6 +66,12 @@ def test_the_guides_curl_decides_and_reports(side: Side):
     (program,) = blocks(GUIDE, "sh")
     assert '"status":"recorded"' in run(side, ["bash", "-e"], program)
     assert outcomes(side) == ["order-1"]
+
+
+def test_the_timed_quick_start_runs_each_language_of_the_guide():
+    timed = {language.fence: example(language.fence) for language in languages(ROOT)}
+    assert set(re.findall(r"^### .*\n\n```(\w+)", GUIDE.read_text(), re.MULTILINE)) == timed.keys()
+    assert all("order-" in code for code in timed.values())
 
 
 def test_the_guides_javascript_decides_and_reports(package: Path, side: Side):

@@ -104,7 +104,7 @@ def _in_words(state: installation.Installation) -> dict[str, str]:
         "version": state.version,
         "database": f"{state.database}, schema {state.schema}, {state.bytes / MEGABYTE:,.1f} MB",
         "growth": growth,
-        "decisions": f"{state.decisions_last_day:,} in the last 24 hours, {state.decisions_a_day:,} a day this week",
+        "decisions": f"{state.decisions_last_day:,} in the last 24 hours, {state.decisions_a_day:,} a day over 7 days",
         "leader": "none" if seen is None else f"seen {_age(round(seen))} ago",
     }
 
