@@ -123,8 +123,10 @@ class VerificationLines:
             key: tuple[Any, ...] = (id(active.plan), catalogue)
             yield from self._limits_lines(key, active, active.plan, lambda: _fallback_limits(active.plan, catalogue))
         else:
-            deciding, assignments = active.pick(facts, decision.decision_id, given)
-            inputs = self._inputs(deciding, snapshot, logged)
+            deciding, assignments, question = active.evaluate(facts, decision.decision_id, given)
+            inputs = RequestInputs.of(
+                deciding.plan, self._beliefs_of(deciding, snapshot), logged, question.firing.fired
+            )
             if inputs.reason:
                 yield self.left_out(decision.decision_id, inputs.reason)
                 return
@@ -138,13 +140,14 @@ class VerificationLines:
         self.decisions += 1
         yield self._chain.line("decision", line | {"limits": self._limits.get(key)})
 
-    def _inputs(self, deciding: DecidingPlan, snapshot: Snapshot, logged: AnsweredRequest) -> RequestInputs:
+    def _beliefs_of(self, deciding: DecidingPlan, snapshot: Snapshot) -> AnyBeliefs:
+        """Return the beliefs of a snapshot; the latest ones are drawn once."""
         key = (id(deciding), snapshot.version)
         if key not in self._beliefs:
             if len(self._beliefs) >= MOST_BELIEFS:
                 del self._beliefs[next(iter(self._beliefs))]
             self._beliefs[key] = deciding, deciding.beliefs_of(snapshot)
-        return RequestInputs.of(deciding.plan, self._beliefs[key][1], logged)
+        return self._beliefs[key][1]
 
     def _table_lines(self, inputs: RequestInputs) -> Iterator[bytes]:
         table = inputs.table
@@ -198,10 +201,9 @@ class RequestInputs(NamedTuple):
     draw: Draw
 
     @classmethod
-    def of(cls, plan: Plan, beliefs: AnyBeliefs, logged: AnsweredRequest) -> RequestInputs:
-        """Compute the inputs as the kernel does."""
+    def of(cls, plan: Plan, beliefs: AnyBeliefs, logged: AnsweredRequest, fired: tuple[int, ...]) -> RequestInputs:
+        """Compute the inputs as the kernel does; `fired` are the numbers of the plan's rules that fired."""
         facts, key = logged.facts, logged.decision.decision_id
-        fired = plan.compiled.evaluate(facts.values).fired
         limits = limits_for(plan, facts.values, fired)
         stratum = ""
         if isinstance(beliefs, ChoiceBeliefs):
