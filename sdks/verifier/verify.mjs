@@ -127,7 +127,9 @@ export async function verify(lines) {
 }
 
 if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  const lines = createInterface({ input: createReadStream(process.argv[2]) });
-  const { decisions, leftOut } = await verify(lines).catch(({ message }) => (console.error(message), process.exit(1)));
+  const fail = (message) => (console.error(message), process.exit(1));
+  const file = process.argv[2] ?? fail("usage: node verify.mjs FILE");
+  const input = createReadStream(file).on("error", ({ message }) => fail(message));
+  const { decisions, leftOut } = await verify(createInterface({ input })).catch(({ message }) => fail(message));
   console.log(`${decisions} decisions, all as recomputed; ${leftOut} left out by the export`);
 }
