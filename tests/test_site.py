@@ -90,6 +90,13 @@ def test_the_reference_has_every_operation_and_schema(site: Path):
     assert [name for name in api["components"]["schemas"] if f'id="schema-{name.lower()}"' not in schemas] == []
 
 
+def test_an_operation_names_its_errors_once():
+    text = reference.pages(build.api())["api/decide.md"]
+    assert "Errors: `400`, `401`, `403`" in text
+    assert "| 200 | The answer, which is logged before it is sent |" in text
+    assert "| 400 |" not in text
+
+
 def test_the_search_finds_errors_settings_and_operations(site: Path):
     index = text_of(site / "search.js")
     assert all(word in index for word in ("too-many-requests", "TAP2_DATABASE_URL", "Decide one placement"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from web.openapi.pages import groups, kind, meaning, pretty
@@ -11,6 +11,7 @@ from web.openapi.pages import groups, kind, meaning, pretty
 Json = dict[str, Any]
 FOLDER = "api"
 SCHEMAS = f"{FOLDER}/schemas.md"
+FIRST_ERROR = "400"
 
 
 def pages(api: Json) -> dict[str, str]:
@@ -64,11 +65,15 @@ def _operation(operation: Json) -> Iterator[str]:
     if body := operation.get("requestBody", {}).get("content", {}).get("application/json"):
         yield from (f"Body: {_type(body['schema'])}", "", "```json", pretty(body["example"]), "```", "")
     yield from ("| status | meaning | body |", "|---|---|---|")
+    errors = []
     for status, answer in operation["responses"].items():
+        if status >= FIRST_ERROR:
+            errors.append(f"`{status}`")
+            continue
         content = answer.get("content", {}).items()
         bodies = (_type(part["schema"]) if "schema" in part else f"`{media}`" for media, part in content)
         yield _row(status, answer["description"], ", ".join(bodies))
-    yield ""
+    yield from ("", f"Errors: {', '.join(errors)}; see [all errors](../errors.md)." if errors else "", "")
 
 
 def _schemas(schemas: dict[str, Json]) -> str:
@@ -76,14 +81,19 @@ def _schemas(schemas: dict[str, Json]) -> str:
     for name, schema in schemas.items():
         lines += [f"## {name} {{ #{_anchor(name)} }}", "", _prose(schema.get("description", "")), ""]
         if fields := schema.get("properties"):
-            required = schema.get("required", ())
-            lines += ["| field | type | meaning |", "|---|---|---|"]
-            lines += [
-                _row(f"`{field}`{'*' if field in required else ''}", _type(own, ""), meaning(own))
-                for field, own in fields.items()
-            ]
-            lines.append("")
+            lines += [*_fields(fields, schema.get("required", ())), ""]
     return "\n".join(lines)
+
+
+def _fields(fields: dict[str, Json], required: Collection[str]) -> Iterator[str]:
+    """Return a table of fields; meanings have a column if any field has one."""
+    rows = [
+        (f"`{name}`{'*' if name in required else ''}", _type(own, ""), meaning(own)) for name, own in fields.items()
+    ]
+    width = 3 if any(row[2] for row in rows) else 2
+    yield _row(*("field", "type", "meaning")[:width])
+    yield "|---" * width + "|"
+    yield from (_row(*row[:width]) for row in rows)
 
 
 def _type(schema: Json, page: str = "schemas.md") -> str:
