@@ -79,7 +79,7 @@ class SeenRate(NamedTuple):
 
 
 class Lead(NamedTuple):
-    """The leader of a group beside the rival that is hardest to tell from it.
+    """The leader of a group beside its closest rival; the p-value is that of being ahead of all rivals.
 
     `share` of the group's decisions could show both. `since` is the epoch day since which the leader is ahead, if it
     was surely behind before; then `difference` is that since then. `sure` is whether the leader may be called the
@@ -226,17 +226,18 @@ def _leader(table: SampleTable, contenders: Sequence[str], leader: str) -> str:
 
 
 def _lead(table: SampleTable, leader: str, contenders: Sequence[str]) -> Lead | None:
-    """Return the lead over the contender that is hardest to tell from the leader."""
+    """Return the lead over the contender that may be closest, by the lower end of the difference."""
     beside = {name: table.difference(leader, name) for name in contenders if name != leader}
     clear = {name: each for name, each in beside.items() if each is not None and not each.refused}
     if not clear:
         return None
-    rival = max(clear, key=lambda name: (clear[name].p_value, -clear[name].value))
+    rival = min(clear, key=lambda name: clear[name].low)
     both = table.where(table.both(leader, rival))
     share = len(both.days) / len(table.days)
     turn = _turn(both, leader, rival)
     if turn is None:
-        return Lead(leader, rival, clear[rival], share)
+        # The leader must be ahead of each rival.
+        return Lead(leader, rival, replace(clear[rival], p_value=max(each.p_value for each in clear.values())), share)
     day, since = turn
     if since.value < 0:
         leader, rival = rival, leader

@@ -69,6 +69,17 @@ def test_candidates_of_different_customers_are_not_compared():
     assert (dutch.lead.leader, dutch.lead.share, dutch.rates["ideal"].offered) == ("ideal", 1.0, 1.0)
 
 
+def test_the_rival_of_a_clear_leader_is_the_next_best_and_not_the_least_shown():
+    luck = np.random.default_rng(11)
+    rows = [decision("NL", {"card": 0.3, "paypal": 0.05, "ideal": 0.7}, luck) for _ in range(1_500)]
+    rows = [
+        each._replace(seen={name: each.seen[name] for name in (NAMES[:3] if number % 15 == 0 else ("card", "ideal"))})
+        for number, each in enumerate(rows)
+    ]
+    [dutch] = compared(rows, "NL")
+    assert (dutch.lead.leader, dutch.lead.rival, dutch.lead.sure) == ("ideal", "card", True)
+
+
 def test_the_day_of_a_turn_is_found_and_what_came_before_is_left_out():
     luck = np.random.default_rng(7)
     rates = [{"card": 0.5, "paypal": 0.3}] * 12 + [{"card": 0.3, "paypal": 0.5}] * 8
