@@ -163,6 +163,9 @@ class CaseReader:
         if first.is_over:
             then = self._believed(batch, first.plan_key)
             rewards = [self._rewards(case, events.get(case.id)) for case in batch]
+            for number, (case, earned) in enumerate(zip(batch, rewards, strict=True)):
+                before = case.logged.order if first.other is None else redone[1].orders[number]
+                totals.withdraws(earned, before, redone[0].orders[number])
             shares = [
                 side.weighed(cases, answers, then, rewards)
                 for (side, cases, _), answers in zip(sides, redone, strict=True)

@@ -102,6 +102,8 @@ async def test_where_the_log_is_of_the_plan_in_force_both_ways_agree(engine, act
     assert alone.places == with_draft.places
     assert places_of(alone, "klarna").shown[1] == 0
     assert alone.effect.touched > 0
+    chose = sum(decision.bought == "klarna" for decision in log.decisions)
+    assert alone.withdrawn == with_draft.withdrawn == {"klarna": chose}
 
 
 @SQLITE

@@ -16,6 +16,7 @@ from engine.model.actor import Actor
 from engine.model.timestamps import DAY
 from engine.previews.estimation.effect import Effect
 from engine.previews.estimation.result import Result
+from engine.previews.estimation.totals import Places
 from tests.factories import rule
 from tests.serving import Server, Side
 from tests.web.people import Person, person_of
@@ -231,6 +232,12 @@ def test_decisions_where_it_matters_come_before_the_total():
     )
     refused = reason_of(ReportPhrasing(show, "EUR"), result(refused="too few"))
     assert refused == "Too few. It matters in 500 decisions of 1,000 with a known outcome: 60.0% now."
+    places = [Places("klarna", "Klarna", (9, 0), (9, 0), (9, 0))]
+    paused = msgspec.structs.replace(result(refused="too few"), places=places, withdrawn={"klarna": 40})
+    assert reason_of(ReportPhrasing(show, "EUR"), paused).endswith(
+        "60.0% now. There, 40 customers (8.0%) chose Klarna. "
+        "An experiment can tell how many of them would choose something else."
+    )
     awaited = reason_of(ReportPhrasing(show, "EUR"), result(touched=0))
     assert awaited == "The outcomes of the decisions that would change are still awaited."
 

@@ -29,6 +29,7 @@ class Result(msgspec.Struct, frozen=True):
 
     `fallback` of them were given without any rule, `lost` ones can no longer be made again: neither is compared.
     `changed` answers would have been another, `emptied` of them without a candidate, `revalued` with other values.
+    `withdrawn` counts, by candidate, the customers who chose what the draft would not have offered.
     """
 
     reward: str
@@ -47,6 +48,7 @@ class Result(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     offer: OfferCost | msgspec.UnsetType = msgspec.UNSET
     """What the offer that was asked about would have cost."""
+    withdrawn: dict[str, int] = {}
 
 
 def result_of(totals: Totals, draft: Plan, others: Iterable[PlanDocument], *, first_at: int, last_at: int) -> Result:
@@ -70,6 +72,7 @@ def result_of(totals: Totals, draft: Plan, others: Iterable[PlanDocument], *, fi
         rules=_matches(totals, draft, before),
         examples=[example for kind in KINDS for example in reversed(totals.examples.get(kind, []))],
         effect=effect_of(totals),
+        withdrawn=dict(totals.withdrawn),
     )
 
 

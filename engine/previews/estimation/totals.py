@@ -66,7 +66,8 @@ class Totals:
     """`orders` are logged answers as they stay, `moved` (before, after) those that change.
 
     `lost`: decisions whose plan or beliefs are no longer kept. `counted`: those whose window is over. `revalued`: those
-    of them with other values in the answer.
+    of them with other values in the answer. `withdrawn`: those by the candidate that the customer chose and that the
+    draft would not have offered.
     """
 
     read: int = 0
@@ -82,6 +83,7 @@ class Totals:
     fired: Counter[str] = field(default_factory=Counter)
     fired_before: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
+    withdrawn: Counter[str] = field(default_factory=Counter)
     rows: Rows = field(default_factory=Rows)
     examples: dict[str, list[Example]] = field(default_factory=dict)
     discounts: Discounts = field(default_factory=Discounts)
@@ -110,6 +112,10 @@ class Totals:
         self.examples[kind] = [*self.examples.get(kind, ()), Example(case.id, kind, before, after)][-EXAMPLES_A_KIND:]
         return None
 
+    def withdraws(self, chosen: Iterable[str], before: Order, after: Order) -> None:
+        """Count what customers chose from the answer `before` and would not find in the draft's."""
+        self.withdrawn.update(set(chosen) & set(before) - set(after))
+
     def weighs(self, cases: Sequence[Case], shares: Weighed, *, revalued: bool) -> None:
         """Add weighed decisions. Where an answer's values changed, the log cannot tell the effect: it stays open."""
         self.revalued += revalued * len(shares.weight)
@@ -118,7 +124,7 @@ class Totals:
     def add(self, other: Totals) -> None:
         for name in ("read", "fallback", "lost", "counted", "emptied", "changed", "revalued"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ("versions", "orders", "moved", "fired", "fired_before", "skipped"):
+        for name in ("versions", "orders", "moved", "fired", "fired_before", "skipped", "withdrawn"):
             getattr(self, name).update(getattr(other, name))
         self.rows.extend(other.rows)
         self.discounts.extend(other.discounts)
