@@ -45,6 +45,8 @@ END = 1_795_176_000_000
 MINUTE = 60_000
 DIFFERENT_EACH_TIME = ("seconds",)
 """The fields of a preview's result that depend on the machine that it ran on: how long the preview took."""
+COUNTED_SINCE = ("withdrawn",)
+"""The fields that a preview's result did not have when the fixture was made."""
 BY_CUSTOMER = ("low", "high", "refused")
 """The fields of a preview's effect that took all decisions as independent when the fixture was made."""
 BY_BINDING = ("touched", "earned", "value", "effective_sample")
@@ -183,7 +185,8 @@ def comparable(result: str) -> str:
     fields = json.loads(result)
     left_out = BY_CUSTOMER + BY_AMOUNT * (fields["reward"] == "revenue") + BY_BINDING * (fields["reward"] == "margin")
     fields["effect"] = {name: value for name, value in fields["effect"].items() if name not in left_out}
-    return json.dumps({name: value for name, value in fields.items() if name not in DIFFERENT_EACH_TIME})
+    left_out = DIFFERENT_EACH_TIME + COUNTED_SINCE
+    return json.dumps({name: value for name, value in fields.items() if name not in left_out})
 
 
 async def go_on(engine: Engine, clock: Clock, *, rounds: int = 4) -> list[str]:

@@ -48,7 +48,7 @@ class Result(msgspec.Struct, frozen=True):
     seconds: float = 0.0
     offer: OfferCost | msgspec.UnsetType = msgspec.UNSET
     """What the offer that was asked about would have cost."""
-    withdrawn: dict[str, int] = {}
+    withdrawn: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
 
 
 def result_of(totals: Totals, draft: Plan, others: Iterable[PlanDocument], *, first_at: int, last_at: int) -> Result:

@@ -214,7 +214,7 @@ def reason_of(phrasing: ReportPhrasing, result: Result) -> str:
 def _at_stake(show: Show, result: Result) -> Iterator[str]:
     """Say how many customers chose what would not be offered: the part that only an experiment can tell."""
     labels = {candidate.id: candidate.label for candidate in result.places}
-    for name, count in sorted(result.withdrawn.items(), key=itemgetter(1), reverse=True)[:1]:
+    for name, count in sorted((result.withdrawn or {}).items(), key=itemgetter(1), reverse=True)[:1]:
         chose = f"{show.count(count, 'customer')} ({show.percent(count / result.effect.touched)}) chose {labels[name]}"
         yield f"There, {chose}. An experiment can tell how many of them would choose something else."
 
