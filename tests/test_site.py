@@ -32,9 +32,9 @@ def text_of(page: Path) -> str:
 
 
 def test_every_page_of_the_docs_is_on_the_site(site: Path):
-    places = {Path(place).with_suffix(".html") for place in page_paths(ROOT).values()}
-    assert {place for place in places if not (site / place).is_file()} == set()
-    assert len(places) == len([*(ROOT / "docs").rglob("*.md")]) + len(OWN_PATHS) - 1
+    targets = {Path(target).with_suffix(".html") for target in page_paths(ROOT).values()}
+    assert {target for target in targets if not (site / target).is_file()} == set()
+    assert len(targets) == len([*(ROOT / "docs").rglob("*.md")]) + len(OWN_PATHS) - 1
 
 
 def test_a_page_outside_the_navigation_stops_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -83,9 +83,9 @@ def test_the_reference_has_every_operation_and_schema(site: Path):
         for operation in methods.values()
     }
     for tag, operation in operations:
-        place = Path(reference.path(tag)).with_suffix(".html")
-        assert f'id="{operation}"' in text_of(site / place)
-        assert f'{place.name}#{operation}"' in text_of(site / "api" / "index.html")
+        target = Path(reference.path(tag)).with_suffix(".html")
+        assert f'id="{operation}"' in text_of(site / target)
+        assert f'{target.name}#{operation}"' in text_of(site / "api" / "index.html")
     schemas = text_of(site / "api" / "schemas.html")
     assert [name for name in api["components"]["schemas"] if f'id="schema-{name.lower()}"' not in schemas] == []
 

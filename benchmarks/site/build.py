@@ -47,11 +47,11 @@ def write_sources(folder: Path) -> None:
     """Write the configuration and the pages, as Zensical reads them, into a folder."""
     docs = folder / "docs"
     own, generated = guides(), reference.pages(api())
-    for place, text in (own | generated).items():
-        _write(docs / place, text)
-    for source, place in asset_paths(ROOT).items():
-        (docs / place).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / source, docs / place)
+    for target, text in (own | generated).items():
+        _write(docs / target, text)
+    for source, target in asset_paths(ROOT).items():
+        (docs / target).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / source, docs / target)
     shutil.copyfile(ROOT / "web" / "static" / "mark.svg", docs / "mark.svg")
     for name in ("site.css", "site.js", "iframe-worker.js"):
         shutil.copyfile(HERE / name, docs / name)
@@ -66,13 +66,13 @@ def write_sources(folder: Path) -> None:
 def guides() -> dict[str, str]:
     """Return the Markdown of the repository's pages by their paths on the site."""
     sources = page_paths(ROOT)
-    places = sources | asset_paths(ROOT)
-    return {place: page((ROOT / source).read_text(), source, places) for source, place in sources.items()}
+    targets = sources | asset_paths(ROOT)
+    return {target: page((ROOT / source).read_text(), source, targets) for source, target in sources.items()}
 
 
 def configuration(own: Mapping[str, str], generated: Mapping[str, str]) -> str:
     """Return the configuration with the version and with the pages of the API and of decisions in the navigation."""
-    decisions = {place: text for place, text in sorted(own.items()) if place.startswith("decisions/")}
+    decisions = {target: text for target, text in sorted(own.items()) if target.startswith("decisions/")}
     return (
         (HERE / "zensical.toml")
         .read_text()
@@ -95,9 +95,9 @@ def _leaves(entries: Iterable[Any]) -> Iterator[str]:
 
 def _entries(pages: Mapping[str, str]) -> str:
     """Return entries of the navigation in TOML: pages under their titles."""
-    titles = ((text.splitlines()[0].removeprefix("# "), place) for place, text in pages.items())
+    titles = ((text.splitlines()[0].removeprefix("# "), target) for target, text in pages.items())
     return "\n".join(
-        f"    {{ {json.dumps(title, ensure_ascii=False)} = {json.dumps(place)} }}," for title, place in titles
+        f"    {{ {json.dumps(title, ensure_ascii=False)} = {json.dumps(target)} }}," for title, target in titles
     )
 
 

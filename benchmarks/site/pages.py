@@ -74,9 +74,9 @@ def _links(text: str, source: str, paths: Mapping[str, str]) -> str:
         path, hash_, anchor = target.partition("#")
         if not path or "://" in path:
             return link[0]
-        place = paths.get(posixpath.normpath(posixpath.join(posixpath.dirname(source), path)))
-        if place is None:
+        new_path = paths.get(posixpath.normpath(posixpath.join(posixpath.dirname(source), path)))
+        if new_path is None:
             return label
-        return f"{image}[{label}]({posixpath.relpath(place, here or '.')}{hash_}{anchor})"
+        return f"{image}[{label}]({posixpath.relpath(new_path, here or '.')}{hash_}{anchor})"
 
     return LINK.sub(moved, text)

@@ -89,21 +89,38 @@ async function draw(mount) {
   mount.replaceChildren(canvas);
 }
 
+function show(mount) {
+  nearView.unobserve(mount);
+  draw(mount).then(showNext, (error) => console.error("A chart could not be drawn", error));
+}
+
+// Once Vega is there, draw the others one by one while the browser is idle: the page may be printed.
+let isWaiting = false;
+
+function showNext() {
+  const mounts = [...document.querySelectorAll("script[data-chart]")].map((source) => document.getElementById(source.dataset.chart));
+  const next = mounts.find((mount) => mount && !views.has(mount.id));
+  if (!next || isWaiting) return;
+  isWaiting = true;
+  (window.requestIdleCallback ?? setTimeout)(() => {
+    isWaiting = false;
+    show(next);
+  });
+}
+
 const nearView = new IntersectionObserver(
-  (entries) => {
-    for (const { isIntersecting, target } of entries) {
-      if (!isIntersecting) continue;
-      nearView.unobserve(target);
-      draw(target).catch((error) => console.error("A chart could not be drawn", error));
-    }
-  },
+  (entries) => entries.filter(({ isIntersecting }) => isIntersecting).forEach(({ target }) => show(target)),
   { rootMargin: "200px" },
 );
 
 function drawAll(scope) {
   for (const source of scope.querySelectorAll("script[data-chart]")) {
     const mount = document.getElementById(source.dataset.chart);
-    if (mount) nearView.observe(mount);
+    if (!mount) continue;
+    // A part of the page that was renewed keeps the drawing from before until the new one is finished.
+    const before = views.get(mount.id)?.container();
+    if (before && !mount.firstChild) mount.append(before);
+    nearView.observe(mount);
   }
 }
 
