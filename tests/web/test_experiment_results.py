@@ -281,7 +281,7 @@ def test_looks_are_listed_with_what_they_said() -> None:
 @pytest.mark.parametrize(
     ("kind", "text"),
     [
-        ("worse", "Every other variant was worse; the best of them, PayPal"),
+        ("worse", "PayPal was worse: "),
         ("no_difference", "No difference above 5.0%; PayPal"),
         ("mismatch", "The split did not hold"),
         ("guardrail", "PayPal lost more than a guardrail tolerates"),
@@ -299,7 +299,7 @@ def test_a_verdict_that_changed_after_the_end_is_said() -> None:
     better, unclear = ((4_000, 2_000), (4_000, 2_400)), ((4_000, 2_000), (4_000, 2_040))
     looks = [stored(1, document, *unclear, as_of=NOW - 3 * DAY), stored(2, document, *better)]
     changed = at_end(document, looks, look(document, *unclear).verdict, SHOW)
-    assert changed.startswith("At the end, on Nov 21, 2026: PayPal was better: +")
+    assert changed.startswith("The look at the end, on Nov 21, 2026, said: PayPal was better: +")
     # Both stand in the same paragraph.
     assert summary(document, look(document, *unclear), SHOW).detail.endswith(".")
     assert at_end(document, looks, look(document, *better).verdict, SHOW) == ""

@@ -52,7 +52,7 @@ def look(document: Experiment, *counts: tuple[int, int]) -> Results:
     ("counts", "short", "sentence"),
     [
         (((4_000, 2_000), (4_000, 2_400)), "PayPal is better", "PayPal is better: +"),
-        (((4_000, 2_400), (4_000, 2_000)), "Control is better", "Every other variant is worse than “As it is”"),
+        (((4_000, 2_400), (4_000, 2_000)), "Control is better", "PayPal is worse: -"),
         (((4_000, 2_000), (4_000, 2_040)), "Keep going", "Keep going: about"),
         (((40, 20), (40, 20)), "Too few yet", "Keep going"),
         (((8_000, 4_000), (6_000, 3_000)), "Split does not hold", "The split does not hold: 8,000 to 6,000 customers"),
@@ -66,6 +66,13 @@ def test_verdict_is_a_sentence(counts: tuple[tuple[int, int], ...], short: str, 
     assert words.short == short
     assert words.sentence.startswith(sentence)
     assert words.detail
+
+
+def test_the_best_of_several_worse_variants_is_named() -> None:
+    others = (Variant(id=name, name=name.title(), order=(name,)) for name in ("paypal", "klarna"))
+    document = experiment(variants=(Variant(id="a", name="As it is"), *others))
+    words = summary(document, look(document, (4_000, 2_400), (4_000, 2_000), (4_000, 1_600)), SHOW)
+    assert words.sentence.startswith("All others are worse than “As it is”; the best of them, Paypal: -")
 
 
 def test_broken_guardrail_comes_before_the_metric() -> None:

@@ -209,7 +209,9 @@ def _of_verdict(document: Experiment, results: Results, show: Show) -> Summary:
             against = f"Compared with “{document.control.name}”. {_certainty(document)}{_not_before(document, show)}"
             return Summary(f"{name} is better", f"{name} is better: {interval}", against, "good")
         case "worse":
-            text = f"Every other variant is worse than “{document.control.name}”; the best of them: {interval}"
+            text = f"{name} is worse: {interval}"
+            if len(document.variants) > 2:
+                text = f"All others are worse than “{document.control.name}”; the best of them, {name}: {interval}"
             return Summary("Control is better", text, _certainty(document), "warn")
         case "no_difference":
             effect = show.percent(document.minimum_effect_percent / 100)

@@ -54,7 +54,8 @@ def verdict_words(document: Experiment, verdict: ExperimentVerdict, show: Show) 
         case "better":
             return f"{name} was better: {interval}"
         case "worse":
-            return f"Every other variant was worse; the best of them, {name}: {interval}"
+            is_alone = len(document.variants) == 2
+            return f"{name} was worse: {interval}" if is_alone else f"All others were worse; the best, {name}: {interval}"
         case "no_difference":
             return f"No difference above {show.percent(document.minimum_effect_percent / 100)}; {name}: {interval}"
         case "keep_going" if verdict.lift is not None:
@@ -76,4 +77,4 @@ def at_end(document: Experiment, looks: Sequence[StoredLook], now: ExperimentVer
     then = verdict_words(document, first.verdict, show)
     if then == verdict_words(document, now, show):
         return ""
-    return f"At the end, on {show.day(first.as_of)}: {then}. Outcomes that came later changed it."
+    return f"The look at the end, on {show.day(first.as_of)}, said: {then}. Later outcomes changed it."
