@@ -84,6 +84,11 @@ def test_an_icon_that_the_set_has_not_is_named() -> None:
         assets.pick_icons("<svg></svg>", ["unicorn"])
 
 
+def test_a_late_font_moves_nothing() -> None:
+    styles = (assets.VENDOR / "inter.css").read_text()
+    assert set(re.findall(r"font-display: *(\w+)", styles)) == {"optional"}
+
+
 def test_every_icon_and_file_that_a_page_names_is_installed() -> None:
     templates = list((assets.PROJECT / "web" / "templates").rglob("*.html"))
     text = "\n".join(template.read_text("utf-8") for template in templates)
