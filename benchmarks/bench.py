@@ -1,7 +1,11 @@
-"""`make bench`: every measurement of speed, its table kept in docs/performance.md. About ten minutes."""
+"""`make bench`: every measurement of speed, its table kept in docs/performance.md. About ten minutes.
+
+`python -m benchmarks.bench in-process` measures the kernel, rules and bandits only, in two minutes.
+"""
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 
 from rich.console import Console
@@ -14,15 +18,25 @@ from benchmarks.verify import machine
 PAGE = ROOT / "docs" / "performance.md"
 
 
-def main() -> None:
+IN_PROCESS = "in-process"
+
+
+def main(arguments: list[str]) -> None:
+    if arguments == [IN_PROCESS]:
+        return in_process(f"python -m benchmarks.bench {IN_PROCESS}")
     server.main(["--write"])
     stages.main(write=True)
     log_size.main(write=True)
     experiment_looks.main(write=True)
+    return in_process("make bench")
+
+
+def in_process(command: str) -> None:
+    """Measure what needs no server."""
     figures = [*kernel.figures(), *rules.figures(), *bandits.figures()]
     steps = zip(bandits.times(8), bandits.times(80), strict=True)
     lines = [
-        f"`make bench`, {datetime.now(UTC):%Y-%m-%d}; {machine()}. p50 of many rounds; contenders take turns.",
+        f"`{command}`, {datetime.now(UTC):%Y-%m-%d}; {machine()}. p50 of many rounds; contenders take turns.",
         "",
         "| what | goal | measured |",
         "|---|---|---|",
@@ -37,4 +51,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
