@@ -108,7 +108,7 @@ def test_the_command_prints_forecasts(tmp_path, monkeypatch):
     ran = CliRunner().invoke(main, ["evaluate", "--forecasts", "--merchant", "bakery"], env={"COLUMNS": "160"})
     assert ran.exit_code == 0, ran.output
     assert "1 of 1 agree with the actual change" in ran.output
-    printed = json.loads(CliRunner().invoke(main, ["evaluate", "--forecasts", "--merchant", "bakery", "--json"]).output)
+    printed = json.loads(CliRunner().invoke(main, ["evaluate", "--forecasts", "--merchant", "bakery", "--json"]).stdout)
     assert (printed["right"], printed["judged"]) == (1, 1)
     assert printed["forecasts"][0]["expected"] == [0.008, 0.021]
 

@@ -45,7 +45,7 @@ def run(*words: str, answers: str | None = "anna\n") -> Result:
 
 def document(result: Result) -> Any:
     assert result.exit_code == 0, result.output
-    return json.loads(result.output[result.output.index("{") :])
+    return json.loads(result.stdout[result.stdout.index("{") :])
 
 
 def test_a_customer_is_exported_and_erased(folder: Path):

@@ -38,7 +38,7 @@ def tap2(*words: str):
 def document(*words: str):
     ran = tap2(*words, "--json")
     assert ran.exit_code == 0, ran.output
-    return json.loads(ran.output)
+    return json.loads(ran.stdout)
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def run(folder: Path, *arguments: str, what: str = "decisions", file: str = "log
 def test_the_last_days_are_written(folder: Path):
     result = run(folder, "--json")
     assert result.exit_code == 0, result.output
-    written = json.loads(result.output[result.output.index("{") :])
+    written = json.loads(result.stdout[result.stdout.index("{") :])
     assert (written["decisions"], written["outcomes"]) == (1, 0)
     assert len(pandas.read_parquet(folder / "log.parquet")) == 1
 
@@ -67,7 +67,7 @@ def test_a_first_day_after_the_last_is_refused(folder: Path):
 def test_the_file_for_the_verifier_has_the_same_decisions(folder: Path):
     result = run(folder, "--json", what="verification", file="log.ndjson")
     assert result.exit_code == 0, result.output
-    written = json.loads(result.output[result.output.index("{") :])
+    written = json.loads(result.stdout[result.stdout.index("{") :])
     assert (written["decisions"], written["left_out"]) == (1, {})
     lines = [json.loads(line) for line in (folder / "log.ndjson").read_text().splitlines()]
     assert [line["kind"] for line in lines] == ["log", "draws", "plan", "limits", "decision", "end"]

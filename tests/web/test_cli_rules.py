@@ -60,7 +60,7 @@ def test_a_failing_scenario_fails_the_build_and_says_what_came_out(write: Any):
     assert done.exit_code == 1
     assert "FAILS: scenario s" in done.output
     assert "paypal should be hidden, but is shown" in done.output
-    as_json = json.loads(tap2("test", write(rules=[], scenarios=[HIDDEN], vocabulary=[FIELD]), "--json").output)
+    as_json = json.loads(tap2("test", write(rules=[], scenarios=[HIDDEN], vocabulary=[FIELD]), "--json").stdout)
     assert as_json["scenarios"][0]["holds"] is False
 
 
@@ -83,7 +83,7 @@ def test_an_export_is_published_again_from_its_file(side: Side, write: Any):
     exported["scenarios"] = [HIDDEN]
     done = tap2("publish", write(**exported), "--why", "from CI", "--json", side=side)
     assert done.exit_code == 0, done.output
-    version = json.loads(done.output)["version"]
+    version = json.loads(done.stdout)["version"]
     decision = side.decide()
     assert decision["plan_version"] == version
     assert "paypal" not in {item["id"] for item in decision["ranking"]}
@@ -108,7 +108,7 @@ def test_rules_are_previewed_on_the_servers_log(side: Side, write: Any):
         side.decide()
     done = tap2("preview", write(rules=[HIDE]), "--placement", "payment_methods", "--json", side=side)
     assert done.exit_code == 0, done.output
-    assert json.loads(done.output)["result"]["read"] == 3
+    assert json.loads(done.stdout)["result"]["read"] == 3
 
 
 def test_a_server_that_is_not_there_is_told_apart_from_wrong_rules(write: Any):

@@ -266,7 +266,7 @@ def test_the_command_prints_one_json_document(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(httpx, "AsyncClient", lambda **given: real(**given, transport=httpx.MockTransport(answer)))
     path = written(tmp_path, "0,t,14,3,1,0.0125,a", "1,t,7,2,0,0.0125,a")
     result = CliRunner().invoke(replay, ["obd", str(path), "--key", "sk_live_x", "--json"])
-    document = json.loads(result.output)
+    document = json.loads(result.stdout)
     assert (document["rows"], document["matches"], document["clicks"]) == (2, 1, 1)
     assert document["placement"] == "obd.all"
     assert {"logged", "learned", "decisions_per_second", "p50", "p95", "p99", "verdict"} <= set(document)
