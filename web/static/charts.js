@@ -69,7 +69,11 @@ async function draw(mount) {
   const source = document.querySelector(`script[data-chart="${mount.id}"]`);
   if (!source) return;
   const spec = JSON.parse(source.textContent);
-  const [expr, compiled] = await Promise.all([(loading ??= loadVega()), compile(spec)]);
+  loading ??= loadVega().catch((error) => {
+    loading = null; // The next drawing tries again.
+    throw error;
+  });
+  const [expr, compiled] = await Promise.all([loading, compile(spec)]);
   const runtime = vega.parse(compiled, null, { ast: true });
   const canvas = document.createElement("div");
   canvas.className = "chart-canvas";
@@ -99,7 +103,7 @@ let isWaiting = false;
 
 function showNext() {
   const mounts = [...document.querySelectorAll("script[data-chart]")].map((source) => document.getElementById(source.dataset.chart));
-  const next = mounts.find((mount) => mount && !views.has(mount.id));
+  const next = mounts.find((mount) => mount?.clientWidth && !views.has(mount.id));
   if (!next || isWaiting) return;
   isWaiting = true;
   (window.requestIdleCallback ?? setTimeout)(() => {
