@@ -103,6 +103,14 @@ def test_a_method_is_paused_on_paper_and_then_put_into_the_draft(person: Person)
     assert "Klarna" in person.get(CHANGES)
 
 
+def test_a_question_is_tried_by_itself_but_never_again_after_a_refusal(person: Person):
+    asked = f"{WHAT_IF}?change=first&id=klarna"
+    assert 'hx-trigger="load, submit"' in person.get(asked)
+    refused = person.send(WHAT_IF, change="first", id="klarna", period="custom", first="", last="")
+    assert (refused.status_code, "preview-start" in refused.text) == (422, True)
+    assert 'hx-trigger="load, submit"' not in refused.text
+
+
 def test_a_fixed_order_is_asked_about_and_shown_as_a_change(person: Person):
     assert "What if the order were fixed, without learning?" in plain(person.get(WHAT_IF))
     assert person.send(f"{WHAT_IF}/draft", change="fixed").status_code == 303
@@ -235,8 +243,8 @@ def test_decisions_where_it_matters_come_before_the_total():
     places = [Places("klarna", "Klarna", (9, 0), (9, 0), (9, 0))]
     paused = msgspec.structs.replace(result(refused="too few"), places=places, withdrawn={"klarna": 40})
     assert reason_of(ReportPhrasing(show, "EUR"), paused).endswith(
-        "60.0% now. There, 40 customers (8.0%) chose Klarna. "
-        "An experiment can tell how many of them would choose something else."
+        "60.0% now. There, Klarna was chosen in 40 decisions (8.0%). "
+        "An experiment can tell how many of these customers would choose something else."
     )
     awaited = reason_of(ReportPhrasing(show, "EUR"), result(touched=0))
     assert awaited == "The outcomes of the decisions that would change are still awaited."

@@ -29,7 +29,7 @@ class Result(msgspec.Struct, frozen=True):
 
     `fallback` of them were given without any rule, `lost` ones can no longer be made again: neither is compared.
     `changed` answers would have been another, `emptied` of them without a candidate, `revalued` with other values.
-    `withdrawn` counts, by candidate, the customers who chose what the draft would not have offered.
+    `withdrawn` counts, by candidate, the decisions in which the customer chose what the draft would not have offered.
     """
 
     reward: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import NamedTuple
@@ -205,18 +205,20 @@ def reason_of(phrasing: ReportPhrasing, result: Result) -> str:
             return said
         now, matters = phrasing.level(result.reward, effect.earned), show.count(effect.touched, "decision")
         where = f"It matters in {matters} of {show.number(effect.counted)} with a known outcome: {now} now."
-        return " ".join((said, where, *_at_stake(show, result)))
+        return f"{said} {where}{_at_stake(show, result)}"
     if not effect.touched:
         return "The outcomes of the decisions that would change are still awaited."
     return f"{_where_it_matters(phrasing, result)} {_in_total(phrasing, result)}"
 
 
-def _at_stake(show: Show, result: Result) -> Iterator[str]:
-    """Say how many customers chose what would not be offered: the part that only an experiment can tell."""
-    labels = {candidate.id: candidate.label for candidate in result.places}
-    for name, count in sorted((result.withdrawn or {}).items(), key=itemgetter(1), reverse=True)[:1]:
-        chose = f"{show.count(count, 'customer')} ({show.percent(count / result.effect.touched)}) chose {labels[name]}"
-        yield f"There, {chose}. An experiment can tell how many of them would choose something else."
+def _at_stake(show: Show, result: Result) -> str:
+    """Say how often customers chose what would not be offered: the part that only an experiment can tell."""
+    if not result.withdrawn:
+        return ""
+    id, count = max(result.withdrawn.items(), key=itemgetter(1))
+    label = next(candidate.label for candidate in result.places if candidate.id == id)
+    chose = f"{label} was chosen in {show.count(count, 'decision')} ({show.percent(count / result.effect.touched)})"
+    return f" There, {chose}. An experiment can tell how many of these customers would choose something else."
 
 
 def _where_it_matters(phrasing: ReportPhrasing, result: Result) -> str:
