@@ -40,6 +40,7 @@ class Live:
         self._unread: News = News()
         self._unread_since: dict[tuple[int, str, str, str], int] = {}
         self._loading = asyncio.Lock()
+        self._refreshing = asyncio.Lock()
 
     def get(self, merchant_id: int, placement: str) -> Active | None:
         return self._active.get((merchant_id, placement))
@@ -148,23 +149,31 @@ class Live:
         return Renewer(self._database, merchant_id, active, stream, away=away, read_again=read_again)
 
     async def refresh(self, *, at_once: bool = False) -> None:
-        """Make new beliefs for buckets with enough news since their last ones, or whose news is old enough."""
-        now = now_ms()
-        for cell, trials in list(self._unread.items()):
-            merchant_id, placement, learner, bucket = cell
-            active = self._active.get((merchant_id, placement))
-            if active is None or learner not in active.streams:
-                self._forget(cell)
-                continue
-            age = now - self._unread_since.get(cell, now)
-            if at_once or age >= LONGEST_UNREAD_MS or trials >= active.streams[learner].enough_news(bucket):
-                self._forget(cell)
-                try:
-                    renewer = self._renewers[merchant_id, placement][learner]
-                    await renewer.renew(bucket, now, f"{trials:+} outcomes")
-                except Exception:
-                    self._add_unread(cell, trials)
-                    raise
+        """Make new beliefs for buckets with enough news since their last ones, or whose news is old enough.
+
+        A refresh that runs already ends first, so that its beliefs are in force when this one returns.
+        """
+        async with self._refreshing:
+            now = now_ms()
+            for cell, trials in list(self._unread.items()):
+                await self._refresh_cell(cell, trials, now, at_once=at_once)
+
+    async def _refresh_cell(self, cell: tuple[int, str, str, str], trials: int, now: int, *, at_once: bool) -> None:
+        merchant_id, placement, learner, bucket = cell
+        active = self._active.get((merchant_id, placement))
+        if active is None or learner not in active.streams:
+            self._forget(cell)
+            return
+        age = now - self._unread_since.get(cell, now)
+        if not (at_once or age >= LONGEST_UNREAD_MS or trials >= active.streams[learner].enough_news(bucket)):
+            return
+        self._forget(cell)
+        try:
+            renewer = self._renewers[merchant_id, placement][learner]
+            await renewer.renew(bucket, now, f"{trials:+} outcomes")
+        except Exception:
+            self._add_unread(cell, trials)
+            raise
 
     def outages(self, merchant_id: int, placement: str) -> tuple[Outage, ...]:
         """Return the candidates of a placement that seem to be down."""

@@ -288,3 +288,15 @@ async def test_late_beliefs_do_not_replace_newer_ones(shop, open_another):
     learned = [active(shop, engine).snapshots[""] for engine in (shop.engine, other)]
     assert learned[0] == learned[1]
     assert (learned[0].knowledge.arms["card"].trials, learned[0].knowledge.arms["card"].successes) == (16, 16)
+
+
+async def test_a_refresh_returns_once_the_beliefs_of_a_running_refresh_are_in_force(shop):
+    await buy(shop)
+
+    async def version_after_another_refresh():
+        await asyncio.sleep(0)
+        await shop.engine.live.refresh()
+        return await version_now(shop)
+
+    _, version = await asyncio.gather(shop.engine.live.refresh(), version_after_another_refresh())
+    assert version == 1
