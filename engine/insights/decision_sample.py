@@ -1,7 +1,8 @@
-"""A sample of a placement's complete decisions, spread evenly over a time, whatever the size of the log.
+"""A sample of a placement's complete decisions: the same share of every slice of a time, whatever the size of the log.
 
-The time is cut into slices, of which the newest decisions are read. Slices begin at other times of day from day to
-day, so that the sample is not of one hour. What was read is kept for an hour.
+The time is cut into short slices, of which the newest decisions are read: twice as many of a slice with twice as many,
+so that a mean of the sample is one of all decisions. Slices begin at other times of day from day to day. What was read
+is kept for an hour.
 """
 
 from __future__ import annotations
@@ -34,12 +35,15 @@ from engine.store.tables.columns import IdSpan
 
 SPANS = (1, 7, 30, 90)
 """Days that a sample may go back; a younger placement has the shortest that covers it."""
-SLICES = 62
+SLICES = 503
 """No divisor of any number of days, so that slices end at all times of day."""
-A_SLICE, MOST_A_SLICE = 100, 800
-"""Decisions that are read of a slice; more, while a young placement has few slices."""
-MOST_KEPT = 1_000
+SLICES_AT_ONCE = 20
+"""Slices whose decisions are read with one connection."""
+MOST_READ = 10_000
+"""Decisions that are read at most, about; half as many at least, where there are more."""
+MOST_KEPT = 8_000
 """Slices that are kept, of all placements together."""
+GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 SAME = 1e-6
 """Chances that are closer are equal."""
 KEPT_MS, KEPT_WHILE_OPEN_MS = 60 * MINUTE, MINUTE
@@ -73,6 +77,19 @@ class DecisionSample(NamedTuple):
     candidates: tuple[str, ...]
 
 
+class _Slice(NamedTuple):
+    """A slice from `begin` on and before `end` (epoch milliseconds), of which `limit` decisions are read."""
+
+    key: tuple[object, ...]
+    begin: int
+    end: int
+    limit: int = 0
+
+    @property
+    def ids(self) -> IdSpan:
+        return IdSpan(first_id_of(self.begin), first_id_of(self.end))
+
+
 class _KeptSlice(NamedTuple):
     rows: Sequence[SampledDecision]
     kept_until: int
@@ -88,7 +105,7 @@ class SampleReader:
     def __init__(self, database: Database, live: Live) -> None:
         self._database = database
         self._live = live
-        self._slices: OrderedDict[tuple[object, ...], _KeptSlice] = OrderedDict()
+        self._kept: OrderedDict[tuple[object, ...], _KeptSlice] = OrderedDict()
 
     async def of(self, merchant_id: int, placement: str, *, days: int, back: int = 0) -> DecisionSample:
         """Return a sample of the last `days` days, or of as many days before those, `back` times. Raise `NotFound`."""
@@ -103,45 +120,61 @@ class SampleReader:
             days = min((span for span in SPANS if age <= span * DAY < days * DAY), default=days) if not back else days
             end = now - back * days * DAY
             begin, width = end - days * DAY, days * DAY // SLICES
-            limit = _most_a_slice(min(age, days * DAY) // width + 1)
-            total = await rollups.answers(
-                connection, merchant_id, placement, since_minute=begin // MINUTE, before_minute=end // MINUTE + 1
+            answers = await rollups.answers_by_span(
+                connection,
+                merchant_id,
+                placement,
+                since_minute=begin // MINUTE,
+                before_minute=end // MINUTE + 1,
+                span_ms=width,
             )
         terms = _SampleTerms(active, _learning(active, currency), merchant_id)
-        sampled: list[SampledDecision] = []
-        for number in range(begin // width, end // width + 1):
-            sampled += await self._slice(terms, number * width, (number + 1) * width, limit)
+        sampled = await self._slices_of(terms, width, answers)
         inside = [each for each in sampled if begin <= each.decided_at < end]
         inside.sort(key=lambda each: each.decided_at)
-        return DecisionSample(days, begin, end, inside, total, active.plan.ids)
+        return DecisionSample(days, begin, end, inside, sum(answers.values()), active.plan.ids)
 
-    async def _slice(self, terms: _SampleTerms, begin: int, end: int, limit: int) -> Sequence[SampledDecision]:
-        now, key = now_ms(), (*terms.key, begin, end, limit)
-        kept = self._slices.get(key)
-        if kept is not None and kept.kept_until > now:
-            self._slices.move_to_end(key)
-            return kept.rows
+    async def _slices_of(self, terms: _SampleTerms, width: int, answers: Mapping[int, int]) -> list[SampledDecision]:
+        """Return decisions of slices that are `width` milliseconds long; `answers` by slice, counted from the epoch."""
+        one_in = 1 << max(0, math.ceil(math.log2(max(1, sum(answers.values())) / MOST_READ)))
+        sampled: list[SampledDecision] = []
+        missing: list[_Slice] = []
+        for number, count in answers.items():
+            each = _Slice((*terms.key, number * width, width, one_in), number * width, (number + 1) * width)
+            kept = self._kept.get(each.key)
+            if kept is not None and kept.kept_until > now_ms():
+                self._kept.move_to_end(each.key)
+                sampled += kept.rows
+            else:
+                # Rounded up here and down there (Weyl), so that quiet slices count as much as they should.
+                missing.append(each._replace(limit=int(count / one_in + number * GOLDEN_RATIO % 1)))
+        for first in range(0, len(missing), SLICES_AT_ONCE):
+            for each, rows in (await self._read(terms, missing[first : first + SLICES_AT_ONCE])).items():
+                self._keep(terms, each, rows)
+                sampled += rows
+        return sampled
+
+    async def _read(self, terms: _SampleTerms, slices: Sequence[_Slice]) -> dict[_Slice, Sequence[SampledDecision]]:
+        merchant_id, placement = terms.merchant_id, terms.active.plan.placement.key
         async with self._database.read() as connection:
-            logged = await decisions.last_between(
-                connection,
-                terms.merchant_id,
-                terms.active.plan.placement.key,
-                IdSpan(first_id_of(begin), first_id_of(end)),
-                limit=limit,
-            )
-            events = await outcomes.of_decisions(connection, [row.id for row in logged]) if logged else {}
+            logged = {
+                each: await decisions.last_between(connection, merchant_id, placement, each.ids, limit=each.limit)
+                for each in slices
+                if each.limit
+            }
+            ids = [row.id for rows in logged.values() for row in rows]
+            events = await outcomes.of_decisions(connection, ids) if ids else {}
         # Reading answers takes long enough to delay decisions.
-        rows = await asyncio.to_thread(terms.sampled_of, logged, events) if logged else []
-        is_complete = end + terms.learning.window_minutes * MINUTE < now
-        self._slices[key] = _KeptSlice(rows, now + (KEPT_MS if is_complete else KEPT_WHILE_OPEN_MS))
-        while len(self._slices) > MOST_KEPT:
-            self._slices.popitem(last=False)
-        return rows
+        return await asyncio.to_thread(
+            lambda: {each: terms.sampled_of(logged.get(each, ()), events) for each in slices}
+        )
 
-
-def _most_a_slice(slices: int) -> int:
-    """Return how many decisions are read of each of so many slices; in steps, so that few are read again."""
-    return min(MOST_A_SLICE, A_SLICE << int(math.log2(max(1, SLICES // slices))))
+    def _keep(self, terms: _SampleTerms, read: _Slice, rows: Sequence[SampledDecision]) -> None:
+        now = now_ms()
+        is_complete = read.end + terms.learning.window_minutes * MINUTE < now
+        self._kept[read.key] = _KeptSlice(rows, now + (KEPT_MS if is_complete else KEPT_WHILE_OPEN_MS))
+        while len(self._kept) > MOST_KEPT:
+            self._kept.popitem(last=False)
 
 
 def _learning(active: Active, currency: str) -> Learning:

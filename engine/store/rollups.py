@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, case, delete, func, select, update
+from sqlalchemy import BigInteger, bindparam, case, cast, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.timestamps import DAY, MINUTE
@@ -191,17 +191,28 @@ async def shares(
     return [Share(row[0], row[1], int(row[2])) for row in await connection.execute(query)]
 
 
-async def answers(
-    connection: AsyncConnection, merchant_id: int, placement: str, *, since_minute: int, before_minute: int
-) -> int:
-    """Return how many answers showed something, from a minute on and before another."""
-    query = select(func.sum(tallies.c.firsts)).where(
+async def answers_by_span(
+    connection: AsyncConnection,
+    merchant_id: int,
+    placement: str,
+    *,
+    since_minute: int,
+    before_minute: int,
+    span_ms: int,
+) -> dict[int, int]:
+    """Return how many answers showed something, from a minute on and before another.
+
+    The keys number spans of `span_ms` milliseconds from the epoch on.
+    """
+    span = (cast(tallies.c.minute, BigInteger) * MINUTE // span_ms).label("span")
+    query = select(span, func.sum(tallies.c.firsts)).where(
         tallies.c.merchant_id == merchant_id,
         tallies.c.placement == placement,
         tallies.c.minute >= since_minute,
         tallies.c.minute < before_minute,
     )
-    return int((await connection.execute(query)).scalar() or 0)
+    rows = await connection.execute(query.group_by(span).order_by(span))
+    return {int(number): int(firsts) for number, firsts in rows}
 
 
 async def first_minute(connection: AsyncConnection, merchant_id: int, placement: str) -> int | None:

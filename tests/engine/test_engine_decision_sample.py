@@ -31,7 +31,8 @@ async def with_past(shop, *, hours=24 * 29, each=12):
     newest = now_ms() - HOUR
     async with shop.engine.database.write() as connection:
         row = await decisions.find(connection, shop.id, made.decision.decision_id)
-        times = [newest - hour * HOUR - number * MINUTE for hour in range(hours) for number in range(each)]
+        count = each if callable(each) else lambda _: each
+        times = [newest - hour * HOUR - number * MINUTE for hour in range(hours) for number in range(count(hour))]
         copies = [
             msgspec.structs.replace(
                 row, id=f"{first_id_of(time)}{number:020d}", decided_at=time, customer=f"{number % 40:032d}"
@@ -58,12 +59,12 @@ def readings(monkeypatch):
 
 @SQLITE_FIRST
 async def test_the_sample_is_of_all_days_and_of_all_hours(empty_shop, monkeypatch):
-    monkeypatch.setattr(decision_sample, "A_SLICE", 10)
+    monkeypatch.setattr(decision_sample, "MOST_READ", 1_000)
     reader, newest = await with_past(empty_shop)
     sample = await reader.of(empty_shop.id, KEY, days=30)
     assert sample.total > 8_000
-    # Ten of each of 62 slices, and of the one that is cut at either end.
-    assert 500 < len(sample.decisions) <= 640
+    # One in sixteen.
+    assert 450 < len(sample.decisions) <= 640
     times = [each.decided_at for each in sample.decisions]
     assert times == sorted(times)
     days = {each.day for each in sample.decisions}
@@ -74,13 +75,24 @@ async def test_the_sample_is_of_all_days_and_of_all_hours(empty_shop, monkeypatc
 
 @SQLITE_FIRST
 async def test_no_more_is_read_of_a_larger_log(empty_shop, monkeypatch):
-    monkeypatch.setattr(decision_sample, "A_SLICE", 5)
+    monkeypatch.setattr(decision_sample, "MOST_READ", 310)
     reader, _ = await with_past(empty_shop, each=20)
     spans = readings(monkeypatch)
     sample = await reader.of(empty_shop.id, KEY, days=30)
-    assert len(spans) in (62, 63)
-    assert {limit for *_, limit in spans} == {5}
-    assert len(sample.decisions) <= 5 * 63
+    assert len(spans) <= 504
+    assert sum(limit for *_, limit in spans) <= 330
+    assert 155 <= len(sample.decisions) <= 330
+
+
+@SQLITE_FIRST
+async def test_a_mean_of_the_sample_is_that_of_all_decisions(empty_shop, monkeypatch):
+    """Nights are quiet, days have ten times the checkouts, which is what a mean must say."""
+    monkeypatch.setattr(decision_sample, "MOST_READ", 800)
+    reader, newest = await with_past(empty_shop, hours=24 * 14, each=lambda hour: 20 if hour % 24 < 12 else 2)
+    sample = await reader.of(empty_shop.id, KEY, days=30)
+    assert len(sample.decisions) < sample.total / 4
+    of_the_day = sum((newest - each.decided_at) // HOUR % 24 < 12 for each in sample.decisions)
+    assert of_the_day / len(sample.decisions) == pytest.approx(10 / 11, abs=0.03)
 
 
 async def test_a_complete_slice_is_read_once(empty_shop, monkeypatch):
@@ -104,7 +116,7 @@ async def test_kept_slices_are_limited(empty_shop, monkeypatch):
     reader, _ = await with_past(empty_shop, hours=24, each=1)
     monkeypatch.setattr(decision_sample, "MOST_KEPT", 10)
     await reader.of(empty_shop.id, KEY, days=30)
-    assert len(reader._slices) == 10
+    assert len(reader._kept) == 10
 
 
 async def test_the_time_before_ends_where_the_time_begins(empty_shop):

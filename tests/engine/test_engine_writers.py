@@ -65,10 +65,15 @@ class TestOnPostgres:
                 await rollups.add_firsts(second, firsts)
                 await folds.add(second, sums)
         async with database.read() as connection:
-            counted = await rollups.answers(
-                connection, shop.merchant.id, "payment_methods", since_minute=minute, before_minute=minute + 1
+            counted = await rollups.answers_by_span(
+                connection,
+                shop.merchant.id,
+                "payment_methods",
+                since_minute=minute,
+                before_minute=minute + 1,
+                span_ms=MINUTE,
             )
-        assert counted == 2
+        assert counted == {minute: 2}
 
     async def test_rows_of_past_times_are_merged(self, shop, monkeypatch):
         for customer in range(12):

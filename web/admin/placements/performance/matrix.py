@@ -150,7 +150,7 @@ class _MatrixWords:
         of = f"{show.number(performance.sampled)} of {show.count(total, 'decision')}"
         return (
             f"Chosen when seen, with 95% intervals. Based on a sample of {of} of the last {span_of(performance.days)}, "
-            "spread evenly over this time."
+            "more of busy hours than of quiet ones."
         )
 
     def columns(self) -> list[MatrixColumn]:
