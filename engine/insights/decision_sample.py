@@ -1,8 +1,7 @@
 """A sample of a placement's complete decisions: the same share of every slice of a time, whatever the size of the log.
 
 The time is cut into short slices, of which the newest decisions are read: twice as many of a slice with twice as many,
-so that a mean of the sample is one of all decisions. Slices begin at other times of day from day to day. What was read
-is kept for an hour.
+so that a mean of the sample is one of all decisions. What was read is kept for an hour.
 """
 
 from __future__ import annotations
@@ -35,8 +34,8 @@ from engine.store.tables.columns import IdSpan
 
 SPANS = (1, 7, 30, 90)
 """Days that a sample may go back; a younger placement has the shortest that covers it."""
-SLICES = 503
-"""No divisor of any number of days, so that slices end at all times of day."""
+SLICES = 500
+"""About: slices are of whole minutes, because answers are counted by minute."""
 SLICES_AT_ONCE = 20
 """Slices whose decisions are read with one connection."""
 MOST_READ = 10_000
@@ -119,7 +118,7 @@ class SampleReader:
             age = now - first * MINUTE if first is not None else 0
             days = min((span for span in SPANS if age <= span * DAY < days * DAY), default=days) if not back else days
             end = now - back * days * DAY
-            begin, width = end - days * DAY, days * DAY // SLICES
+            begin, width = end - days * DAY, -(-days * DAY // (SLICES * MINUTE)) * MINUTE
             answers = await rollups.answers_by_span(
                 connection,
                 merchant_id,

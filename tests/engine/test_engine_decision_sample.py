@@ -84,6 +84,14 @@ async def test_no_more_is_read_of_a_larger_log(empty_shop, monkeypatch):
     assert 155 <= len(sample.decisions) <= 330
 
 
+async def test_a_small_log_is_read_whole_whenever_its_slices_begin(empty_shop, monkeypatch):
+    reader, newest = await with_past(empty_shop, hours=12, each=60)
+    for seconds in range(0, 180, 20):
+        monkeypatch.setattr(decision_sample, "now_ms", lambda seconds=seconds: newest + HOUR + seconds * 1_000)
+        sample = await reader.of(empty_shop.id, KEY, days=30)
+        assert len(sample.decisions) >= 720
+
+
 @SQLITE_FIRST
 async def test_a_mean_of_the_sample_is_that_of_all_decisions(empty_shop, monkeypatch):
     """Nights are quiet, days have ten times the checkouts, which is what a mean must say."""

@@ -20,7 +20,14 @@ from engine.previews.estimation.totals import Places
 from tests.factories import rule
 from tests.serving import Server, Side
 from tests.web.people import Person, person_of
-from web.admin.changes.preview_report import ReportPhrasing, reason_of, rule_verdict_of, verdict_of
+from web.admin.changes.preview_report import (
+    ReportPhrasing,
+    at_most,
+    most_lost,
+    reason_of,
+    rule_verdict_of,
+    verdict_of,
+)
 from web.format import Show, viewer_locale
 
 PAGE = "/admin/live/rules/payment_methods/-/preview"
@@ -248,6 +255,37 @@ def test_decisions_where_it_matters_come_before_the_total():
     )
     awaited = reason_of(ReportPhrasing(show, "EUR"), result(touched=0))
     assert awaited == "The outcomes of the decisions that would change are still awaited."
+
+
+KLARNA, CARD = Places("klarna", "Klarna", (9, 0), (9, 0), (90, 0)), Places("card", "Card", (1, 9), (9, 9), (90, 90))
+PAUSED = msgspec.structs.replace(result(refused="too few"), places=[KLARNA, CARD], withdrawn={"klarna": 40})
+"""Klarna is paused: customers chose it in 40 of 1,000 decisions, and nobody else is shown more often."""
+
+
+def test_where_a_pause_cannot_be_estimated_the_page_says_what_it_costs_at_most():
+    phrasing = ReportPhrasing(Show(locale=viewer_locale("en"), timezone="UTC", now=0), "EUR")
+    assert most_lost(PAUSED) == KLARNA
+    verdict, reason = at_most(phrasing, PAUSED, KLARNA)
+    assert verdict == "Costs at most 4.0 percentage points of conversion"
+    assert reason.startswith(
+        "Klarna was chosen in 40 decisions of 1,000 with a known outcome. If everybody else chooses"
+    )
+    assert reason.endswith("There is no closer estimate: too few.")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"reward": "revenue"},
+        {"withdrawn": {"klarna": 40, "card": 1}},
+        {"withdrawn": msgspec.UNSET},
+        {"places": [KLARNA, Places("new", "New", (0, 9), (0, 9), (0, 90))]},
+        {"effect": EFFECT},
+    ],
+    ids=["money", "two candidates", "an older preview", "a new candidate", "an estimate"],
+)
+def test_only_a_candidate_that_is_offered_less_has_such_a_bound(changes: dict[str, object]):
+    assert most_lost(msgspec.structs.replace(PAUSED, **changes)) is None
 
 
 @pytest.mark.parametrize("reward", ["revenue", "margin"])

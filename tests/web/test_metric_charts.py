@@ -105,6 +105,10 @@ def test_methods_are_shares_of_purchases_and_of_first_places():
     }
     view = breakdown_of(FRAME, dashboard(candidate=candidates), NAMES)
     assert view.methods_title == "67% of purchases are by PayPal"
+    assert not any(row.is_deleted for row in view.methods)
+    deleted = {"giropay": MetricTotals(decisions=10, converted=4)}
+    [giropay] = breakdown_of(FRAME, dashboard(candidate=deleted), NAMES).methods
+    assert giropay.is_deleted, "a candidate that is deleted has no page to link to"
     assert [(row.label, round(row.share, 2), row.first_share) for row in view.methods] == [
         ("PayPal", 0.67, 0.3), ("Card", 0.33, 0.7),
     ]  # fmt: skip

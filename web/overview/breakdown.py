@@ -33,10 +33,14 @@ REST = 0.005
 
 @dataclass(frozen=True)
 class MethodShare:
-    """A candidate: its `share` of the purchases, and its share of first places, 0 to 1, with the sums of both."""
+    """A candidate: its `share` of the purchases, and its share of first places, 0 to 1, with the sums of both.
+
+    `is_deleted` candidates have no page.
+    """
 
     id: str
     label: str
+    is_deleted: bool
     colour: int
     share: float
     first_share: float
@@ -105,6 +109,7 @@ def _methods(reader: FigureReader, dashboard: Dashboard, names: CandidateNames) 
         MethodShare(
             name,
             names[name],
+            name not in names.labels,
             names.colours.get(name, 0),
             each.converted / purchases,
             each.decisions / firsts if firsts else 0.0,

@@ -34,17 +34,19 @@ MONEY = ("revenue", "margin")
 class Compared(NamedTuple):
     """What is beside what: the words before and after a change, and what makes the difference.
 
-    `is_rule`: the difference is what a rule brings.
+    `is_rule`: the difference is what a rule brings. `is_limit`: a candidate is paused or limited, and nothing else.
     """
 
     before: str
     after: str
     what: str
     is_rule: bool = False
+    is_limit: bool = False
 
 
 DRAFT = Compared("Before", "With the draft", "the draft")
 CHANGE = Compared("Now", "Then", "and without the change")
+LIMIT = Compared("Now", "Then", "and without the change", is_limit=True)
 RULE = Compared("Without it", "With it", "and without the rule", is_rule=True)
 
 
@@ -114,12 +116,15 @@ def report_of(frame: Frame, result: Result, key: str, compared: Compared, positi
     show, effect = frame.show, result.effect
     phrasing = ReportPhrasing(show, frame.merchant.currency)
     kind, verdict = rule_verdict_of(phrasing, result) if compared.is_rule else verdict_of(phrasing, result)
+    reason = reason_of(phrasing, result)
+    if compared.is_limit and (stake := most_lost(result)):
+        verdict, reason = at_most(phrasing, result, stake)
     rules = sorted(result.rules, key=lambda rule: (-abs(rule.fired - rule.fired_before), -rule.fired))
     places = [_place_row(candidate, positions, show) for candidate in result.places]
     return Report(
         kind=kind,
         verdict=verdict,
-        reason=reason_of(phrasing, result),
+        reason=reason,
         figures=_figures(show, result),
         notes=_notes(show, result, compared),
         gains=_gains(show, result.places),
@@ -219,6 +224,34 @@ def _at_stake(show: Show, result: Result) -> str:
     label = next(candidate.label for candidate in result.places if candidate.id == id)
     chose = f"{label} was chosen in {show.count(count, 'decision')} ({show.percent(count / result.effect.touched)})"
     return f" There, {chose}. An experiment can tell how many of these customers would choose something else."
+
+
+def most_lost(result: Result) -> Places | None:
+    """Return the candidate that alone is offered less; None where an estimate says more, or for rewards in money.
+
+    If everybody else chooses as before (Sen, 1971, property alpha), only those who chose it are at stake.
+    """
+    effect, withdrawn = result.effect, result.withdrawn or {}
+    if not effect.refused or not effect.counted or result.reward in MONEY or len(withdrawn) != 1:
+        return None
+    if any(then > now for now, then in (candidate.shown for candidate in result.places)):
+        return None
+    return next(candidate for candidate in result.places if candidate.id in withdrawn)
+
+
+def at_most(phrasing: ReportPhrasing, result: Result, stake: Places) -> tuple[str, str]:
+    """Say what the change costs at most, and what decides how much of it."""
+    show, effect, withdrawn = phrasing.show, result.effect, result.withdrawn or {}
+    chose, noun = withdrawn[stake.id], NOUNS[result.reward]
+    points = phrasing.change(result.reward, chose / effect.counted, sign=False)
+    verdict = f"Costs at most {points} percentage points of {noun.removeprefix('the ')}"
+    reason = (
+        f"{stake.label} was chosen in {show.count(chose, 'decision')} of {show.number(effect.counted)} with a known "
+        f"outcome. If everybody else chooses as before, {noun} falls by {points} percentage points if none of these "
+        "customers chooses something else, and stays the same if all do. An experiment can tell how many do. "
+        f"There is no closer estimate: {effect.refused}."
+    )
+    return verdict, reason
 
 
 def _where_it_matters(phrasing: ReportPhrasing, result: Result) -> str:

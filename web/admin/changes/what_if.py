@@ -21,7 +21,7 @@ from engine.previews.alternatives import Alternative, AlternativeKind, changed_d
 from engine.previews.previews import Period
 from web.admin.candidates.candidate_list import in_order
 from web.admin.changes.preview_box import Asked, PreviewBox, box_of, period_of, problems_of, texts_of
-from web.admin.changes.preview_report import CHANGE, RULE
+from web.admin.changes.preview_report import CHANGE, LIMIT, RULE
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.forms import Form, Reader
 from web.admin.shell.frame import Frame, Notice
@@ -33,6 +33,7 @@ CHANGES = (
     ("first", "comes first"),
     ("minimum", "is offered from this amount"),
 )
+COMPARED = {"off": RULE, "paused": LIMIT, "minimum": LIMIT}
 NOTHING = Asked("", "", "", {}, "", "", CHANGE)
 
 
@@ -214,7 +215,7 @@ def _words(question: AskedChange, address: str, fields: Mapping[str, str]) -> As
         fields={name: value for name, value in fields.items() if value},
         running="Comparing",
         start="Compare with and without it" if is_rule else "Try it on the past",
-        compared=RULE if is_rule else CHANGE,
+        compared=COMPARED.get(question.alternative.change, CHANGE),
     )
 
 

@@ -46,6 +46,7 @@ class ArmPage:
     """A candidate with what was measured of it; there is no `chart` before there are several points."""
 
     placement: Placement
+    id: str
     label: str
     colour: int
     state: str
@@ -86,6 +87,7 @@ async def arm_page(
     drawn = [event for event in events if bins and bins[0].begin <= event.moment <= bins[-1].end]
     page = ArmPage(
         placement=placement,
+        id=id,
         label=names[id],
         colour=names.colours.get(id, 0),
         state="" if candidate.enabled else "Off",
