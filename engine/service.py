@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 import bandits
 from engine import jobs
 from engine.accounts.accounts import Accounts
+from engine.accounts.audit_chain import AuditChain
 from engine.accounts.customer_key import UnusableKey, accept_key, check_fingerprint, is_used, load_key
 from engine.accounts.identities import Identities
 from engine.accounts.login_limits import LoginLimits
@@ -166,6 +167,7 @@ class Engine:
     def _open_accounts(self, database: Database, customer_key: bytes) -> None:
         """Open the services of merchants, their keys and their people."""
         self.accounts = Accounts(database)
+        self.audit_chain = AuditChain(database)
         self.passwords = Passwords()
         self.login_limits = LoginLimits(database)
         self.second_factors = SecondFactors(database, self.accounts, customer_key)
@@ -201,7 +203,9 @@ class Engine:
         self.privacy_requests = PrivacyRequests(database, self.hasher)
         self.customer_export = CustomerExport(database, self.settings_reader, self.hasher, weights)
         self.center_links = CenterLinks(customer_key)
-        self.customer_look_up = CustomerLookUp(database, self.preferences, self.consents, self.customer_export)
+        self.customer_look_up = CustomerLookUp(
+            database, self.hasher, self.preferences, self.consents, self.customer_export
+        )
         self.aliases = Aliases(database, self.settings_reader, self.hasher)
         file = ErasureFile(Path(self.settings.data))
         self.eraser = Eraser(database, self.settings_reader, self.hasher, file, self.live.add_news)
@@ -271,6 +275,7 @@ class Engine:
             Job("index customers", self.index_customers, 30, once=True),
             Job("finish erasures", _now(self.eraser.sweep), 30, once=True),
             Job("check forecasts", self.forecasts.check_due, 600, once=True),
+            Job("log ends of audit logs", self.audit_chain.log_ends, 3600, once=True),
             Job("purge", self.purge, 3600, once=True),
         ]
 

@@ -116,7 +116,6 @@ class Publisher:
             await resources.write(connection, actor.merchant_id, changes)
             await colours.follow(connection, actor.merchant_id, changes)
             await caps.follow(connection, actor.merchant_id, changes)
-            await audit.write_many(connection, [_entry(change, signature) for change in changes])
             for key, compiled_version in ready.items():
                 if compiled_version is None:
                     await plans.deactivate(connection, actor.merchant_id, key)
@@ -129,6 +128,8 @@ class Publisher:
             events = (*_completed(changes, actor.merchant_id), *_published(ready, signature))
             await outbox.append(connection, events, now=now)
             await also(connection)
+            # Last, as everywhere: who changes a draft locks the draft first, and then the end of the audit log.
+            await audit.write_many(connection, [_entry(change, signature) for change in changes])
             return True
 
         # Decisions wait for their turn to write, so no trip between threads should lie inside this one.

@@ -90,6 +90,7 @@ class CustomerExport:
             Section("experiment_purchases", "Purchases counted for experiments.", plain["experiment_conversions"]),
             Section("offers", "Offers that were reserved for you.", plain["holds"]),
             Section("aliases", "Anonymous visits that were linked to you at a log-in.", plain["customer_aliases"]),
+            Section("access", "When people or keys of the shop looked you up, and why.", plain["audit_customers"]),
             Section("requests", "Your requests about your data.", plain["privacy_requests"]),
         ]
 

@@ -9,6 +9,7 @@ from engine.clock import now_ms
 from engine.customers.consents import ConsentInForce, Consents
 from engine.customers.export import CustomerExport, Section
 from engine.customers.preferences import CustomerPreferences, PreferencesInForce
+from engine.decisions.customers import Hasher
 from engine.model.actor import Actor
 from engine.store import audit
 from engine.store.audit import NewEntry
@@ -27,21 +28,26 @@ class CustomerLookUp:
     """Reads a customer for a person of the merchant's team."""
 
     def __init__(
-        self, database: Database, preferences: CustomerPreferences, consents: Consents, export: CustomerExport
+        self,
+        database: Database,
+        hasher: Hasher,
+        preferences: CustomerPreferences,
+        consents: Consents,
+        export: CustomerExport,
     ) -> None:
         self._database = database
+        self._hasher = hasher
         self._preferences = preferences
         self._consents = consents
         self._export = export
 
     async def read(self, actor: Actor, customer_id: str, *, reason: str) -> KnownCustomer:
-        """Return what is known; who looked, when and why is noted first.
-
-        The entry does not name the customer: an erasure must leave nothing.
-        """
-        async with self._database.write() as connection:
-            await audit.write(connection, NewEntry(actor, now_ms(), "looked up", "a customer", reason=reason))
+        """Return what is known; who looked, when and why is noted first. Customer and reason go with an erasure."""
         merchant_id = actor.merchant_id
+        customer = self._hasher(merchant_id, customer_id)
+        entry = NewEntry(actor, now_ms(), "looked up", "a customer", reason=reason, customer=customer)
+        async with self._database.write() as connection:
+            await audit.write(connection, entry)
         preferences = await self._preferences.get(merchant_id, customer_id)
         consent = await self._consents.get(merchant_id, customer_id)
         return KnownCustomer(preferences, consent, await self._export.sections(merchant_id, customer_id))

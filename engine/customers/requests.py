@@ -55,13 +55,17 @@ class PrivacyRequests:
             closed = request._replace(state=state, closed_at=now, closed_by=actor.name, explanation=explanation)
             await requests.close(connection, actor.merchant_id, closed)
             entry = NewEntry(actor, now, state, f"request {id}", after={"kind": request.kind}, reason=explanation)
-            await audit.write(connection, entry)
+            # Without an explanation nothing is said of the customer, whom an erasure has just removed.
+            customer = request.customer if explanation else ""
+            await audit.write(connection, entry._replace(customer=customer))
         return closed
 
-    async def note_link(self, actor: Actor) -> None:
-        """Note that somebody made a link to the customer center; for whom is left out, so that erasures are whole."""
+    async def note_link(self, actor: Actor, customer_id: str) -> None:
+        """Note that somebody made a link to the customer center."""
+        customer = self._hasher(actor.merchant_id, customer_id)
+        entry = NewEntry(actor, now_ms(), "created", "a link for a customer", customer=customer)
         async with self._database.write() as connection:
-            await audit.write(connection, NewEntry(actor, now_ms(), "created", "a link for a customer"))
+            await audit.write(connection, entry)
 
     async def newest(self, merchant_id: int, *, limit: int) -> list[PrivacyRequest]:
         """Return open requests by their due dates, and then those that were closed last."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hmac
+from hashlib import sha256
 from typing import Annotated, Literal, NamedTuple
 
+import msgspec
 from msgspec import Meta
 
 Number = Annotated[int, Meta(ge=1, le=2**31 - 1, description="A version of a placement's plan.")]
@@ -22,7 +25,8 @@ class Version(NamedTuple):
 class Entry(NamedTuple):
     """An entry of the audit log. `before` and `after` are JSON texts, None where the thing did not exist.
 
-    `emergency`: one person did it alone where a second must approve changes.
+    `emergency`: one person did it alone where a second must approve changes. `is_erased`: the reason was erased with
+    the customer whom the entry was about.
     """
 
     id: int
@@ -34,6 +38,49 @@ class Entry(NamedTuple):
     after: str | None
     reason: str = ""
     emergency: bool = False
+    is_erased: bool = False
+
+
+class ChainedEntry(NamedTuple):
+    """What the digest of an entry covers. `number` counts a merchant's entries from 1.
+
+    `commitment` is of the text that stands apart, because it is about a customer; empty where there is none.
+    """
+
+    merchant_id: int
+    number: int
+    changed_at: int
+    actor: str
+    action: str
+    subject: str
+    before: str | None
+    after: str | None
+    reason: str
+    emergency: bool
+    commitment: str
+
+
+class ChainHead(NamedTuple):
+    """The number and the digest of a merchant's last entry; 0 and empty before the first."""
+
+    number: int
+    digest: str
+
+
+NO_ENTRIES = ChainHead(0, "")
+
+
+def digest_of(entry: ChainedEntry, previous: str) -> str:
+    """Return the SHA-256, in hex, of an entry and the digest of the entry before it."""
+    return sha256(msgspec.json.encode((previous, *entry))).hexdigest()
+
+
+def commitment_of(customer: str, reason: str, salt: str) -> str:
+    """Return the HMAC-SHA256, in hex, of a text about a customer.
+
+    Without the salt, which is erased with the text, nobody can try texts until one fits.
+    """
+    return hmac.digest(bytes.fromhex(salt), msgspec.json.encode((customer, reason)), "sha256").hex()
 
 
 class AuditFilter(NamedTuple):

@@ -75,7 +75,7 @@ async def test_no_hash_and_nothing_of_another_merchant_is_in_it(shop):
     )
 
 
-async def test_a_look_up_is_audited_without_the_customer(shop):
+async def test_a_look_up_is_audited_with_its_reason(shop):
     actor = Actor(shop.id, "anna@team.example")
     stored = await shop.engine.customer_look_up.read(actor, "anna", reason="a call")
     assert (stored.preferences.version, stored.consent.personalized) == (0, True)

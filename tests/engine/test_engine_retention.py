@@ -63,7 +63,8 @@ OTHERWISE = {
 """Tables with a purge of their own."""
 
 STAY = {
-    "active_plans", "alert_recipients", "amounts", "arrivals", "audit", "budget_balances", "budget_caps",
+    "active_plans", "alert_recipients", "amounts", "arrivals", "budget_balances", "budget_caps",
+    "audit", "audit_customers", "audit_heads",
     "candidate_colours",
     "consent_policies", "customer_aliases", "customer_consents", "customer_segment_ends", "customer_setting_versions",
     "customer_settings", "delays", "preference_defaults",

@@ -20,7 +20,7 @@ from web.cli import (
 from web.cli.customers import rights
 from web.cli.experiments import documents as experiments
 from web.cli.failures import CommandGroup
-from web.cli.installation import maintenance, status
+from web.cli.installation import audit, maintenance, status
 from web.cli.offers import budgets, codes, events
 from web.cli.simulation import simulate
 
@@ -47,6 +47,7 @@ for command in (
     decisions.decision,
     outcomes.outcomes,
     rights.customer,
+    audit.audit,
     experiments.experiments,
     budgets.offers,
     budgets.budget,

@@ -37,6 +37,7 @@ DATA_MAP: tuple[DataEntry, ...] = (
     DataEntry("customer_setting_versions", "customer", "history of preferences", "deleted", is_exported=True),
     DataEntry("customer_consents", "customer", "proof of consent", "deleted", is_exported=True),
     DataEntry("customer_aliases", "customer, alias", "linking anonymous ids", "deleted", is_exported=True),
+    DataEntry("audit_customers", "customer", "who looked at a customer, and why", "deleted", is_exported=True),
     DataEntry("decisions", "customer", "the log", "deleted", is_exported=True),
     DataEntry("outcomes", "customer, decision_id", "the log", "deleted", is_exported=True),
     DataEntry("usage", "customer", "the customer's own history", "deleted", is_exported=True),
@@ -66,7 +67,7 @@ DATA_MAP: tuple[DataEntry, ...] = (
     *_nobody("merchants", "keys", "users", "sessions", "second_factors", "recovery_codes", "identities"),
     # Of the installation itself: fingerprints are of keys.
     *_nobody("fingerprints", "leases", "metric_alarms"),
-    *_nobody("login_attempts", "invitations", "audit", "emergencies", "write_probes"),
+    *_nobody("login_attempts", "invitations", "audit", "audit_heads", "emergencies", "write_probes"),
     *_nobody("resources", "plans", "active_plans", "drafts", "draft_changes", "candidate_colours"),
     *_nobody("preference_defaults", "consent_policies"),
 )

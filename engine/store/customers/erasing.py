@@ -12,6 +12,8 @@ from engine.model.outcome import OutcomeRow
 from engine.store.connection.bulk import insert_many
 from engine.store.decisions import DecisionRow
 from engine.store.tables import (
+    audit,
+    audit_customers,
     budget_balances,
     customer_aliases,
     customer_consents,
@@ -73,7 +75,7 @@ async def purchases(connection: AsyncConnection, merchant_id: int, customer: str
 
 async def delete_rest(connection: AsyncConnection, merchant_id: int, customer: str) -> None:
     """Delete what is left of a customer when the log and the sums of experiments are empty of them."""
-    for table in (*SAID, outcomes, usage, *OF_UNITS):
+    for table in (*SAID, audit_customers, outcomes, usage, *OF_UNITS):
         await connection.execute(delete(table).where(_own(table, merchant_id, customer)))
     c = customer_aliases.c
     either = or_(c.alias == customer, c.customer == customer)
@@ -118,7 +120,20 @@ async def rows(connection: AsyncConnection, merchant_id: int, customer: str) -> 
     for table in tables:
         result = await connection.execute(select(table).where(_own(table, merchant_id, customer)))
         rows[str(table.name)] = [dict(row._mapping) for row in result]
+    rows[str(audit_customers.name)] = await _noted_of(connection, merchant_id, customer)
     return rows
+
+
+async def _noted_of(connection: AsyncConnection, merchant_id: int, customer: str) -> list[dict[str, Any]]:
+    """Return what the audit log has about a customer: not who did it, because these are people too."""
+    c, p = audit.c, audit_customers.c
+    query = (
+        select(c["at"].label("noted_at"), c.action, c.subject, p.reason.label("reason"))
+        .join_from(audit_customers, audit, (p.merchant_id == c.merchant_id) & (p.number == c.number))
+        .where(_own(audit_customers, merchant_id, customer))
+        .order_by(c.number)
+    )
+    return [dict(row._mapping) for row in await connection.execute(query)]
 
 
 async def outcomes_of(

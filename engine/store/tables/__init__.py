@@ -6,6 +6,8 @@ from engine.store.tables import accounts, health, installation, people
 from engine.store.tables.configuration import (
     active_plans,
     audit,
+    audit_customers,
+    audit_heads,
     candidate_colours,
     draft_changes,
     drafts,
@@ -89,6 +91,8 @@ __all__ = [
     "amounts",
     "arrivals",
     "audit",
+    "audit_customers",
+    "audit_heads",
     "beliefs",
     "budget_balances",
     "budget_caps",

@@ -20,7 +20,38 @@ audit = Table(
     Column("why", Text, key="reason", nullable=False, server_default=text("''")),
     # Done by one person alone, past the review by a second.
     Column("emergency", Boolean, nullable=False, server_default=false()),
+    # Counts the merchant's entries from 1, without a gap.
+    Column("number", BigInteger, nullable=False),
+    # Of the row in `audit_customers`; empty where there never was one.
+    Column("commitment", Text, nullable=False),
+    # Of this entry and the digest before it.
+    Column("digest", Text, nullable=False),
     Index("ix_audit_merchant_id", "merchant_id", "id"),
+    Index("ix_audit_merchant_id_number", "merchant_id", "number", unique=True),
+)
+
+# The end of each merchant's chain of entries. Whoever adds an entry locks this row until the end of the transaction.
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    merchant_column(),
+    Column("number", BigInteger, nullable=False),
+    Column("digest", Text, nullable=False),
+    PrimaryKeyConstraint("merchant_id"),
+)
+
+# What entries say about a customer: a keyed hash, the reason, and the salt of the entry's commitment. Erasing the
+# customer deletes the row, and the chain stays whole.
+audit_customers = Table(
+    "audit_customers",
+    metadata,
+    merchant_column(),
+    Column("number", BigInteger, nullable=False),
+    Column("customer", Text, nullable=False),
+    Column("why", Text, key="reason", nullable=False),
+    Column("salt", Text, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "number"),
+    Index("ix_audit_customers_customer", "merchant_id", "customer"),
 )
 
 # Everything that a merchant edits: placements, candidates, rules, fields, lists. `place` is the placement's key

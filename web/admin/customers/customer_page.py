@@ -64,17 +64,16 @@ class PurposeView:
 
 @dataclass(frozen=True)
 class CustomerView:
-    """A customer that was looked up. `parts` are name, description and number of rows of what is stored."""
+    """A customer that was looked up. `parts` are name, description and number of rows of what is stored.
+
+    `is_known`: anything is stored beside the look-ups.
+    """
 
     is_personalized: bool
     preferences: Sequence[PreferenceView]
     purposes: Sequence[PurposeView]
     parts: Sequence[tuple[str, str, int]]
-
-    @property
-    def is_known(self) -> bool:
-        """Return whether anything at all is stored."""
-        return any(count for _, _, count in self.parts)
+    is_known: bool
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ async def link(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[A
         customer_id = _typed_customer(values)
     except Invalid as error:
         return await _refused(frame, values, error)
-    await frame.engine.privacy_requests.note_link(frame.actor)
+    await frame.engine.privacy_requests.note_link(frame.actor, customer_id)
     issued = frame.engine.center_links.issue(frame.actor, customer_id)
     made = CenterLink(link_address(request, issued), issued.expires_at)
     return await _page(frame, Form(values), link=made)
@@ -252,7 +251,8 @@ def _customer(stored: KnownCustomer) -> CustomerView:
         for section in stored.sections
         if section.name != "preferences"
     ]
-    return CustomerView(stored.consent.personalized, preferences, purposes, parts)
+    is_known = any(section.rows for section in stored.sections if section.name not in ("preferences", "access"))
+    return CustomerView(stored.consent.personalized, preferences, purposes, parts, is_known)
 
 
 def _purpose(state: PurposeState) -> PurposeView:

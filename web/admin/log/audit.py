@@ -28,10 +28,13 @@ from web.admin.shell.undo import can_be_restored
 PER_PAGE = 40
 MOST_LINES = 200
 FILTERS = ("q", "who", "kind", "since", "until")
+ABOUT_CUSTOMERS = "a"
+"""The first word of “a customer” and “a link for a customer”, who are not named."""
 SUBJECT_KINDS = (
     ("rule", "Rules"), ("candidate", "Candidates"), ("placement", "Placements"), ("experiment", "Experiments"),
     ("budget", "Budgets"), ("scenario", "Scenarios"), ("field", "Fields"), ("list", "Lists"), ("draft", "Drafts"),
     ("plan", "Versions"), ("key", "Keys"), ("webhook", "Webhooks"), ("person", "People"),
+    (ABOUT_CUSTOMERS, "Looking customers up"), ("request", "Requests of customers"),
 )  # fmt: skip
 Sign = Literal["", "+", "-"]
 CLASSES: dict[Sign, str] = {"": "", "+": "added", "-": "removed"}
@@ -62,6 +65,7 @@ class AuditRow:
     can_be_restored: bool
     reason: str
     emergency: bool
+    is_erased: bool
 
 
 @dataclass(frozen=True)
@@ -141,12 +145,15 @@ def row_of(entry: Entry, base: str) -> AuditRow:
         can_be_restored=can_be_restored(entry),
         reason=entry.reason,
         emergency=entry.emergency,
+        is_erased=entry.is_erased,
     )
 
 
 def subject_of(entry: Entry) -> str:
     """Name what was changed, such as: Rule “Hide Klarna” in payment_methods."""
     kind, _, id_and_place = entry.subject.partition(" ")
+    if kind == ABOUT_CUSTOMERS:
+        return entry.subject.capitalize()
     id, _, placement = id_and_place.partition(" in ")
     document = json.loads(entry.after or entry.before or "null")
     name = (document.get("name") or document.get("label")) if isinstance(document, dict) else None
