@@ -9,6 +9,7 @@ from typing import NamedTuple
 import structlog
 
 from engine.clock import now_ms
+from engine.decisions.offline.snapshots import LIFE
 from engine.learning.fit import fit_placement
 from engine.learning.live import Live
 from engine.model.timestamps import DAY, HOUR, MINUTE, first_id_of
@@ -151,7 +152,7 @@ def _expired(now: int, retention_days: int) -> Sequence[Expired]:
         hours.expired(before_hour=(now - max(retention_days, DAYS_OF_METRICS) * DAY) // HOUR),
         *exposures.expired(before=before),
         conversions.expired(before=before),
-        snapshots.expired(before=before),
+        snapshots.expired(before=before - LIFE),
         outbox.expired(before=now - DAYS_OF_EVENTS * DAY),
         deliveries.expired(before=now - DAYS_OF_EVENTS * DAY),
         mails.expired(before=now - DAYS_OF_MAILS * DAY),
@@ -159,3 +160,12 @@ def _expired(now: int, retention_days: int) -> Sequence[Expired]:
         folds.expired_minutes(before_minute=now // MINUTE - MINUTES_FOR_OUTAGES),
         idempotent_answers.expired(before=now - DAYS_OF_IDEMPOTENCY * DAY),
     )
+
+
+def with_now(run: Callable[..., Awaitable[object]]) -> Callable[[], Awaitable[None]]:
+    """Return a job's work that is told the time."""
+
+    async def work() -> None:
+        await run(now=now_ms())
+
+    return work

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import structlog
@@ -47,6 +46,8 @@ from engine.decisions.decide import CustomerReaders, Decider
 from engine.decisions.faulty_facts import FaultyFacts
 from engine.decisions.logbook import Logbook
 from engine.decisions.offer_holds import BudgetReader
+from engine.decisions.offline.intake import OfflineIntake
+from engine.decisions.offline.snapshots import Snapshots
 from engine.decisions.recorder import Recorder
 from engine.decisions.requests.customer_reader import CustomerReader
 from engine.decisions.requests.settings_reader import SettingsReader
@@ -72,7 +73,7 @@ from engine.insights.data_health import HealthMonitor
 from engine.insights.learning_history import Insights
 from engine.insights.log_search import LogSearch
 from engine.insights.traffic import TrafficReader
-from engine.jobs import Job, JobRunner, Watcher
+from engine.jobs import Job, JobRunner, Watcher, with_now
 from engine.leadership import RENEW_SECONDS, Leadership
 from engine.learning.live import Live
 from engine.learning.settled_variants import SettledVariants
@@ -157,6 +158,8 @@ class Engine:
             self.use_counter,
             timeout_seconds=settings.decision_timeout_ms / 1000,
         )
+        self.snapshots = Snapshots(self.live, self.settings_reader, self.tokens)
+        self.offline_intake = OfflineIntake(database, self.live, self.recorder, self.snapshots, self.use_counter)
         self._open_customers(database, customer_key, weights)
         self._open_offers(database, configurations, weights)
         self.leadership = Leadership(database)
@@ -255,25 +258,25 @@ class Engine:
             Job("refresh beliefs", self.live.refresh, self.settings.refresh_seconds),
             Job("pace budgets", self.live.pace, 60),
             Job("watch for outages", self.live.watch, 10),
-            Job("notice outages", _now(self.outage_notices.run), 10, once=True),
+            Job("notice outages", with_now(self.outage_notices.run), 10, once=True),
             Job("fit strengths", self.fit, 300, once=True),
-            Job("refit models", _now(self.refitter.run), 3600, once=True),
-            Job("watch predictions", _now(self.prediction_watch.run), 60),
-            Job("watch metrics", _now(self.metric_watch.run), 300, once=True),
+            Job("refit models", with_now(self.refitter.run), 3600, once=True),
+            Job("watch predictions", with_now(self.prediction_watch.run), 60),
+            Job("watch metrics", with_now(self.metric_watch.run), 300, once=True),
             Job("lead", self.leadership.renew, RENEW_SECONDS),
             Job("follow others", self.follow, 1),
             Job("count uses of rules and fields", self._count_uses, 20),
             Job("close windows", self._close_windows, 5, once=True),
             Job("look after experiments", self.supervisor.run, 10, once=True),
-            Job("watch budgets", _now(self.alerts.run), 5),
+            Job("watch budgets", with_now(self.alerts.run), 5),
             Job("deliver webhooks", self.dispatcher.run, 1, once=True),
             Job("make mails", self.mail.make, 10, once=True),
             Job("send mails", self.mail.mailer.run, 5, once=True),
-            Job("release expired holds", _now(self.holds.expire_due), 5, once=True),
+            Job("release expired holds", with_now(self.holds.expire_due), 5, once=True),
             Job("publish scheduled drafts", self._publish_due, 1),
             Job("train dictionaries", self._train_dictionaries, 60),
             Job("index customers", self.index_customers, 30, once=True),
-            Job("finish erasures", _now(self.eraser.sweep), 30, once=True),
+            Job("finish erasures", with_now(self.eraser.sweep), 30, once=True),
             Job("check forecasts", self.forecasts.check_due, 600, once=True),
             Job("log ends of audit logs", self.audit_chain.log_ends, 3600, once=True),
             Job("purge", self.purge, 3600, once=True),
@@ -341,15 +344,6 @@ class Engine:
         await self.write_probe.stop()
         self.passwords.close()
         await self.database.close()
-
-
-def _now(run: Callable[..., Awaitable[object]]) -> Callable[[], Awaitable[None]]:
-    """Return a job's work that is told the time."""
-
-    async def work() -> None:
-        await run(now=now_ms())
-
-    return work
 
 
 async def open_engine(settings: Settings, *, wait_seconds: float = 0.0) -> Engine:

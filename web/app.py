@@ -35,6 +35,7 @@ from web.api.experiments import actions, checks, conversions, documents, given_v
 from web.api.insights import metrics, reports
 from web.api.learning import refits
 from web.api.offers import codes, ledger, listing, predictions, redemptions
+from web.api.offline import offline_decisions, snapshots
 from web.api.openfeature import evaluations
 from web.demo.background import demo
 from web.http import logs, problem_details
@@ -74,6 +75,8 @@ OPEN_TO_BROWSERS = READ_LENIENTLY | {
     f"{rights.CUSTOMERS}/export": "POST",
     evaluations.PATH: "POST",
     f"{evaluations.PATH}/{{key}}": "POST",
+    f"{snapshots.PATH}/{{key}}": "GET",
+    offline_decisions.PATH: "POST",
 }
 
 
@@ -127,7 +130,7 @@ def create_app(settings: Settings) -> Litestar:
 
 def api() -> Router:
     """Return the router of the HTTP API."""
-    deciding = (decisions, browsers, feedback, evaluations)
+    deciding = (decisions, browsers, feedback, evaluations, snapshots, offline_decisions)
     experiments = (documents, actions, results, checks, log_answers, conversions, given_variants)
     configuring = (resources, drafts, draft_documents, rule_sets, trials, previews, plans, refits, keys)
     insights = (uses, metrics, reports)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.clock import now_ms
 from engine.decisions.outcome_processor import OutcomeProcessor, Receipt, close_due
 from engine.decisions.queueing.breaker import Breaker
+from engine.decisions.queueing.commit_group import Codes, CommitGroup, DecisionEntry, OutcomeReport
 from engine.decisions.queueing.fair_queue import FairQueue
 from engine.decisions.queueing.fair_queue import Overloaded as Overloaded
 from engine.faults import is_temporary
@@ -41,8 +42,6 @@ from engine.store.outcomes import OutcomeRow
 
 log = structlog.get_logger()
 
-Codes = Mapping[str, str]
-"""Codes by the hold that they were given to."""
 MOST_QUEUED = 20_000
 """The maximum number of waiting decisions; long ones count more than once."""
 MOST_OUTCOMES_QUEUED = 100_000
@@ -71,28 +70,6 @@ class Attempt(Enum):
     """No attempt is left: the requests that wait for the commit get the error."""
 
 
-class DecisionEntry:
-    """A decision to be logged: its row, candidates in order, how outcomes are credited, exposures, holds of offers."""
-
-    __slots__ = ("done", "exposures", "holds", "learning", "ranking", "row")
-
-    def __init__(
-        self,
-        row: DecisionRow,
-        ranking: Sequence[str],
-        learning: Learning,
-        exposures: Sequence[Exposure],
-        holds: Sequence[Transition],
-        done: asyncio.Future[Codes],
-    ) -> None:
-        self.row = row
-        self.holds = holds
-        self.exposures = exposures
-        self.ranking = ranking
-        self.learning = learning
-        self.done = done
-
-
 class HoldsTaken(NamedTuple):
     """The decisions of a group whose holds were refused, and the codes that the holds of the others got."""
 
@@ -106,45 +83,6 @@ class HoldRefused(Exception):
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.offer)
         self.refusal = refusal
-
-
-class OutcomeReport:
-    """Outcomes of one request, to be recorded."""
-
-    __slots__ = ("done", "rows")
-
-    def __init__(self, rows: Sequence[OutcomeRow], done: asyncio.Future[list[Receipt]]) -> None:
-        self.rows = rows
-        self.done = done
-
-
-class CommitGroup(NamedTuple):
-    """Entries, replacements and reports that are committed together."""
-
-    entries: list[DecisionEntry]
-    replacements: list[DecisionRow]
-    reports: list[OutcomeReport]
-
-    @property
-    def size(self) -> int:
-        return len(self.entries) + len(self.replacements) + len(self.reports)
-
-    def pieces(self) -> Iterator[CommitGroup]:
-        """Yield every entry, replacement and report as a group of its own."""
-        for entry in self.entries:
-            yield CommitGroup([entry], [], [])
-        for row in self.replacements:
-            yield CommitGroup([], [row], [])
-        for report in self.reports:
-            yield CommitGroup([], [], [report])
-
-    def refuse(self, error: Exception) -> None:
-        """Let every future of the group raise the error."""
-        futures: list[asyncio.Future[Any]] = [entry.done for entry in self.entries]
-        futures += [report.done for report in self.reports]
-        for done in futures:
-            if not done.done():
-                done.set_exception(error)
 
 
 class Recorder:
@@ -197,12 +135,19 @@ class Recorder:
         The holds of its offers are taken in the same transaction, and the future gives the codes that they got. If one
         is refused, the decision is not logged, and the future raises `HoldRefused`.
         """
-        done: asyncio.Future[Codes] = asyncio.get_running_loop().create_future()
-        self._entries.put(
-            row.merchant_id, row.id, DecisionEntry(row, ranking, learning, exposures, holds, done), cost=_cost(row)
-        )
+        return self._put(DecisionEntry(row, ranking, learning, exposures, holds))
+
+    def append_sent(self, row: DecisionRow, ranking: Sequence[str], learning: Learning) -> asyncio.Future[Codes]:
+        """Log a decision that a client made, once, however often and to how many processes it is sent."""
+        entry = DecisionEntry(row, ranking, learning)
+        entry.is_sent = True
+        return self._put(entry)
+
+    def _put(self, entry: DecisionEntry) -> asyncio.Future[Codes]:
+        row = entry.row
+        self._entries.put(row.merchant_id, row.id, entry, cost=_cost(row))
         self._wake.set()
-        return done
+        return entry.done
 
     def replace(self, row: DecisionRow) -> None:
         """Log a fallback answer in place of the decision with the same id; the caller does not wait for the commit."""
@@ -305,7 +250,7 @@ class Recorder:
             taken = await _take_holds(connection, new)
             if taken.refused:
                 new = [entry for entry in new if entry not in taken.refused]
-            await decisions.append(connection, [entry.row for entry in new], self.dictionaries, now=now_ms())
+            new = await _append(connection, new, self.dictionaries)
             _count_pending(sums, new)
             hour_fold.add_new(sums, [(entry.row, entry.ranking) for entry in new])
             sums.exposures.extend(exposure for entry in new for exposure in entry.exposures)
@@ -362,6 +307,16 @@ def _cost(row: DecisionRow) -> int:
 async def _missing(connection: AsyncConnection, entries: list[DecisionEntry]) -> list[DecisionEntry]:
     logged = await decisions.by_keys(connection, [(entry.row.merchant_id, entry.row.id) for entry in entries])
     return [entry for entry in entries if entry.row.id not in logged]
+
+
+async def _append(
+    connection: AsyncConnection, entries: list[DecisionEntry], dictionaries: Mapping[PlacementKey, Dictionary]
+) -> list[DecisionEntry]:
+    """Store decisions; return those to count: all but what clients sent before."""
+    is_sent = any(entry.is_sent for entry in entries)
+    rows = [entry.row for entry in entries]
+    new = await decisions.append(connection, rows, dictionaries, now=now_ms(), returning=is_sent)
+    return [entry for entry in entries if entry.row.id in new] if is_sent else entries
 
 
 async def _take_holds(connection: AsyncConnection, entries: list[DecisionEntry]) -> HoldsTaken:

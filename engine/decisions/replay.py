@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -34,11 +34,20 @@ class Replay(msgspec.Struct, frozen=True):
     replayed: Any
 
 
+class DecisionVersions(NamedTuple):
+    """The versions of the plan and the beliefs that make a decision."""
+
+    merchant_id: int
+    placement: str
+    plan_version: int
+    beliefs_version: int
+
+
 _compiled = lru_cache(maxsize=32)(compile_plan)
 
 
-async def active_of(database: Database, row: DecisionRow) -> tuple[Active, Snapshot]:
-    """The plan and the beliefs of a decision, compiled again from the stored versions."""
+async def active_of(database: Database, row: DecisionRow | DecisionVersions) -> tuple[Active, Snapshot]:
+    """The plan and the beliefs of a decision, compiled again from the stored versions; raise `NotFound`."""
     async with database.read() as connection:
         plan = await plans.get(connection, row.merchant_id, row.placement, row.plan_version)
         snapshot = await snapshots.get(connection, row.merchant_id, row.placement, row.beliefs_version)

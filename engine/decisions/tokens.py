@@ -6,11 +6,33 @@ A browser sends them back. They hold nothing to read: what they prove is in the 
 from __future__ import annotations
 
 import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+
+import msgspec
 
 from engine.model.timestamps import MINUTE
 
 DECISION_TOKEN_MINUTES = 120
 LONGEST_CUSTOMER_TOKEN_MINUTES = 24 * 60
+SIGNATURE_BYTES = 16
+
+
+class SnapshotTicket(msgspec.Struct, frozen=True, array_like=True):
+    """The versions of a snapshot that a client decides by, and the ids that its decisions may have.
+
+    `beliefs` are versions by bucket; times are epoch milliseconds. Ids contain `suffix` and a number below `most`.
+    """
+
+    placement: str
+    plan_version: int
+    beliefs: dict[str, int]
+    issued_at: int
+    expires_at: int
+    suffix: str
+    most: int
+
+
+_read_ticket = msgspec.json.Decoder(SnapshotTicket).decode
 
 
 class Tokens:
@@ -44,11 +66,26 @@ class Tokens:
     def proves_customer(self, token: str, merchant_id: int, customer_id: str, *, now: int) -> bool:
         return self._is_valid("ct", token, now, merchant_id, customer_id)
 
+    def for_snapshot(self, merchant_id: int, key_id: str, ticket: SnapshotTicket) -> str:
+        """Return a ticket as a signed text, which is valid for the key that got it."""
+        content = urlsafe_b64encode(msgspec.json.encode(ticket)).decode().rstrip("=")
+        return f"sn_{content}_{self._signature('sn', merchant_id, key_id, content)}"
+
+    def snapshot(self, token: str, merchant_id: int, key_id: str) -> SnapshotTicket | None:
+        """Return the ticket that a key sends back, also after its end; None if it was never given to this key."""
+        content, _, signature = token.removeprefix("sn_").rpartition("_")
+        expected = self._signature("sn", merchant_id, key_id, content)
+        if not token.startswith("sn_") or not hmac.compare_digest(expected.encode(), signature.encode()):
+            return None
+        return _read_ticket(urlsafe_b64decode(content + "=" * (-len(content) % 4)))
+
     def _signed(self, kind: str, expires: int, *parts: int | str) -> str:
+        return f"{kind}_{expires:x}_{self._signature(kind, expires, *parts)}"
+
+    def _signature(self, *parts: int | str) -> str:
         # Every part but the last is a number or an id without line breaks, so no two lists of parts read alike.
-        text = "\n".join(map(str, (kind, expires, *parts)))
-        signature = hmac.digest(self._secret, text.encode(), "sha256")[:16].hex()
-        return f"{kind}_{expires:x}_{signature}"
+        text = "\n".join(map(str, parts))
+        return hmac.digest(self._secret, text.encode(), "sha256")[:SIGNATURE_BYTES].hex()
 
     def _is_valid(self, kind: str, token: str, now: int, *parts: int | str) -> bool:
         try:

@@ -18,6 +18,12 @@ PREFERRED = "preferences.preferred"
 REFUSED = "preferences.excluded"
 """Holds the candidates that the customer does not want: the reason by candidate id. Logged like the above."""
 
+SOURCE = "request.source"
+"""Says who made a decision where it was not the server: OFFLINE. No decision reads it."""
+
+OFFLINE = "offline"
+"""The source of decisions that a client made by a snapshot."""
+
 
 class Past(msgspec.Struct, frozen=True, array_like=True):
     """What a customer did with one candidate before: recency-weighted trials and successes, and plain purchases."""

@@ -75,14 +75,17 @@ async def append(
     dictionaries: Mapping[PlacementKey, Dictionary] = NO_DICTIONARIES,
     *,
     now: int | None = None,
-) -> None:
-    """Insert decisions, compressed with the dictionary of their placement.
+    returning: bool = False,
+) -> set[str]:
+    """Insert decisions, compressed with the dictionary of their placement; `returning` their ids if they are new.
 
     A decision that is stored already belongs to a commit whose answer was lost, and stays. With `now` (epoch ms),
     decisions that are too old for the next customer segment get segments of their own.
     """
-    await insert_many(connection, decisions, COLUMNS, _stored(rows, dictionaries), on_conflict="nothing")
+    stored, column = _stored(rows, dictionaries), "id" if returning else None
+    new = await insert_many(connection, decisions, COLUMNS, stored, on_conflict="nothing", returning=column)
     await customer_segments.add_late(connection, rows, now=now)
+    return {f"dec_{bytes(id).hex()}" for id in new}
 
 
 async def replace(

@@ -16,8 +16,32 @@ export function fused(a, b, c) {
   return float(sum + Math.sign(product - (sum - moved) + (c - moved)) * Math.abs(sum) * 2 ** -52);
 }
 
+/** Apply the effects of rules to what the catalogue left, as the server does. */
+export function boundsOf(candidates, effects, most, catalogue, preferred = []) {
+  const [excluded, pinned, boosts, values] = [new Set(catalogue), new Map(), new Map(), new Map()];
+  for (const { exclude = [], require = candidates, boost, set } of effects) {
+    for (const id of candidates) if (exclude.includes(id) || !require.includes(id)) excluded.add(id);
+    for (const id of boost?.candidates ?? []) boosts.set(id, (boosts.get(id) ?? 1) * boost.factor);
+    if (set && !values.has(set.name)) values.set(set.name, set.value);
+  }
+  const eligible = candidates.filter((id) => !excluded.has(id));
+  const length = Math.min(most, eligible.length);
+  const isFree = (id) => eligible.includes(id) && ![...pinned.values()].includes(id);
+  for (const { pin } of effects) {
+    if (pin?.slot <= most && !pinned.has(pin.slot - 1) && isFree(pin.candidate)) pinned.set(pin.slot - 1, pin.candidate);
+  }
+  const free = [...Array(length).keys()].filter((slot) => !pinned.has(slot));
+  for (const id of preferred) if (free.length && isFree(id)) pinned.set(free.shift(), id);
+  const pins = []; // Pins beyond the last candidate move up.
+  for (const slot of [...pinned.keys()].sort((a, b) => b - a)) {
+    const last = pins.length ? pins.findIndex((index) => index !== undefined) : eligible.length;
+    pins[Math.min(slot, last - 1)] = eligible.indexOf(pinned.get(slot));
+  }
+  return { eligible, length, pins, boosts, values };
+}
+
 /** Add up in numpy's order. */
-function pairwiseSum(numbers) {
+export function pairwiseSum(numbers) {
   const [count, middle] = [numbers.length, Math.floor(numbers.length / 16) * 8];
   if (count > 128) return pairwiseSum(numbers.slice(0, middle)) + pairwiseSum(numbers.slice(middle));
   const [whole, lanes] = [count - (count % 8), new Float64Array(8)];

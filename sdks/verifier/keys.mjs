@@ -33,14 +33,14 @@ function mix(v, words, quarter, x, y) {
   add(v, a, v, b), add(v, a, words, y), turn(v, d, a, 16), add(v, c, v, d), turn(v, b, c, 63);
 }
 
-/** Return the 64 bits of a text: BLAKE2b-64 of its UTF-8, little-endian. */
-export function hash(text) {
+/** Return BLAKE2b of a text's UTF-8 with so many bytes, in words of 32 bits. */
+export function digest(text, length) {
   const bytes = new TextEncoder().encode(text);
   const size = Math.max(1, Math.ceil(bytes.length / BLOCK)) * BLOCK;
   const message = new DataView(new ArrayBuffer(size));
   new Uint8Array(message.buffer).set(bytes);
   const [state, words, v] = [START.slice(), new Uint32Array(32), new Uint32Array(32)];
-  state[0] ^= 0x01010008;
+  state[0] ^= 0x01010000 | length;
   for (let start = 0; start < size; start += BLOCK) {
     for (let index = 0; index < 32; index++) words[index] = message.getUint32(start + 4 * index, true);
     v.set(state), v.set(START, 16);
@@ -51,7 +51,13 @@ export function hash(text) {
     }
     for (let index = 0; index < 16; index++) state[index] ^= v[index] ^ v[index + 16];
   }
-  return (BigInt(state[1]) << 32n) | BigInt(state[0]);
+  return state;
+}
+
+/** Return the 64 bits of a text: BLAKE2b-64 of its UTF-8, little-endian. */
+export function hash(text) {
+  const [low, high] = digest(text, 8);
+  return (BigInt(high) << 32n) | BigInt(low);
 }
 
 /** Return the uniform number of a seed, a candidate's hash and a slot from 0, by SplitMix64. */

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { createReadStream, realpathSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { arrange, withOwnChoices } from "./drawing.mjs";
+import { arrange, boundsOf, withOwnChoices } from "./drawing.mjs";
 import { chooseVariant, hash, unitUniform } from "./keys.mjs";
 
 const END = ',"digest":"****************"}';
@@ -16,37 +16,20 @@ function expect(what, logged, recomputed) {
   if (first !== second) throw new Error(`${what} is ${first}, recomputed ${second}`);
 }
 
-/** Apply the effects of the rules that fired to what the catalogue left, as the server does. */
+/** Return what the candidates of the decisions that refer to a line are drawn by. */
 function limitsOf(line, plan, table) {
   const { candidates, policy, goal } = plan;
-  const [most, effects] = [plan.slots ?? Infinity, line.fired.flatMap((id) => plan.rules[id])];
-  const [excluded, pins, boosts, values] = [new Set(line.catalogue), new Map(), new Map(), new Map()];
-  for (const { exclude = [], require = candidates, boost, set } of effects) {
-    for (const id of candidates) if (exclude.includes(id) || !require.includes(id)) excluded.add(id);
-    for (const id of boost?.candidates ?? []) boosts.set(id, (boosts.get(id) ?? 1) * boost.factor);
-    if (set && !values.has(set.name)) values.set(set.name, set.value);
-  }
-  const eligible = candidates.filter((id) => !excluded.has(id));
-  const length = Math.min(most, eligible.length);
-  const isFree = (id) => eligible.includes(id) && ![...pins.values()].includes(id);
-  for (const { pin } of effects) {
-    if (pin?.slot <= most && !pins.has(pin.slot - 1) && isFree(pin.candidate)) pins.set(pin.slot - 1, pin.candidate);
-  }
-  const free = [...Array(length).keys()].filter((slot) => !pins.has(slot));
-  for (const id of line.preferred) if (free.length && isFree(id)) pins.set(free.shift(), id);
-  const pinned = []; // Pins beyond the last candidate move up.
-  for (const slot of [...pins.keys()].sort((a, b) => b - a)) {
-    const last = pinned.length ? pinned.findIndex((index) => index !== undefined) : eligible.length;
-    pinned[Math.min(slot, last - 1)] = eligible.indexOf(pins.get(slot));
-  }
+  const effects = line.fired.flatMap((id) => plan.rules[id]);
+  const bounds = boundsOf(candidates, effects, plan.slots ?? Infinity, line.catalogue, line.preferred);
+  const { eligible, boosts, length } = bounds;
   const factor = (id) => (goal === "minimise" ? -1 / (boosts.get(id) ?? 1) : boosts.get(id) ?? 1);
   let weights = line.is_boosted && (boosts.size || goal === "minimise") ? eligible.map(factor) : undefined;
   if (policy.type === "split") weights = eligible.map((id) => policy.weights[id] ?? 1);
   let drawn = policy.type === "split" ? length : Math.min(policy.drawn, length);
   const { means = [eligible.map(() => 0)] } = line;
   if (line.fallback || policy.type === "fixed") [drawn, means[2]] = [0, eligible.map((_, k) => 1 / (1 + k))];
-  const drawing = { length, drawn, pins: pinned, means, hashes: eligible.map((id) => plan.hashes.get(id)) };
-  return { fallback: false, ...line, ...drawing, plan, table, eligible, values, shared: { weights, chances: {} } };
+  const drawing = { ...bounds, drawn, means, hashes: eligible.map((id) => plan.hashes.get(id)) };
+  return { fallback: false, ...line, ...drawing, plan, table, shared: { weights, chances: {} } };
 }
 
 /** Check that units are in the variants that hashing gives them, and that the plan is that of these variants. */

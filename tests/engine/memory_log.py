@@ -70,8 +70,10 @@ class MemoryLog:
     async def by_keys(self, connection, keys, *, lock=False):
         return {id: self.decisions[id] for _, id in sorted(keys) if id in self.decisions}
 
-    async def append(self, connection, rows, dictionaries=None, *, now=None):
+    async def append(self, connection, rows, dictionaries=None, *, now=None, returning=False):
+        new = {row.id for row in rows} - self.decisions.keys()
         self.decisions |= {row.id: row for row in rows}
+        return new if returning else set()
 
     async def due(self, connection, *, now, limit):
         rows = [row for row in self.decisions.values() if row.closes_at is not None and row.closes_at <= now]

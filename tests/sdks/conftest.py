@@ -20,6 +20,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     node.skip_without()
     folder = tmp_path_factory.mktemp("npm") / "javascript"
     shutil.copytree(node.PACKAGE, folder, ignore=shutil.ignore_patterns("node_modules", "dist"))
+    shutil.copytree(node.PACKAGE.parent / "verifier", folder.parent / "verifier")
     (folder / "node_modules").symlink_to(node.PACKAGE / "node_modules")
     node.run(folder, "node", "build.mjs")
     return folder

@@ -10,6 +10,7 @@ import pytest
 from tests.sdks import node, schemas
 from tests.serving import Server, Side
 
+SPECS = Path(__file__).parents[1] / "specs"
 ALIKE = """
 type Plain<T> = T extends (infer Item)[] ? Plain<Item>[] : T extends object ? { [K in Shown<T>]: Plain<T[K]> } : T;
 type Shown<T> = { [K in keyof T]-?: [T[K]] extends [undefined] ? never : K }[keyof T];
@@ -20,6 +21,7 @@ const holds = <T extends true>() => {};
 
 def test_the_package_passes_its_own_tests(package: Path, shop: Side):
     keys = {"TAP2_URL": shop.server.url, "TAP2_KEY": shop.key, "TAP2_PUBLIC_KEY": shop.new_key()}
+    keys["TAP2_SPECS"] = str(SPECS)
     assert "# skipped 0" in node.run(package, "npm", "test", environment=keys)
 
 

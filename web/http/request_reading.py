@@ -97,6 +97,11 @@ def _integer_or_float(digits: str) -> int | float:
     return int(digits) if len(digits) < 20 else float(digits)
 
 
+def entity_tags(request: AnyRequest) -> list[str]:
+    """Return the entity tags of If-None-Match without their quotes."""
+    return [tag.strip().removeprefix("W/").strip('"') for tag in request.headers.get("if-none-match", "").split(",")]
+
+
 async def read_body(request: AnyRequest, most_bytes: int = MOST_BODY_BYTES) -> bytes:
     """Read the body like `request.body()`, without the cost of parsing all headers for the announced length."""
     raw, more = b"", True

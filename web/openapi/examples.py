@@ -34,6 +34,13 @@ CONSENT: Json = {
     "notice": {"version": "2026-11"},
     "served_at": "https://shop.example/checkout",
 }
+OFFLINE_DECISION: Json = {
+    "decision_id": "dec_019aa3f1c2b4a1b2c3d4e5f607000000",
+    "snapshot": "sn_WyJwYXltZW50X21ldGhvZHMiXQ_0123456789abcdef0123456789abcdef",
+    "context": DECISION["context"],
+    "ranking": ["paypal", "card"],
+    "propensity": 0.4312,
+}
 OFFERS: Json = {
     "customer_id": "c_123",
     "context": {"cart": {"total": 12900, "currency": "EUR"}, "customer": {"locale": "de-DE"}},

@@ -15,6 +15,7 @@ const isBrowser = typeof document !== "undefined" && typeof window !== "undefine
 export class Personalize {
   #transport;
   #feedback;
+  #offline;
   #options;
   #unload;
 
@@ -24,15 +25,32 @@ export class Personalize {
     if (isBrowser && key.startsWith("sk_")) throw new TypeError("a secret key must not reach a browser");
     this.#options = { timeoutMs: 800, requestTimeoutMs: 3000, retries: 3, fallback: {}, onError: warn, ...options };
     this.#transport = new Transport(options);
-    this.#feedback = new FeedbackQueue(this.#transport, {
+    const offline = (this.#offline = options.offline);
+    const queue = (prefix, more) =>
+      new FeedbackQueue(this.#transport, {
+        timeoutMs: this.#options.requestTimeoutMs,
+        onError: (error, event) => this.#report(error, event),
+        storage,
+        prefix: `${prefix}:${key.slice(-8)}:`,
+        ...more,
+      });
+    const storage = options.storage === undefined ? sessionStorageOfPage() : options.storage;
+    offline?.attach({
+      transport: this.#transport,
       timeoutMs: this.#options.requestTimeoutMs,
-      onError: (error, event) => this.#report(error, event),
-      storage: options.storage === undefined ? sessionStorageOfPage() : options.storage,
-      prefix: `tap2:${key.slice(-8)}:`,
+      report: (error) => this.#report(error),
+      refuse: (message) => this.#report(new Tap2Error("refused", message)),
+      resume: () => this.#feedback.resume(),
+      key,
+      storage,
+      queue,
     });
+    this.#feedback = queue("tap2", offline && { waits: offline.waits, complete: offline.complete });
     if (isBrowser) {
       this.#unload = ({ type }) => {
-        if (type === "pagehide" || document.visibilityState === "hidden") this.#feedback.sendBeforeUnload();
+        if (type !== "pagehide" && document.visibilityState !== "hidden") return;
+        this.#offline?.sendBeforeUnload();
+        this.#feedback.sendBeforeUnload();
       };
       document.addEventListener("visibilitychange", this.#unload);
       addEventListener("pagehide", this.#unload);
@@ -52,9 +70,11 @@ export class Personalize {
   async decide(request, options = {}) {
     const path = options.explain ? `${DECISIONS}?explain=true` : DECISIONS;
     try {
-      return await this.#inTime(path, request, options);
+      const answer = await this.#inTime(path, request, options);
+      this.#offline?.note(request, answer);
+      return answer;
     } catch (error) {
-      return this.#fallback(request.placement, error, options.fallback);
+      return this.#withoutServer(request, error, options.fallback);
     }
   }
 
@@ -65,7 +85,8 @@ export class Personalize {
     try {
       ({ decisions } = await this.#inTime(`${DECISIONS}/batch`, request, options));
     } catch (error) {
-      return { decisions: request.placements.map((name) => this.#fallback(name, error, orders[name])) };
+      const each = (placement) => this.#withoutServer({ ...request, placement }, error, orders[placement]);
+      return { decisions: request.placements.map(each) };
     }
     return {
       decisions: decisions.map((item) => {
@@ -80,11 +101,12 @@ export class Personalize {
   async getMethods(customerId, merchantId, context, options = {}) {
     const request = { placement: METHODS, customer_id: customerId, merchant_id: merchantId, context };
     if (options.customerToken) request.customer_token = options.customerToken;
-    const { decision_id, ranking, fallback, token, warnings, error } = await this.decide(request, options);
+    const { decision_id, ranking, fallback, source, token, warnings, error } = await this.decide(request, options);
     return {
       decision_id,
       methods: ranking,
       fallback,
+      ...(source && { source }),
       ...(token && { token }),
       ...(warnings && { warnings }),
       ...(error && { error }),
@@ -126,13 +148,16 @@ export class Personalize {
   }
 
   /** Wait until the server has answered all feedback; resolves with the number that it has not. */
-  flush(timeoutMs = 5000) {
-    return this.#feedback.flush(timeoutMs);
+  async flush(timeoutMs = 5000) {
+    const end = performance.now() + timeoutMs;
+    const left = (await this.#offline?.flush(timeoutMs)) || 0;
+    return left + (await this.#feedback.flush(end - performance.now()));
   }
 
   /** Flush, and stop listening to the page. */
   async close(timeoutMs) {
     const left = await this.flush(timeoutMs);
+    this.#offline?.close();
     if (isBrowser) {
       document.removeEventListener("visibilitychange", this.#unload);
       removeEventListener("pagehide", this.#unload);
@@ -158,6 +183,14 @@ export class Personalize {
     if (this.#options.key.startsWith("pk_")) {
       throw new Tap2Error("forbidden", "this needs a secret key, on your server", { status: 403 });
     }
+  }
+
+  /** Decide by a snapshot, or return the merchant's own order. */
+  #withoutServer(request, error, order) {
+    const decision = this.#offline?.decide(request, error);
+    if (!decision) return this.#fallback(request.placement, error, order);
+    this.#report(error);
+    return decision;
   }
 
   /** Return the merchant's own order, marked; throw the error where there is none. */

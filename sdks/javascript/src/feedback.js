@@ -1,4 +1,4 @@
-// Outcomes on their way to the server: kept until it has answered, sent again under the same event id.
+// Outcomes and decisions on their way to the server: kept until it has answered, sent again under the same id.
 
 import { Tap2Error } from "./errors.js";
 import { backoffMs } from "./transport.js";
@@ -13,22 +13,47 @@ export class FeedbackQueue {
   #onError;
   #storage;
   #prefix;
+  #path;
+  #idName;
+  #waits;
+  #complete;
+  #onSettled;
   #entries = []; // in order; those of the request under way are marked `isSent`
   #atOnce = MOST_AT_ONCE;
   #isRunning = false;
   #wake = () => {};
 
-  constructor(transport, { timeoutMs, onError, storage, prefix }) {
+  /**
+   * Events that `waits` is true for stay behind until `resume`; `complete` returns an event as it is sent. `onSettled`
+   * hears of each event with its receipt, or without one after an error.
+   */
+  constructor(transport, options) {
+    const { timeoutMs, onError, storage, prefix } = options;
     this.#transport = transport;
     this.#timeoutMs = timeoutMs;
     this.#onError = onError;
     this.#storage = storage;
     this.#prefix = prefix;
+    this.#path = options.path || PATH;
+    this.#idName = options.idName || "event_id";
+    this.#waits = options.waits || (() => false);
+    this.#complete = options.complete || ((event) => event);
+    this.#onSettled = options.onSettled || (() => {});
     for (const event of this.#stored()) this.#enqueue(event);
   }
 
   get size() {
     return this.#entries.length;
+  }
+
+  /** The events that the server has not answered. */
+  get events() {
+    return this.#entries.map(({ event }) => event);
+  }
+
+  /** Send what waited and does not wait any more. */
+  resume() {
+    this.#run();
   }
 
   /** Send an outcome; return a promise of its receipt, which waits for as long as the server is away. */
@@ -58,18 +83,23 @@ export class FeedbackQueue {
 
   /** Send what is not under way, in requests that outlive the page. */
   sendBeforeUnload() {
-    const rest = this.#entries.filter((entry) => !entry.isSent);
+    const rest = this.#ready.filter((entry) => !entry.isSent);
     for (let start = 0; start < rest.length; start += MOST_AT_ONCE) {
       this.#post(rest.slice(start, start + MOST_AT_ONCE)).catch(() => {});
     }
+  }
+
+  get #ready() {
+    return this.#entries.filter(({ event }) => !this.#waits(event));
   }
 
   async #run() {
     if (this.#isRunning) return;
     this.#isRunning = true;
     await null; // outcomes of the same moment go together
-    for (let failures = 0; this.size; ) {
-      const batch = this.#entries.slice(0, this.#atOnce);
+    for (let failures = 0; ; ) {
+      const batch = this.#ready.slice(0, this.#atOnce);
+      if (!batch.length) break;
       try {
         await this.#post(batch);
         failures = 0;
@@ -86,9 +116,10 @@ export class FeedbackQueue {
 
   async #post(batch) {
     for (const entry of batch) entry.isSent = true;
-    const options = { body: batch.map((entry) => entry.event), timeoutMs: this.#timeoutMs, keepalive: true };
+    const body = batch.map(({ event }) => this.#complete(event));
+    const options = { body, timeoutMs: this.#timeoutMs, keepalive: true };
     try {
-      const { results } = await this.#transport.send("POST", PATH, options);
+      const { results } = await this.#transport.send("POST", this.#path, options);
       if (results?.length !== batch.length) throw new Tap2Error("unexpected", "no receipts", { status: 502 });
       batch.forEach((entry, index) => this.#settle(entry, { receipt: results[index] }));
     } finally {
@@ -101,6 +132,7 @@ export class FeedbackQueue {
     if (index < 0) return;
     this.#entries.splice(index, 1);
     this.#unstore(entry.event);
+    this.#onSettled(entry.event, receipt);
     if (error) {
       entry.reject(error);
       this.#onError(error, entry.event);
@@ -132,7 +164,7 @@ export class FeedbackQueue {
 
   #store(event) {
     try {
-      this.#storage?.setItem(this.#prefix + event.event_id, JSON.stringify(event));
+      this.#storage?.setItem(this.#prefix + event[this.#idName], JSON.stringify(event));
     } catch {
       // Storage is full or forbidden: the outcome is in memory all the same.
     }
@@ -140,7 +172,7 @@ export class FeedbackQueue {
 
   #unstore(event) {
     try {
-      this.#storage?.removeItem(this.#prefix + event.event_id);
+      this.#storage?.removeItem(this.#prefix + event[this.#idName]);
     } catch {
       // As above.
     }

@@ -21,7 +21,14 @@ export interface Options {
   onError?: (error: Tap2Error, event?: FeedbackEvent) => void;
   /** Where unsent outcomes survive a change of page. Default: sessionStorage in browsers; null for nowhere. */
   storage?: Storage | null;
+  /** Decides where the server does not answer, instead of your own order: `offline()` of "@tap2/personalize-js/offline". */
+  offline?: Offline;
   fetch?: typeof fetch;
+}
+
+/** Made by `offline()`; a client of its own for each. */
+export interface Offline {
+  attach(client: unknown): void;
 }
 
 export interface CallOptions {
@@ -167,7 +174,24 @@ export interface FallbackDecision {
   error: Tap2Error;
 }
 
-export type AnyDecision = Decision | BrowserDecision | FallbackDecision;
+/** Decided by the client, as the server would for a guest; `error` says why. The server hears of it later. */
+export interface OfflineDecision {
+  decision_id: string;
+  placement: string;
+  plan_version: number;
+  ranking: BrowserCandidate[];
+  excluded: ExcludedCandidate[];
+  values: Values;
+  /** The exact probability of the whole answer. */
+  propensity: number;
+  fallback: false;
+  source: "offline";
+  expires_at: string;
+  token?: undefined;
+  error: Tap2Error;
+}
+
+export type AnyDecision = Decision | BrowserDecision | FallbackDecision | OfflineDecision;
 
 /** Stands in the place of a decision for a placement that does not exist and has no fallback order. */
 export interface PlacementProblem {
@@ -208,6 +232,15 @@ export interface BrowserMethods {
   prompt_consent?: boolean;
   warnings?: FieldProblem[];
   error?: undefined;
+}
+
+export interface OfflineMethods {
+  decision_id: string;
+  methods: BrowserCandidate[];
+  fallback: false;
+  source: "offline";
+  token?: undefined;
+  error: Tap2Error;
 }
 
 export interface FallbackMethods {
@@ -424,7 +457,7 @@ export class Personalize {
     merchantId?: string | null,
     context?: Context | null,
     options?: CallOptions & { customerToken?: string },
-  ): Promise<Methods | BrowserMethods | FallbackMethods>;
+  ): Promise<Methods | BrowserMethods | OfflineMethods | FallbackMethods>;
   /** Report an outcome. You may wait for the receipt, but need not. */
   trackFeedback(event: FeedbackEvent): Promise<Receipt>;
   /** Show and hold offers. Needs a secret key. */

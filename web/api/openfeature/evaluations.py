@@ -32,7 +32,7 @@ from web.api.openfeature.contexts import (
 from web.api.openfeature.flags import SEPARATOR, AnyDecision, EvaluatedFlag, Primitive, flag_of, flags_of
 from web.http.access import access_by_either_header, engine_of, is_personal
 from web.http.rate_limits import admit, admit_more
-from web.http.request_reading import AnyRequest
+from web.http.request_reading import AnyRequest, entity_tags
 from web.http.responses import json_response
 from web.openapi import examples
 from web.openapi.operation import Answer, Operation
@@ -129,7 +129,7 @@ async def evaluate_flags(request: AnyRequest) -> Response[bytes]:
         return json_response(BulkFailure(error.code, error.detail), status=400)
     caller = _Caller(request, access, context)
     question = caller.question()
-    for tag in _tags(request):
+    for tag in entity_tags(request):
         if caller.engine.tokens.proves_answers(tag, access.merchant.id, access.key.id, question, now=now_ms()):
             return Response(b"", status_code=304, headers={"ETag": f'"{tag}"'})
     admit_more(request, access, "decisions", len(context.flags) - 1)
@@ -202,11 +202,6 @@ async def _decide(caller: _Caller, placements: Sequence[str]) -> list[DecisionAn
     answers = await decider.decide_each(merchant, placements, caller.customer, facts, personal=caller.personal)
     count_answers(caller.request, caller.access, [each for each in answers if isinstance(each, DecisionAnswer)])
     return answers
-
-
-def _tags(request: AnyRequest) -> list[str]:
-    """Return the entity tags of If-None-Match without their quotes."""
-    return [tag.strip().removeprefix("W/").strip('"') for tag in request.headers.get("if-none-match", "").split(",")]
 
 
 handlers = [evaluate_flag, evaluate_flags]
