@@ -32,10 +32,22 @@ def free_port() -> int:
 
 
 class Server:
-    """`python <arguments>` on `port` with the data in `folder`; its output goes to `server.log` there."""
+    """`python <arguments>` on `port` with the data in `folder`; its output goes to `server.log` there.
 
-    def __init__(self, arguments: Sequence[str], folder: Path, port: int, environment: Mapping[str, str]) -> None:
+    It must be ready within `starts_within` seconds.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        folder: Path,
+        port: int,
+        environment: Mapping[str, str],
+        *,
+        starts_within: float = STARTS_WITHIN,
+    ) -> None:
         self.folder, self.port = folder, port
+        self._starts_within = starts_within
         self._arguments, self._environment = arguments, environment
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -53,7 +65,7 @@ class Server:
                 stderr=log,
             )
         while not self._ready():
-            if self._process.poll() is not None or time.perf_counter() - began > STARTS_WITHIN:
+            if self._process.poll() is not None or time.perf_counter() - began > self._starts_within:
                 self.kill()
                 raise RuntimeError(f"the server did not start:\n{self.log()[-2000:]}")
             time.sleep(0.02)

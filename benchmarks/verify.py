@@ -20,6 +20,7 @@ from rich.console import Console
 
 from benchmarks.budgets import run as budgets
 from benchmarks.checks import (
+    admin_clicks,
     api,
     assignment,
     attacks,
@@ -86,6 +87,7 @@ TABLE_PAGES = {
 
 PARTS: dict[str, Callable[[], Figures]] = {
     "crash": crash.figures,
+    "admin-clicks": admin_clicks.figures,
     "api": api.figures,
     "assignment": assignment.figures,
     "attacks": attacks.figures,

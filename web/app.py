@@ -34,6 +34,7 @@ from web.api.events import event_list, hook_deliveries, hook_endpoints
 from web.api.experiments import actions, checks, conversions, documents, given_variants, log_answers, results
 from web.api.insights import metrics, reports
 from web.api.learning import refits
+from web.api.mailing import alert_recipients, report_schedules
 from web.api.offers import codes, ledger, listing, predictions, redemptions
 from web.api.offline import offline_decisions, snapshots
 from web.api.openfeature import evaluations
@@ -134,9 +135,10 @@ def api() -> Router:
     experiments = (documents, actions, results, checks, log_answers, conversions, given_variants)
     configuring = (resources, drafts, draft_documents, rule_sets, trials, previews, plans, refits, keys)
     insights = (uses, metrics, reports)
+    mailing = (report_schedules, alert_recipients)
     offers = (listing, predictions, redemptions, codes, ledger)
     webhooks = (event_list, hook_endpoints, hook_deliveries)
     customers = (preferences, consents, consent_prompt, rights, links, aliases)
-    modules = (*deciding, *customers, *offers, *webhooks, *configuring, *insights, *experiments, log, health)
+    modules = (*deciding, *customers, *offers, *webhooks, *configuring, *insights, *mailing, *experiments, log, health)
     handlers = [handler for module in modules for handler in list[Any](module.handlers)]
     return Router("/", route_handlers=handlers, dependencies=DEPENDENCIES)

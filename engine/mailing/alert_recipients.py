@@ -75,6 +75,8 @@ class AlertRecipients:
         _check(document)
         async with self._database.write() as connection:
             old = await _own(connection, actor.merchant_id, id)
+            if document.recipient.lower() != old.recipient:
+                raise invalid("recipient", "cannot be changed; delete this recipient and add another")
             changed = old._replace(version=old.version + 1, types=document.types)
             if version not in (None, old.version) or not await alert_recipients.replace(connection, changed):
                 raise Stale(f"the alerts are at version {old.version}, not {version}", field="version")

@@ -25,6 +25,10 @@ OFFER = {
 VARIANTS = [{"id": "a", "name": SECRET}, {"id": "b", "name": f"{SECRET} B", "values": {"colour": "red"}}]
 
 
+WITHOUT_ID = ("/v1/webhooks/", "/v1/report-schedules/", "/v1/alert-recipients/")
+"""Documents that do not say their id."""
+
+
 class Ids(NamedTuple):
     """What stands in addresses, queries and bodies."""
 
@@ -43,6 +47,8 @@ class Ids(NamedTuple):
     budget: str
     hold: str
     webhook: str
+    schedule: str
+    recipient: str
 
     def in_path(self, path: str) -> str:
         """The address with the ids of its parts; fails for a part that this test does not know yet."""
@@ -81,6 +87,10 @@ class Ids(NamedTuple):
             own[path] = self.experiment
         if path.startswith("/v1/webhooks/{id}"):
             own[path] = self.webhook
+        if path.startswith("/v1/report-schedules/{id}"):
+            own[path] = self.schedule
+        if path.startswith("/v1/alert-recipients/{id}"):
+            own[path] = self.recipient
         filled = path.replace("{placement}", self.placement).replace("{version}", "1").replace("{event}", "1")
         filled = filled.replace("{key}", self.placement)
         for part in ("{id}", "{name}"):
@@ -119,6 +129,8 @@ NOBODYS = Ids(
     "nobudget",
     "hold_no",
     "we_no",
+    "rep_no",
+    "alr_no",
 )
 
 
@@ -131,7 +143,7 @@ def operations(server: Server) -> Iterator[tuple[str, str, dict[str, Any]]]:
 def ask(client: httpx.Client, method: str, path: str, operation: dict[str, Any], ids: Ids) -> httpx.Response:
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
     address = ids.in_path(path)
-    if method == "PUT" and path.endswith("}") and not path.startswith("/v1/webhooks/"):
+    if method == "PUT" and path.endswith("}") and not path.startswith(WITHOUT_ID):
         part = path.rpartition("/")[2].strip("{}")
         body = {**body, "key" if part == "placement" else part: address.rpartition("/")[2]}
     if method == "PUT" and path.endswith("/settings"):
@@ -170,6 +182,8 @@ def furnished(side: Side) -> Ids:
         post("/v1/placements/offers/candidates", json={"id": "zzoffer", "label": SECRET, "offer": OFFER}),
         post("/v1/vocabulary", json={"name": "zz.field", "type": "string", "label": SECRET}),
         post("/v1/lists", json={"name": "zzlist", "values": [SECRET]}),
+        post("/v1/report-schedules", json={**examples.REPORT_SCHEDULE, "name": SECRET, "placement": PLACE}),
+        post("/v1/alert-recipients", json={**examples.ALERT_RECIPIENT, "recipient": f"{SECRET}@shop.example"}),
         post("/v1/webhooks", json={**examples.WEBHOOK, "description": SECRET, "types": ["arm.jumped"]}),
         post("/v1/keys", json={"kind": "secret", "name": SECRET}),
         post(
@@ -197,7 +211,7 @@ def furnished(side: Side) -> Ids:
         "zzexperiment",
         "zzbudget",
         held(side),
-        made[-3].json()["id"],
+        *(made[number].json()["id"] for number in (-3, -5, -4)),
     )
 
 
@@ -225,6 +239,7 @@ def everything(side: Side, ids: Ids) -> list[Any]:
     paths += (f"/v1/placements/{PLACE}/previews/{ids.preview}", f"/v1/placements/{PLACE}/experiments")
     paths += ("/v1/budgets", "/v1/budgets/zzbudget/balance", "/v1/ledger", f"/v1/redemptions/{ids.hold}")
     paths += (f"/v1/webhooks/{ids.webhook}", f"/v1/webhooks/{ids.webhook}/deliveries")
+    paths += (f"/v1/report-schedules/{ids.schedule}", f"/v1/alert-recipients/{ids.recipient}")
     return [side.client.get(path).json() for path in paths]
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Protocol, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -43,3 +44,18 @@ class Page(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     limit: Limit = 50
     cursor: Cursor = ""
+
+
+class Identified(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+Item = TypeVar("Item", bound=Identified)
+
+
+def part_of(items: Sequence[Item], page: Page) -> tuple[Sequence[Item], str | None]:
+    """Return the items after the cursor, and the cursor of the next page; None at the end."""
+    begin = next((index + 1 for index, item in enumerate(items) if item.id == page.cursor), 0)
+    part = items[begin : begin + page.limit]
+    return part, part[-1].id if begin + page.limit < len(items) else None

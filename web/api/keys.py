@@ -16,7 +16,7 @@ from engine.model.account import Key
 from engine.model.actor import Actor
 from engine.model.timestamps import rfc3339
 from engine.service import Engine
-from web.api.common_types import Moment, Page
+from web.api.common_types import Moment, Page, part_of
 from web.http.responses import NO_STORE, json_response
 from web.openapi import examples
 from web.openapi.operation import Answer, Operation
@@ -77,10 +77,8 @@ async def list_keys(
     access: NamedDependency[Access], engine: NamedDependency[Engine], parameters: NamedDependency[Page]
 ) -> Response[bytes]:
     keys = await engine.accounts.keys(access.merchant.id)
-    begin = next((index + 1 for index, key in enumerate(keys) if key.id == parameters.cursor), 0)
-    items = keys[begin : begin + parameters.limit]
-    has_more = begin + parameters.limit < len(keys)
-    body = ApiKeys([ApiKey(**_fields(key)) for key in items], items[-1].id if has_more else None)
+    items, cursor = part_of(keys, parameters)
+    body = ApiKeys([ApiKey(**_fields(key)) for key in items], cursor)
     return json_response(body, headers=NO_STORE)
 
 

@@ -136,6 +136,16 @@ FIELD: Json = {
 }
 LIST: Json = {"name": "blocked-regions", "values": ["DE-BY", "AT-9"]}
 KEY: Json = {"kind": "publishable", "name": "Web checkout"}
+REPORT_SCHEDULE: Json = {
+    "name": "Weekly figures",
+    "placement": "payment_methods",
+    "frequency": "weekly",
+    "weekday": 1,
+    "hour": 8,
+    "recipients": ["ada@shop.example.com"],
+}
+REPORT_TEST: Json = {"recipient": "ada@shop.example.com"}
+ALERT_RECIPIENT: Json = {"recipient": "ada@shop.example.com", "types": ["outage.noticed", "budget.alert"]}
 ROTATION: Json = {"overlap_hours": 24}
 ROLL_BACK: Json = {"version": 1}
 PAUSE: Json = {"why": "The provider answers with errors"}

@@ -18,7 +18,7 @@ from engine.model.events.webhook import Endpoint, EndpointState, NewEndpoint
 from engine.model.timestamps import rfc3339
 from engine.service import Engine
 from engine.webhooks.endpoints import LONGEST_OVERLAP_HOURS, MOST_ENDPOINTS, OVERLAP_HOURS
-from web.api.common_types import Moment, Page
+from web.api.common_types import Moment, Page, part_of
 from web.http.responses import NO_STORE, json_response
 from web.openapi import examples
 from web.openapi.operation import Answer, Operation
@@ -71,14 +71,9 @@ class WebhookEndpoints(msgspec.Struct, frozen=True):
 async def list_endpoints(
     access: NamedDependency[Access], engine: NamedDependency[Engine], parameters: NamedDependency[Page]
 ) -> Response[bytes]:
-    everything = await engine.webhooks.all(access.merchant.id)
-    begin = next((index + 1 for index, each in enumerate(everything) if each.id == parameters.cursor), 0)
-    items = everything[begin : begin + parameters.limit]
-    has_more = begin + parameters.limit < len(everything)
+    items, cursor = part_of(await engine.webhooks.all(access.merchant.id), parameters)
     states = await engine.webhooks.states(access.merchant.id)
-    body = WebhookEndpoints(
-        [WebhookEndpoint(**_fields(each, states.get(each.id))) for each in items], items[-1].id if has_more else None
-    )
+    body = WebhookEndpoints([WebhookEndpoint(**_fields(each, states.get(each.id))) for each in items], cursor)
     return json_response(body, headers=NO_STORE)
 
 
