@@ -6,9 +6,10 @@ import json
 import logging
 import uuid
 from datetime import datetime, timezone
-from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, cast
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Union, cast
 from urllib.parse import quote
 
+from ._offline import OfflineDecider
 from ._steps import Steps, exchange_again, exchange_in_time, request
 from .errors import Forbidden, Tap2Error, problem_error
 from .types import (
@@ -26,6 +27,7 @@ from .types import (
     OfferAsked,
     Offers,
     OffersRequest,
+    OfflineDecision,
     Order,
     Receipt,
     Redemption,
@@ -51,6 +53,7 @@ class Options(NamedTuple):
     retries: int
     fallback: Mapping[str, Order]
     on_error: OnError
+    offline: Sequence[str]
 
 
 def log_error(error: Tap2Error, event: Optional[FeedbackEvent] = None) -> None:
@@ -62,16 +65,22 @@ class Calls:
     """The steps of each call."""
 
     def __init__(self, options: Options) -> None:
+        if options.offline and options.key.startswith("pk_"):
+            raise ValueError("offline needs a secret key")
         self._options = options
+        self.offline: Optional[OfflineDecider] = None
 
     def decide(
         self, asked: DecisionRequest, timeout: Optional[float], fallback: Optional[Order], explain: bool
     ) -> Steps[AnyDecision]:
         path = f"{DECISIONS}?explain=true" if explain else DECISIONS
         try:
-            return cast(AnyDecision, (yield from self._in_time(path, asked, timeout)))
+            answer = yield from self._in_time(path, asked, timeout)
         except Tap2Error as error:
-            return self._fallback(asked["placement"], error, fallback)
+            return self._without_server(asked, asked["placement"], error, fallback)
+        if self.offline is not None:
+            self.offline.note(asked.get("customer_id"), answer)
+        return cast(AnyDecision, answer)
 
     def decide_all(
         self, asked: BatchRequest, timeout: Optional[float], fallback: Optional[Mapping[str, Order]]
@@ -80,7 +89,8 @@ class Calls:
         try:
             answer = yield from self._in_time(f"{DECISIONS}/batch", asked, timeout)
         except Tap2Error as error:
-            return {"decisions": [self._fallback(name, error, orders.get(name)) for name in asked["placements"]]}
+            names = asked["placements"]
+            return {"decisions": [self._without_server(asked, name, error, orders.get(name)) for name in names]}
         items: List[Any] = answer["decisions"]
         return {
             "decisions": [
@@ -93,7 +103,7 @@ class Calls:
 
     def methods(self, asked: DecisionRequest, timeout: Optional[float], fallback: Optional[Order]) -> Steps[AnyMethods]:
         decision: Any = yield from self.decide(asked, timeout, fallback, explain=False)
-        extras = {name: decision[name] for name in ("token", "warnings", "error") if name in decision}
+        extras = {name: decision[name] for name in ("source", "token", "warnings", "error") if name in decision}
         methods: Any = {
             "decision_id": decision["decision_id"],
             "methods": decision["ranking"],
@@ -167,6 +177,16 @@ class Calls:
     def _check_secret(self) -> None:
         if self._options.key.startswith("pk_"):
             raise Forbidden("this needs a secret key", code="forbidden", status=403)
+
+    def _without_server(
+        self, asked: Mapping[str, Any], placement: str, error: Tap2Error, order: Optional[Order]
+    ) -> Union[OfflineDecision, FallbackDecision]:
+        """Decide by a snapshot, or return the merchant's own order."""
+        decision = self.offline.decide(asked, placement, error) if self.offline is not None else None
+        if decision is None:
+            return self._fallback(placement, error, order)
+        self.report(error)
+        return decision
 
     def _fallback(self, placement: str, error: Tap2Error, order: Optional[Order]) -> FallbackDecision:
         """Return the merchant's own order, marked; raise the error where there is none."""

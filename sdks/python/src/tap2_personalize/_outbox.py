@@ -1,9 +1,10 @@
-"""Outcomes on their way to the server: kept until it has answered, sent again under the same event id."""
+"""Outcomes and decisions on their way to the server: kept until it has answered, sent again under the same id."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
+from itertools import islice, takewhile
 from typing import Any, Callable, Deque, List, NamedTuple, Sequence
 
 from ._steps import Steps, Wait, backoff, exchange, request
@@ -16,10 +17,11 @@ MOST_WAITING = 10_000
 
 
 class Entry(NamedTuple):
-    """An outcome, and who waits for its receipt: a future of either kind."""
+    """An outcome or a decision, who waits for its receipt (a future of either kind), and where it goes."""
 
-    event: FeedbackEvent
+    event: Any
     settle: Callable[[Any], None]
+    path: str = PATH
 
 
 class Outbox:
@@ -78,14 +80,15 @@ class Outbox:
 
     def _next(self) -> List[Entry]:
         with self._lock:
-            batch = [self._entries[index] for index in range(min(self._at_once, len(self._entries)))]
+            batch = list(islice(self._entries, self._at_once))
             if not batch:
                 self._is_delivering = False
-            return batch
+            # A decision goes before its outcomes, and one request has one kind.
+            return list(takewhile(lambda entry: entry.path == batch[0].path, batch))
 
     def _send(self, batch: Sequence[Entry]) -> Steps[None]:
         events = [entry.event for entry in batch]
-        answer = yield from exchange(request("POST", PATH, events, timeout=self._timeout))
+        answer = yield from exchange(request("POST", batch[0].path, events, timeout=self._timeout))
         receipts: Sequence[Receipt] = answer.get("results") or () if isinstance(answer, dict) else ()
         if len(receipts) != len(batch):
             raise ServerError("no receipts", status=502)

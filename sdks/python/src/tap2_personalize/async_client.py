@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from types import TracebackType
-from typing import Any, Mapping, Optional, Type, TypeVar
+from typing import Any, Mapping, Optional, Sequence, Type, TypeVar
 
 from ._calls import Calls, OnError, Options, complete, log_error, receipt_of_fallback
+from ._offline import OfflineDecider
 from ._outbox import Entry, Outbox
 from ._steps import Answer, Request, Steps, drive_async
 from ._transport import async_transport
@@ -49,10 +50,14 @@ class AsyncClient:
         retries: int = 3,
         fallback: Optional[Mapping[str, Order]] = None,
         on_error: OnError = log_error,
+        offline: Sequence[str] = (),
     ) -> None:
-        address = url.rstrip("/")
-        self._calls = Calls(Options(address, key, timeout, request_timeout, retries, fallback or {}, on_error))
+        address, orders = url.rstrip("/"), fallback or {}
+        self._calls = Calls(Options(address, key, timeout, request_timeout, retries, orders, on_error, offline))
         self._outbox = Outbox(request_timeout, self._calls.report)
+        self._refreshing: Optional[asyncio.Future[None]] = None
+        if offline:
+            self._calls.offline = OfflineDecider(offline, request_timeout, self._calls.report, self._post)
         self._sender = async_transport(address, key)
         self._delivery: Optional[asyncio.Future[None]] = None
         self._wake: Optional[asyncio.Event] = None
@@ -98,9 +103,18 @@ class AsyncClient:
         future.add_done_callback(lambda done: done.cancelled() or done.exception())
         if receipt := receipt_of_fallback(event):
             future.set_result(receipt)
-        elif self._outbox.add(Entry(complete(event), lambda result: _settle(future, result))):
-            self._delivery = asyncio.ensure_future(drive_async(self._outbox.deliver(), self._send, self._pause))
+        else:
+            self._post(Entry(complete(event), lambda result: _settle(future, result)))
         return future
+
+    def _post(self, entry: Entry) -> None:
+        if self._outbox.add(entry):
+            self._delivery = asyncio.ensure_future(drive_async(self._outbox.deliver(), self._send, self._pause))
+
+    async def _refresh(self, offline: OfflineDecider) -> None:
+        """Renew the snapshots until the client ends."""
+        while True:
+            await asyncio.sleep(await drive_async(offline.refresh(), self._send, asyncio.sleep))
 
     async def offers(
         self,
@@ -156,8 +170,9 @@ class AsyncClient:
         """See `Client.close`."""
         await self.flush(timeout)
         left = self._outbox.stop()
-        if self._delivery is not None:
-            self._delivery.cancel()
+        for work in (self._delivery, self._refreshing):
+            if work is not None:
+                work.cancel()
         await self._sender.close()
         return left
 
@@ -170,6 +185,8 @@ class AsyncClient:
         await self.close()
 
     async def _run(self, steps: Steps[T]) -> T:
+        if self._refreshing is None and self._calls.offline is not None:
+            self._refreshing = asyncio.ensure_future(self._refresh(self._calls.offline))
         return await drive_async(steps, self._send, asyncio.sleep)
 
     async def _send(self, sent: Request) -> Answer:

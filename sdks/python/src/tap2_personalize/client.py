@@ -8,9 +8,10 @@ import time
 import weakref
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, Mapping, Optional, Type, TypeVar
+from typing import Any, Mapping, Optional, Sequence, Type, TypeVar
 
 from ._calls import METHODS, Calls, OnError, Options, complete, log_error, receipt_of_fallback
+from ._offline import OfflineDecider
 from ._outbox import Entry, Outbox
 from ._steps import Steps, drive
 from ._transport import Transport, blocking_transport
@@ -44,7 +45,8 @@ class Client:
     `timeout` is the longest time in seconds of `decide`, `decide_all`, `get_methods` and `offers`; `request_timeout`
     that of one attempt of everything else, which is repeated up to `retries` times. `fallback` has your own order of
     each placement. `on_error` is called with each error that a fallback order hides, and with each refused outcome;
-    by default they are logged as warnings of `tap2_personalize`.
+    by default they are logged as warnings of `tap2_personalize`. The placements in `offline` are decided by a snapshot
+    where the server does not answer, instead of your own order (secret keys only).
     """
 
     def __init__(
@@ -57,8 +59,10 @@ class Client:
         retries: int = 3,
         fallback: Optional[Mapping[str, Order]] = None,
         on_error: OnError = log_error,
+        offline: Sequence[str] = (),
     ) -> None:
-        self._options = Options(url.rstrip("/"), key, timeout, request_timeout, retries, fallback or {}, on_error)
+        orders = fallback or {}
+        self._options = Options(url.rstrip("/"), key, timeout, request_timeout, retries, orders, on_error, offline)
         self._calls = Calls(self._options)
         self._wake = threading.Event()
         self._open()
@@ -68,7 +72,17 @@ class Client:
         self._process = os.getpid()
         self._transport = blocking_transport(self._options.url, self._options.key)
         self._outbox = Outbox(self._options.request_timeout, self._calls.report)
-        self._end = weakref.finalize(self, _finish, self._process, self._transport, self._outbox, self._wake)
+        self._post = _Poster(self._outbox, self._transport, self._wake)
+        ended = threading.Event()
+        self._end = weakref.finalize(self, _finish, self._process, self._transport, self._outbox, self._wake, ended)
+        if self._options.offline:
+            # The thread must not keep this client alive, or it would never end.
+            post = _Poster(self._outbox, self._transport, self._wake)
+            offline = OfflineDecider(self._options.offline, self._options.request_timeout, self._calls.report, post)
+            self._calls.offline = offline
+            threading.Thread(
+                target=_refresh, args=(offline, self._transport, ended), name="tap2-snapshots", daemon=True
+            ).start()
 
     def decide(
         self,
@@ -113,8 +127,7 @@ class Client:
             return future
         entry = Entry(complete(event), lambda result: _settle(future, result))
         self._check_process()
-        if self._outbox.add(entry):
-            threading.Thread(target=self._deliver, name="tap2-feedback", daemon=True).start()
+        self._post(entry)
         return future
 
     def offers(self, request: Optional[OffersRequest] = None, *, timeout: Optional[float] = None) -> Any:
@@ -180,12 +193,31 @@ class Client:
         if self._process != os.getpid():
             self._open()
 
+
+class _Poster:
+    """Queues entries, and sends them in a thread."""
+
+    def __init__(self, outbox: Outbox, transport: Transport, wake: threading.Event) -> None:
+        self.outbox = outbox
+        self.transport = transport
+        self.wake = wake
+
+    def __call__(self, entry: Entry) -> None:
+        if self.outbox.add(entry):
+            threading.Thread(target=self._deliver, name="tap2-feedback", daemon=True).start()
+
     def _deliver(self) -> None:
-        drive(self._outbox.deliver(), self._transport.send, self._pause)
+        drive(self.outbox.deliver(), self.transport.send, self._pause)
 
     def _pause(self, seconds: float) -> None:
-        self._wake.wait(seconds)
-        self._wake.clear()
+        self.wake.wait(seconds)
+        self.wake.clear()
+
+
+def _refresh(offline: OfflineDecider, transport: Transport, ended: threading.Event) -> None:
+    """Renew the snapshots until the client ends."""
+    while not ended.wait(drive(offline.refresh(), transport.send, time.sleep)):
+        pass
 
 
 def methods_request(
@@ -210,10 +242,11 @@ def _flush(outbox: Outbox, wake: threading.Event, timeout: float) -> int:
     return len(outbox)
 
 
-def _finish(process: int, transport: Transport, outbox: Outbox, wake: threading.Event) -> None:
+def _finish(process: int, transport: Transport, outbox: Outbox, wake: threading.Event, ended: threading.Event) -> None:
     """Flush and close, also at the interpreter's end; in a forked process, leave all to the parent."""
     if process != os.getpid():
         return
+    ended.set()
     _flush(outbox, wake, 5.0)
     outbox.stop()
     transport.close()

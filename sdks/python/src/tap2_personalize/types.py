@@ -161,7 +161,23 @@ class FallbackDecision(TypedDict):
     error: Tap2Error
 
 
-AnyDecision = Union[Decision, BrowserDecision, FallbackDecision]
+class OfflineDecision(TypedDict):
+    """Decided by the client, as the server would for a guest; `error` says why. The server hears of it later."""
+
+    decision_id: str
+    placement: str
+    plan_version: int
+    ranking: List[BrowserCandidate]
+    excluded: List[ExcludedCandidate]
+    values: Values
+    propensity: float
+    fallback: bool
+    source: Literal["offline"]
+    expires_at: str
+    error: Tap2Error
+
+
+AnyDecision = Union[Decision, BrowserDecision, OfflineDecision, FallbackDecision]
 
 
 class _ProblemDetails(TypedDict, total=False):
@@ -180,7 +196,7 @@ class PlacementProblem(_ProblemDetails):
 
 
 class Batch(TypedDict):
-    decisions: List[Union[Decision, BrowserDecision, FallbackDecision, PlacementProblem]]
+    decisions: List[Union[Decision, BrowserDecision, OfflineDecision, FallbackDecision, PlacementProblem]]
 
 
 class Methods(_Answered):
@@ -203,7 +219,17 @@ class FallbackMethods(TypedDict):
     error: Tap2Error
 
 
-AnyMethods = Union[Methods, BrowserMethods, FallbackMethods]
+class OfflineMethods(TypedDict):
+    """As `OfflineDecision`, of payment methods."""
+
+    decision_id: str
+    methods: List[BrowserCandidate]
+    fallback: bool
+    source: Literal["offline"]
+    error: Tap2Error
+
+
+AnyMethods = Union[Methods, BrowserMethods, OfflineMethods, FallbackMethods]
 
 
 class FeedbackEvent(TypedDict, total=False):
