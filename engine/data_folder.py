@@ -24,7 +24,7 @@ def prepare_folder(settings: Settings) -> None:
     if not settings.database_url:
         # SQLite gives its other files the mode of the database.
         Path(settings.data, SQLITE_FILE).touch(mode=0o600)
-    for name in (SQLITE_FILE, f"{SQLITE_FILE}-wal", f"{SQLITE_FILE}-shm", "customer.key"):
+    for name in (SQLITE_FILE, f"{SQLITE_FILE}-wal", f"{SQLITE_FILE}-shm", "customer.key", "master.key"):
         path = Path(settings.data, name)
         if path.exists() and path.stat().st_mode & 0o077 and path.stat().st_uid == os.geteuid():
             path.chmod(0o600)

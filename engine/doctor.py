@@ -75,7 +75,7 @@ def _folder(settings: Settings) -> Iterator[CheckResult]:
     yield scarce if free < LEAST_FREE else CheckResult("data folder", "ok", detail)
     readable = [
         name
-        for name in (SQLITE_FILE, "customer.key")
+        for name in (SQLITE_FILE, "customer.key", "master.key")
         if (folder / name).exists() and (folder / name).stat().st_mode & 0o077
     ]
     if readable:

@@ -12,7 +12,8 @@ import bandits
 from engine import jobs
 from engine.accounts.accounts import Accounts
 from engine.accounts.audit_chain import AuditChain
-from engine.accounts.customer_key import UnusableKey, accept_key, check_fingerprint, is_used, load_key
+from engine.accounts.customer_key import UnusableKey, check_fingerprint, is_used, load_key
+from engine.accounts.data_keys import StoredSealer
 from engine.accounts.identities import Identities
 from engine.accounts.login_limits import LoginLimits
 from engine.accounts.passwords import Passwords
@@ -73,6 +74,7 @@ from engine.insights.data_health import HealthMonitor
 from engine.insights.learning_history import Insights
 from engine.insights.log_search import LogSearch
 from engine.insights.traffic import TrafficReader
+from engine.installation_keys import data_keys_of
 from engine.jobs import Job, JobRunner, Watcher, with_now
 from engine.leadership import RENEW_SECONDS, Leadership
 from engine.learning.live import Live
@@ -98,7 +100,7 @@ from engine.store.connection.database import Database, open_database
 from engine.store.connection.write_probe import WriteProbe
 from engine.webhooks.addresses import networks_of
 from engine.webhooks.dispatcher import Dispatcher
-from engine.webhooks.endpoints import Webhooks
+from engine.webhooks.endpoints import PURPOSE, Webhooks
 from engine.webhooks.sender import Sender
 
 log = structlog.get_logger()
@@ -113,6 +115,7 @@ class Engine:
         self.settings = settings
         self.database = database
         self.write_probe = WriteProbe(database)
+        self.data_keys = data_keys_of(settings, database, customer_key)
         self.hasher, self.tokens = Hasher(customer_key), Tokens(customer_key)
         self.live = Live(database)
         self.recorder = Recorder(database, self.live.add_news)
@@ -146,7 +149,7 @@ class Engine:
         self.log_questions = LogQuestions(database, configurations, self.previews)
         weights = [bandits.recency_weight(age, settings.half_life_days) for age in range(settings.retention_days + 1)]
         loader = CustomerLoader(database)
-        self.settings_reader = SettingsReader(database, customer_key)
+        self.settings_reader = SettingsReader(database, self.data_keys, customer_key)
         self.customers = CustomerReader(loader, self.settings_reader)
         self.settled = SettledVariants(database)
         self.variant_reader = VariantReader(self.live, self.customers, self.settled, self.hasher, weights)
@@ -173,7 +176,7 @@ class Engine:
         self.audit_chain = AuditChain(database)
         self.passwords = Passwords()
         self.login_limits = LoginLimits(database)
-        self.second_factors = SecondFactors(database, self.accounts, customer_key)
+        self.second_factors = SecondFactors(database, self.accounts, self.data_keys, customer_key)
         self.sessions = Sessions(database, self.accounts, self.passwords, self.second_factors)
         self.identities = Identities(database, self.accounts, self.passwords)
         self.team = Team(database, self.accounts, self.passwords)
@@ -182,7 +185,8 @@ class Engine:
         """Open the services that send events to others."""
         networks, most = networks_of(self.settings.webhook_networks), self.settings.webhook_attempts
         self.events = Events(database)
-        self.webhooks = Webhooks(database, customer_key, networks, most_attempts=most)
+        sealer = StoredSealer(self.data_keys, customer_key, PURPOSE)
+        self.webhooks = Webhooks(database, sealer, networks, most_attempts=most)
         self.dispatcher = Dispatcher(
             database, self.webhooks, Sender(networks), leads=lambda: self.leadership.held, most_attempts=most
         )
@@ -265,6 +269,7 @@ class Engine:
             Job("watch metrics", with_now(self.metric_watch.run), 300, once=True),
             Job("lead", self.leadership.renew, RENEW_SECONDS),
             Job("follow others", self.follow, 1),
+            Job("make data keys", with_now(self.data_keys.make_due), 600),
             Job("count uses of rules and fields", self._count_uses, 20),
             Job("close windows", self._close_windows, 5, once=True),
             Job("look after experiments", self.supervisor.run, 10, once=True),
@@ -331,6 +336,7 @@ class Engine:
         await self.live.follow()
         await self.live.read_others()
         await self.settings_reader.follow()
+        await self.data_keys.follow()
         await self.accounts.load_keys()
 
     async def stop(self) -> None:
@@ -359,11 +365,13 @@ async def open_engine(settings: Settings, *, wait_seconds: float = 0.0) -> Engin
     try:
         key = load_key(settings.customer_key, Path(settings.data), is_used=await is_used(database))
         await check_fingerprint(database, key)
+        engine = Engine(settings, database, key)
+        await engine.data_keys.make_due(now=now_ms())
     except UnusableKey as error:
-        log.error("customer key not usable", reason=error.detail)
+        log.error("key not usable", reason=error.detail)
         await database.close()
         raise
-    return Engine(settings, database, key)
+    return engine
 
 
 async def _upgrade_when_reachable(url: str, wait_seconds: float) -> None:
@@ -380,13 +388,3 @@ async def _upgrade_when_reachable(url: str, wait_seconds: float) -> None:
             log.warning("database not reachable", fault=type(error).__name__, retry_seconds=delay)
         await asyncio.sleep(delay)
         delay = min(10.0, 2 * delay)
-
-
-async def accept_customer_key(settings: Settings) -> None:
-    """Note the customer key of these settings as the database's; make a key if there is none."""
-    prepare_folder(settings)
-    database = open_database(database_url(settings))
-    try:
-        await accept_key(database, load_key(settings.customer_key, Path(settings.data)))
-    finally:
-        await database.close()

@@ -12,7 +12,7 @@ from engine.webhooks.addresses import networks_of
 
 PREFIX = "TAP2_"
 RATE = r"\A[1-9][0-9]{0,8}/(second|minute|hour|day)\Z"
-SECRET = frozenset({"customer_key", "database_url", "oidc_client_secret", "smtp_password"})
+SECRET = frozenset({"customer_key", "master_key", "database_url", "oidc_client_secret", "smtp_password"})
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +30,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             pattern=r"\A(.{32,})?\Z",
             description="The secret for hashing customer ids, at least 32 characters. "
             "If empty, a key file in the data folder, created at the first start.",
+        ),
+    ] = ""
+    master_key: Annotated[
+        str,
+        Meta(
+            pattern=r"\A([^,\s]{32,}(,[^,\s]{32,})*)?\Z",
+            description="The secrets that data keys are encrypted with, at least 32 characters each, with commas "
+            "between them: the first encrypts, all decrypt. If empty, `master.key` in the data folder, or the "
+            "customer key.",
         ),
     ] = ""
     keep_alive_seconds: Annotated[

@@ -84,12 +84,17 @@ def frozen(now: int, *, seed: int) -> Iterator[Clock]:
         yield clock
 
 
+KEYS = ("engine.accounts.data_keys", "engine.accounts.master_keys")
+"""Modules that draw keys of an installation, which must not change the ids either."""
+
+
 def _engine_asks() -> bool:
     """Return whether a module of the engine, on the main thread, called the patched function, perhaps by `secrets`."""
     caller = sys._getframe(2)
     while caller.f_back and caller.f_globals["__name__"] == "secrets":
         caller = caller.f_back
-    by_engine = caller.f_globals["__name__"].startswith("engine.")
+    name = caller.f_globals["__name__"]
+    by_engine = name.startswith("engine.") and name not in KEYS
     return by_engine and threading.current_thread() is threading.main_thread()
 
 

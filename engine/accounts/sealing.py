@@ -20,16 +20,26 @@ class Sealer:
 
     def seal(self, text: str, owner: int | str) -> str:
         """Return a text encrypted for an owner; what is sealed for another owner cannot be opened."""
-        nonce = secrets.token_bytes(NONCE_BYTES)
-        return b64encode(nonce + self._cipher.encrypt(nonce, text.encode(), _owner(owner))).decode()
+        return seal_with(self._cipher, text, owner)
 
     def open(self, sealed: str, owner: int | str) -> str | None:
         """Return the text, or None where it was sealed with another key or for another owner."""
-        raw = b64decode(sealed)
-        try:
-            return self._cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], _owner(owner)).decode()
-        except InvalidTag:
-            return None
+        return open_with(self._cipher, sealed, owner)
+
+
+def seal_with(cipher: AESGCM, text: str, owner: int | str) -> str:
+    """Return a text encrypted for an owner, as base64 of nonce and ciphertext."""
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    return b64encode(nonce + cipher.encrypt(nonce, text.encode(), _owner(owner))).decode()
+
+
+def open_with(cipher: AESGCM, sealed: str, owner: int | str) -> str | None:
+    """Return a text that `seal_with` made, or None for another key or owner."""
+    raw = b64decode(sealed)
+    try:
+        return cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], _owner(owner)).decode()
+    except InvalidTag:
+        return None
 
 
 def _owner(owner: int | str) -> bytes:

@@ -14,8 +14,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.accounts.accounts import Accounts, hash_of
+from engine.accounts.data_keys import DataKeys, StoredSealer
 from engine.accounts.login_limits import LoginLimits, code_counters
-from engine.accounts.sealing import Sealer
 from engine.clock import now_ms
 from engine.model.account import SecondFactor, User
 from engine.model.actor import Actor
@@ -59,11 +59,11 @@ class SecondFactorState(NamedTuple):
 class SecondFactors:
     """Sets second factors up, checks codes, each of which counts once, and remembers who is half logged in."""
 
-    def __init__(self, database: Database, accounts: Accounts, customer_key: bytes) -> None:
+    def __init__(self, database: Database, accounts: Accounts, keys: DataKeys, customer_key: bytes) -> None:
         self._database = database
         self._accounts = accounts
         self._limits = LoginLimits(database)
-        self._sealer = Sealer(customer_key, b"secrets of second factors")
+        self._sealer = StoredSealer(keys, customer_key, b"secrets of second factors")
         self._challenge_key = hmac.digest(customer_key, b"log-ins that wait for a code", "sha256")
 
     async def state(self, user: User) -> SecondFactorState:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.accounts.sealing import Sealer
+from engine.accounts.data_keys import StoredSealer
 from engine.clock import now_ms
 from engine.model.actor import ENGINE, Actor
 from engine.model.errors import Conflict, Invalid, NotFound, Stale, invalid
@@ -33,10 +33,10 @@ class Webhooks:
     """The webhooks of merchants. What belongs to another merchant is `NotFound`."""
 
     def __init__(
-        self, database: Database, customer_key: bytes, networks: Sequence[Network], *, most_attempts: int
+        self, database: Database, sealer: StoredSealer, networks: Sequence[Network], *, most_attempts: int
     ) -> None:
         self._database = database
-        self._sealer = Sealer(customer_key, PURPOSE)
+        self._sealer = sealer
         self._networks = networks
         self._most_attempts = most_attempts
 

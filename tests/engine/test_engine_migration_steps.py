@@ -37,7 +37,10 @@ COMPACT = {
     "dictionary": 0,
     "record": zstandard.compress(msgspec.msgpack.encode(TEXTS)),
 }
-ONE_WAY = {"0002": "amounts and slots cannot be put back"}
+ONE_WAY = {
+    "0002": "amounts and slots cannot be put back",
+    "0047": "encrypted with data keys cannot be read",
+}
 """Migrations that cannot be taken back, with what they say."""
 
 

@@ -74,7 +74,7 @@ STAY = {
     "identities", "keys", "ledger", "merchants", "metric_alarms", "offer_codes", "plans", "prediction_alarms",
     "recovery_codes", "refits", "report_schedules",
     "resources", "rule_fired", "second_factors", "statistics", "users", "webhook_endpoints",
-    "fingerprints", "leases", "write_probes",
+    "fingerprints", "data_keys", "leases", "write_probes",
 }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from standardwebhooks import Webhook
 
+from engine.accounts.data_keys import StoredSealer
 from engine.clock import now_ms
 from engine.jobs import purge
 from engine.model.errors import Conflict, Invalid, NotFound, Stale
@@ -70,7 +71,7 @@ async def test_no_secret_is_stored_as_it_is_or_noted(shop):
 async def test_without_the_key_of_its_secret_nothing_is_sent(shop):
     async with Receiver() as receiver:
         endpoint, _ = await subscribe(shop, receiver)
-        shop.engine.webhooks._sealer = type(shop.engine.webhooks._sealer)(b"another key", b"purpose")
+        shop.engine.webhooks._sealer = StoredSealer(shop.engine.data_keys, b"another key", b"another")
         await tell(shop, "a")
         await deliver(shop)
         assert receiver.connections == 0

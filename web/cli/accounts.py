@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from engine.accounts.data_keys import Rotation
+from engine.installation_keys import rotate_master_key
 from engine.model.account import Kind, MerchantDetails
 from engine.service import Engine
 from rules.language.codes import COUNTRIES, CURRENCIES, OFTEN_MISTAKEN
@@ -82,6 +84,21 @@ def keys_create(*, merchant: str, kind: Kind, mode: str, name: str, person: str,
         return {"id": key.id, "merchant": merchant, "mode": mode, "kind": kind, "key": plain}
 
     show(with_engine(work), json=json)
+
+
+@keys.command("rotate")
+@click.option("--no-new", is_flag=True, help="Make no new master key: use the first of TAP2_MASTER_KEY or of the file.")
+@as_json
+def keys_rotate(*, no_new: bool, json: bool) -> None:
+    """Make a new master key, and encrypt all data keys with it. Servers may run meanwhile.
+
+    If a rotation was stopped half-way, it goes on instead. No other value is changed.
+    """
+
+    async def work(engine: Engine) -> Rotation:
+        return await rotate_master_key(engine.settings, engine.data_keys, new=not no_new)
+
+    show(with_engine(work)._asdict(), json=json)
 
 
 def _code(option: str, value: str, codes: frozenset[str], kind: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import structlog
 
-from engine.accounts.sealing import Sealer
+from engine.accounts.data_keys import DataKeys, StoredSealer
 from engine.decisions.requests.scope import RequestScope
 from engine.model.documents.consent import NO_POLICY, PERSONALIZATION, ConsentPolicy, refused_purposes
 from engine.model.documents.preferences import (
@@ -31,9 +31,9 @@ _encode = msgspec.json.Encoder().encode
 class SettingsReader:
     """Decrypts customers' settings; keeps merchants' defaults and policies in memory, where `follow` renews them."""
 
-    def __init__(self, database: Database, customer_key: bytes) -> None:
+    def __init__(self, database: Database, keys: DataKeys, customer_key: bytes) -> None:
         self._database = database
-        self._sealer = Sealer(customer_key, PURPOSE)
+        self._sealer = StoredSealer(keys, customer_key, PURPOSE)
         self._defaults: dict[int, PreferenceDefaults] = {}
         self._policies: dict[int, ConsentPolicy] = {}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Table, Text
+from sqlalchemy import BigInteger, Column, Integer, Table, Text
 
 from engine.store.tables.schema import metadata
 
@@ -21,4 +21,14 @@ fingerprints = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("fingerprint", Text, nullable=False),
+)
+
+# Keys that stored texts are encrypted with, by day. Each is encrypted with the master key of the fingerprint.
+data_keys = Table(
+    "data_keys",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("master", Text, nullable=False),
+    Column("wrapped", Text, nullable=False),
 )

@@ -12,8 +12,9 @@ from engine.clock import now_ms
 from engine.data_folder import database_url, prepare_folder
 from engine.decisions import rebuild
 from engine.doctor import examine
+from engine.installation_keys import accept_customer_key
 from engine.migrate import upgrade
-from engine.service import Engine, accept_customer_key
+from engine.service import Engine
 from engine.settings import describe
 from web.cli.common import as_json, settings, show, with_engine
 

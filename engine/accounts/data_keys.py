@@ -1,0 +1,142 @@
+"""Keys that encrypt what is stored: a new one each day, wrapped with a master key.
+
+A new master key needs to encrypt these keys anew, and nothing else.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from engine.accounts.customer_key import UnusableKey
+from engine.accounts.master_keys import MasterKeys
+from engine.accounts.sealing import Sealer, open_with, seal_with
+from engine.clock import now_ms
+from engine.model.timestamps import DAY, MINUTE
+from engine.store.connection.database import Database
+from engine.store.customers import data_keys
+from engine.store.customers.data_keys import WrappedKey
+
+KEY_BITS = 256
+LOADED_AFTER_MS = MINUTE
+"""Other processes have loaded a key by then, so that they can read what it encrypts."""
+AT_ONCE = 50
+
+
+class Rotation(NamedTuple):
+    """Whether there is a new master key, how many data keys there are, and how many of them were wrapped anew."""
+
+    new_master_key: bool
+    keys: int
+    rewrapped: int
+
+
+class DataKeys:
+    """Holds the data keys in memory. `follow` loads those that other processes made."""
+
+    def __init__(self, database: Database, masters: MasterKeys) -> None:
+        self._database = database
+        self._masters = masters
+        self._keys: dict[int, bytes] = {}
+        self._made: dict[int, int] = {}
+
+    async def follow(self) -> None:
+        """Load new keys; raise `UnusableKey` if a master key is missing."""
+        async with self._database.read() as connection:
+            rows = await data_keys.after(connection, max(self._keys, default=-1))
+        for row in rows:
+            self._keys[row.id], self._made[row.id] = self._masters.unwrap(row), row.created_at
+
+    async def make_due(self, *, now: int) -> None:
+        """Make the keys of today and tomorrow if there are none, and load them."""
+        await self.follow()
+        days = [day for day in (now // DAY, now // DAY + 1) if day not in self._keys]
+        if not days:
+            return
+        # Another process may have written a new master key since.
+        self._masters.reload()
+        rows = [self._masters.wrap(day, now, AESGCM.generate_key(KEY_BITS)) for day in days]
+        async with self._database.write() as connection:
+            await data_keys.add(connection, rows)
+        await self.follow()
+
+    def get(self, id: int) -> bytes | None:
+        """Return a key; None if there is none of this day."""
+        return self._keys.get(id)
+
+    def current(self) -> int:
+        """Return the day of the key to encrypt with: the latest that all processes have loaded."""
+        now = now_ms()
+        days = [day for day in self._keys if day <= now // DAY]
+        loaded = [day for day in days if self._made[day] <= now - LOADED_AFTER_MS]
+        if not days:
+            raise UnusableKey("there is no data key yet; start the server once")
+        return max(loaded or days)
+
+    async def rotate(self, add_master: Callable[[], None] | None = None) -> Rotation:
+        """Wrap all keys with the first master key, which `add_master` writes unless a rotation is unfinished.
+
+        May be stopped at any moment and run again. Nobody waits: processes hold the keys in memory.
+        """
+        is_new = add_master is not None and not await self._left()
+        if add_master and is_new:
+            add_master()
+            self._masters.reload()
+        count = 0
+        while rows := await self._left():
+            anew = [self._masters.wrap(row.id, row.created_at, self._masters.unwrap(row)) for row in rows]
+            async with self._database.write() as connection:
+                for old, new in zip(rows, anew, strict=True):
+                    await data_keys.rewrap(connection, old, new)
+            count += len(rows)
+        async with self._database.read() as connection:
+            return Rotation(is_new, await data_keys.count(connection), count)
+
+    async def give_up(self) -> None:
+        """Delete keys whose master key is missing; what they encrypted stays unreadable."""
+        async with self._database.write() as connection:
+            await data_keys.give_up(connection, self._masters.fingerprints)
+
+    async def _left(self) -> list[WrappedKey]:
+        """Return some keys that are wrapped with another master key than the first."""
+        async with self._database.read() as connection:
+            return await data_keys.under_others(connection, self._masters.fingerprints[:1], limit=AT_ONCE)
+
+
+class StoredSealer:
+    """Encrypts texts to be stored, for one purpose, with the key of the day.
+
+    Texts from before data keys are opened with a key that comes from the customer key.
+    """
+
+    def __init__(self, keys: DataKeys, customer_key: bytes, purpose: bytes) -> None:
+        self._keys = keys
+        self._purpose = purpose
+        self._older = Sealer(customer_key, purpose)
+        self._ciphers: dict[int, AESGCM] = {}
+
+    def seal(self, text: str, owner: int | str) -> str:
+        """Return a text encrypted for an owner, after the day of its key and a dot."""
+        day = self._keys.current()
+        cipher = self._cipher(day)
+        assert cipher is not None  # noqa: S101
+        return f"{day}.{seal_with(cipher, text, owner)}"
+
+    def open(self, sealed: str, owner: int | str) -> str | None:
+        """Return the text, or None where it was sealed with another key or for another owner."""
+        day, dot, rest = sealed.partition(".")
+        if not dot:
+            return self._older.open(sealed, owner)
+        cipher = self._cipher(int(day))
+        return open_with(cipher, rest, owner) if cipher else None
+
+    def _cipher(self, day: int) -> AESGCM | None:
+        if day not in self._ciphers:
+            key = self._keys.get(day)
+            if key is None:
+                return None
+            self._ciphers[day] = AESGCM(hmac.digest(key, self._purpose, "sha256"))
+        return self._ciphers[day]

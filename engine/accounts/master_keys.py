@@ -1,0 +1,106 @@
+"""The master keys that data keys are wrapped with. The first one wraps, all of them unwrap."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import secrets
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from engine.accounts.customer_key import SHORTEST_KEY, UnusableKey
+from engine.accounts.sealing import NONCE_BYTES
+from engine.model.errors import Conflict
+from engine.store.customers.data_keys import WrappedKey
+
+FILE = "master.key"
+
+
+class MasterKeys:
+    """Wraps and unwraps data keys. The secrets are read again by `read` when a file may have changed."""
+
+    def __init__(self, read: Callable[[], list[bytes]]) -> None:
+        self._read = read
+        self.reload()
+
+    def reload(self) -> None:
+        """Read the secrets again."""
+        self._ciphers = {_fingerprint(secret): AESGCM(_derived(secret, "wrap data keys")) for secret in self._read()}
+
+    @property
+    def fingerprints(self) -> list[str]:
+        """Return the fingerprints of the keys; the first is that of the key which wraps."""
+        return list(self._ciphers)
+
+    def wrap(self, id: int, created_at: int, key: bytes) -> WrappedKey:
+        """Return a data key encrypted with the first master key."""
+        master, cipher = next(iter(self._ciphers.items()))
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        wrapped = nonce + cipher.encrypt(nonce, key, str(id).encode())
+        return WrappedKey(id, created_at, master, b64encode(wrapped).decode())
+
+    def unwrap(self, row: WrappedKey) -> bytes:
+        """Return a data key; raise `UnusableKey` if its master key is missing."""
+        if row.master not in self._ciphers:
+            self.reload()
+        cipher, raw = self._ciphers.get(row.master), b64decode(row.wrapped)
+        try:
+            if cipher is not None:
+                return cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], str(row.id).encode())
+        except InvalidTag:
+            pass
+        raise UnusableKey(
+            f"the master key {row.master} of data key {row.id} is missing: restore {FILE} from the backup, or add the "
+            "key to TAP2_MASTER_KEY"
+        )
+
+
+def master_keys(setting: str, folder: Path, customer_key: bytes) -> MasterKeys:
+    """Return the keys of the setting or the file, and after them one that comes from the customer key."""
+
+    def read() -> list[bytes]:
+        texts = setting.split(",") if setting else _lines(folder / FILE)
+        for key in texts:
+            if len(key) < SHORTEST_KEY:
+                raise UnusableKey(f"each key of {FILE} or TAP2_MASTER_KEY must have at least {SHORTEST_KEY} characters")
+        return [*(key.encode() for key in texts), _derived(customer_key, "master key")]
+
+    return MasterKeys(read)
+
+
+def add_master_key(folder: Path, *, keys_are_settings: bool) -> None:
+    """Write a new key before those of the file. Raise `Conflict` if the keys of this installation are settings."""
+    if keys_are_settings:
+        raise Conflict(
+            "keys are settings here: put a new key before the others in TAP2_MASTER_KEY, with a comma between them, "
+            "restart the servers, and run `tap2 keys rotate --no-new`"
+        )
+    path = folder / FILE
+    text = "\n".join([secrets.token_hex(32), *_lines(path)]) + "\n"
+    draft = path.with_suffix(f".{secrets.token_hex(4)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().split() if path.exists() else []
+
+
+def _derived(secret: bytes, purpose: str) -> bytes:
+    return hmac.digest(secret, purpose.encode(), "sha256")
+
+
+def _fingerprint(secret: bytes) -> str:
+    return _derived(secret, "fingerprint")[:8].hex()

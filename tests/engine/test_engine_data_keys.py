@@ -1,0 +1,209 @@
+"""Stored texts are encrypted with a key a day; a rotation of the master key loses nothing, wherever it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import text
+
+from engine.accounts.customer_key import UnusableKey
+from engine.accounts.data_keys import Rotation
+from engine.accounts.sealing import Sealer
+from engine.clock import now_ms
+from engine.customers.changes import Changer
+from engine.decisions.requests.settings_reader import PURPOSE
+from engine.installation_keys import accept_customer_key, data_keys_of, rotate_master_key
+from engine.model.documents.preferences import PreferenceChange
+from engine.model.errors import Conflict
+from engine.model.timestamps import DAY, MINUTE
+from engine.store.customers import data_keys
+from tests.marks import SQLITE_FIRST
+
+pytestmark = pytest.mark.anyio
+
+SERVER = Changer("server", "key 1")
+
+
+async def say(engine: Any, merchant_id: int, customer: str, language: str = "de") -> None:
+    change = PreferenceChange(language=language)
+    await engine.preferences.change(merchant_id, customer, change, SERVER)
+
+
+async def language(engine: Any, merchant_id: int, customer: str) -> str | None:
+    return (await engine.preferences.get(merchant_id, customer)).preferences.language
+
+
+async def make_days(engine: Any, days: int) -> None:
+    """Make keys of so many days before today."""
+    today = now_ms() // DAY
+    for day in range(today - days, today, 2):
+        await engine.data_keys.make_due(now=day * DAY)
+
+
+async def masters(engine: Any) -> dict[str, int]:
+    """Return how many data keys are under each master key."""
+    async with engine.database.read() as connection:
+        rows = await connection.execute(text("SELECT master, count(*) FROM data_keys GROUP BY master"))
+        return dict(list(rows))
+
+
+async def sealed_texts(engine: Any) -> list[str]:
+    async with engine.database.read() as connection:
+        return list(
+            (await connection.execute(text("SELECT sealed FROM customer_settings ORDER BY customer"))).scalars()
+        )
+
+
+def rotate(engine: Any) -> Any:
+    return rotate_master_key(engine.settings, engine.data_keys, new=True)
+
+
+async def test_texts_of_each_day_are_under_its_key_and_readable(shop, open_another, monkeypatch):
+    engine, today = shop.engine, now_ms() // DAY
+    await say(engine, shop.id, "anna")
+    for days in (1, 2):
+        later = now_ms() + days * DAY
+        await engine.data_keys.make_due(now=later)
+        monkeypatch.setattr("engine.accounts.data_keys.now_ms", lambda later=later: later + 2 * MINUTE)
+        await say(engine, shop.id, f"ben {days}")
+    days = sorted(int(each.partition(".")[0]) for each in await sealed_texts(engine))
+    assert days == [today, today + 1, today + 2]
+    for reader in (engine, await open_another()):
+        assert [await language(reader, shop.id, name) for name in ("anna", "ben 1", "ben 2")] == ["de"] * 3
+
+
+async def test_a_key_is_used_when_all_processes_have_loaded_it(shop, open_another, monkeypatch):
+    engine, later = shop.engine, now_ms() + 3 * DAY
+    other = await open_another()
+    await engine.data_keys.make_due(now=later)
+    monkeypatch.setattr("engine.accounts.data_keys.now_ms", lambda: later + MINUTE // 2)
+    await say(engine, shop.id, "anna")
+    assert await language(other, shop.id, "anna") == "de", "the other process has not loaded the new key yet"
+    await other.follow()
+    monkeypatch.setattr("engine.accounts.data_keys.now_ms", lambda: later + MINUTE)
+    await say(engine, shop.id, "anna", "fr")
+    assert await language(other, shop.id, "anna") == "fr"
+
+
+async def test_texts_from_before_data_keys_stay_readable(shop):
+    engine, customer = shop.engine, shop.engine.hasher(shop.id, "anna")
+    await say(engine, shop.id, "anna")
+    key = Path(engine.settings.data, "customer.key").read_text().encode()
+    older = Sealer(key, PURPOSE).seal('{"preferences":{"language":"it"}}', f"{shop.id}:{customer}")
+    async with engine.database.write() as connection:
+        await connection.execute(text("UPDATE customer_settings SET sealed = :sealed"), {"sealed": older})
+    assert await language(engine, shop.id, "anna") == "it"
+
+
+async def test_a_rotation_changes_the_wrapping_alone(shop, open_another):
+    engine = shop.engine
+    await make_days(engine, 120)
+    await say(engine, shop.id, "anna")
+    before, texts = await masters(engine), await sealed_texts(engine)
+    assert len(before) == 1
+    count = sum(before.values())
+    assert await rotate(engine) == Rotation(True, count, count)
+    after = await masters(engine)
+    assert len(after) == 1
+    assert before.keys() & after.keys() == set()
+    assert await sealed_texts(engine) == texts
+    path = Path(engine.settings.data, "master.key")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert await language(await open_another(), shop.id, "anna") == "de"
+    assert (await rotate(engine)).new_master_key
+    assert len(path.read_text().split()) == 2, "older keys stay, for copies of the database from before"
+
+
+@SQLITE_FIRST
+async def test_a_rotation_that_is_stopped_anywhere_goes_on_and_nobody_notices(shop, open_another, monkeypatch):
+    engine = shop.engine
+    await make_days(engine, 300)
+    await say(engine, shop.id, "anna")
+    count, steps = sum((await masters(engine)).values()), 0
+    rewrap = data_keys.rewrap
+
+    async def stop(*arguments: Any) -> None:
+        nonlocal steps
+        steps -= 1
+        if steps < 0:
+            raise asyncio.CancelledError
+        await rewrap(*arguments)
+
+    monkeypatch.setattr(data_keys, "rewrap", stop)
+    for steps in (0, 1, 60, 130):
+        rotating = await open_another()
+        with pytest.raises(asyncio.CancelledError):
+            await rotate(rotating)
+        fresh = await open_another()
+        assert await language(fresh, shop.id, "anna") == "de"
+        await say(engine, shop.id, f"ben {steps}")
+        assert await language(fresh, shop.id, f"ben {steps}") == "de"
+    assert len(await masters(engine)) == 2, "half-way"
+    steps = 10_000
+    last = await rotate(await open_another())
+    assert (last.new_master_key, last.keys) == (False, count)
+    assert 0 < last.rewrapped < count
+    assert len(await masters(engine)) == 1
+    assert len(Path(engine.settings.data, "master.key").read_text().split()) == 1, "one new key for all attempts"
+
+
+async def test_a_missing_master_key_is_named_at_the_start(shop, open_another):
+    await rotate(shop.engine)
+    path = Path(shop.engine.settings.data, "master.key")
+    kept = path.read_text()
+    path.unlink()
+    with pytest.raises(UnusableKey, match=r"restore master\.key from the backup"):
+        await open_another()
+    path.write_text("short")
+    with pytest.raises(UnusableKey, match="at least 32 characters"):
+        await open_another()
+    path.write_text(kept)
+    await open_another()
+
+
+async def test_a_setting_comes_before_the_file_and_is_never_written(shop, open_another):
+    await say(shop.engine, shop.id, "anna")
+    new, older = "n" * 40, "o" * 40
+    engine = await open_another(master_key=f"{new},{older}")
+    rotation = await engine.data_keys.rotate()
+    with pytest.raises(Conflict, match="TAP2_MASTER_KEY"):
+        await rotate(engine)
+    assert (rotation.new_master_key, rotation.rewrapped) == (False, rotation.keys)
+    assert not Path(engine.settings.data, "master.key").exists()
+    assert await language(await open_another(master_key=new), shop.id, "anna") == "de"
+    with pytest.raises(UnusableKey):
+        await open_another()
+
+
+async def test_processes_that_start_together_share_their_keys(shop):
+    async with shop.engine.database.write() as connection:
+        await connection.execute(text("DELETE FROM data_keys"))
+    keys = [data_keys_of(shop.engine.settings, shop.engine.database, b"k" * 32) for _ in range(4)]
+    now = now_ms()
+    await asyncio.gather(*(each.make_due(now=now) for each in keys))
+    assert len({each.get(now // DAY) for each in keys}) == 1
+    assert len({each.get(now // DAY + 1) for each in keys}) == 1
+
+
+async def test_no_key_stands_in_the_database_in_plain(shop):
+    async with shop.engine.database.read() as connection:
+        rows = str((await connection.execute(text("SELECT * FROM data_keys"))).all())
+    key = shop.engine.data_keys.get(now_ms() // DAY)
+    assert key is not None
+    assert key.hex() not in rows
+    assert str(key) not in rows
+
+
+async def test_giving_up_pasts_gives_up_their_data_keys(shop, open_another):
+    await say(shop.engine, shop.id, "anna")
+    settings = msgspec.structs.replace(shop.engine.settings, customer_key="another".ljust(40, "."))
+    await accept_customer_key(settings)
+    engine = await open_another(customer_key=settings.customer_key)
+    await say(engine, shop.id, "ben")
+    assert await language(engine, shop.id, "ben") == "de"
+    assert len(await masters(engine)) == 1
