@@ -38,6 +38,7 @@ from web.api.mailing import alert_recipients, report_schedules
 from web.api.offers import codes, ledger, listing, predictions, redemptions
 from web.api.offline import offline_decisions, snapshots
 from web.api.openfeature import evaluations
+from web.api.segment import intake as segment_intake
 from web.demo.background import demo
 from web.http import logs, problem_details
 from web.http.access import HintLimit
@@ -131,7 +132,7 @@ def create_app(settings: Settings) -> Litestar:
 
 def api() -> Router:
     """Return the router of the HTTP API."""
-    deciding = (decisions, browsers, feedback, evaluations, snapshots, offline_decisions)
+    deciding = (decisions, browsers, feedback, segment_intake, evaluations, snapshots, offline_decisions)
     experiments = (documents, actions, results, checks, log_answers, conversions, given_variants)
     configuring = (resources, drafts, draft_documents, rule_sets, trials, previews, plans, refits, keys)
     insights = (uses, metrics, reports)

@@ -81,12 +81,12 @@ def open_learning(hand: Hand) -> None:
 
 INTERVAL = r"\([-−\d.]+ to [-−\d.]+\)"
 QUESTIONS = (
-    Question("Is it better?", compare, r"\w[\w ]* (beats|leads|and [\w ]+ are too close to call)[^.]*"),
+    Question("Is it better?", compare, r"\w[\w ]* (beats|leads|and [\w ]+ are too close to call)[^\n]*"),
     Question("Since when?", compare, r"\w[\w ]* beats[^\n]*, (in the last \d+ \w+|since \w+ \d+, \d{4})"),
-    Question("For whom?", compare, r"In [A-Z][\w ]+, [\w ]+ (beats|and [\w ]+ are too close)[^.]*"),
+    Question("For whom?", compare, r"In [A-Z][\w ]+, [\w ]+ (beats|and [\w ]+ are too close)[^\n]*"),
     Question("How sure?", compare, rf"(Sure|Not sure)\s+[^\n]*{INTERVAL}"),
     Question("By how much?", compare, rf"by [\d.]+ points {INTERVAL}"),
-    Question("What does learning cost?", open_learning, r"Trying other candidates costs (about|at most) [^.]*"),
+    Question("What does learning cost?", open_learning, r"Trying other candidates costs (about|at most) [^\n]*"),
     Question("What did it bring?", open_learning, r"[^\n]*(learning brings|learning brought|Learning br)[^\n]*"),
     Question(
         "What if I paused Klarna?",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -89,9 +90,18 @@ async def feedback(request: AnyRequest) -> Response[bytes]:
     data = await _read(request)
     if isinstance(data, list):
         admit_more(request, access, "outcomes", len(data) - 1)
-        items = [_item(request, access, index, outcome) for index, outcome in enumerate(data)]
+        receipts = await record(request, access, data)
     else:
-        items = [_reported(request, access, "", data)]
+        receipts = await _record(request, [_reported(request, access, "", data)])
+    return json_response(Receipts(receipts), status=202)
+
+
+async def record(request: AnyRequest, access: Access, outcomes: Sequence[Outcome | UnreadItem]) -> list[Receipt]:
+    """Record the outcomes of a list, each with its receipt; raise `Unavailable` if they were not stored."""
+    return await _record(request, [_item(request, access, index, outcome) for index, outcome in enumerate(outcomes)])
+
+
+async def _record(request: AnyRequest, items: list[OutcomeRow | Receipt]) -> list[Receipt]:
     items = await _accepted(request, items)
     rows = [item for item in items if isinstance(item, OutcomeRow)]
     try:
@@ -102,7 +112,7 @@ async def feedback(request: AnyRequest) -> Response[bytes]:
     receipts = [next(recorded) if isinstance(item, OutcomeRow) else item for item in items]
     for receipt in receipts:
         OUTCOMES.labels(receipt.status).inc()
-    return json_response(Receipts(receipts), status=202)
+    return receipts
 
 
 def _item(request: AnyRequest, access: Access, index: int, outcome: Outcome | UnreadItem) -> OutcomeRow | Receipt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 from collections import Counter
 
@@ -73,6 +74,18 @@ def access_by_either_header(request: AnyRequest) -> Access:
     """Return as `access_of`, also for a key in `X-API-Key`, which OpenFeature's protocol allows."""
     key = _header(request, b"x-api-key").strip()
     return _access(request, key) if key else access_of(request)
+
+
+def access_by_basic(request: AnyRequest) -> Access:
+    """Return as `access_of`, also for a key as the user of Basic authentication (RFC 7617), without a password."""
+    header = _header(request, b"authorization")
+    if header[:6].lower() != "basic ":
+        return access_of(request)
+    try:
+        user = base64.b64decode(header[6:].strip(), validate=True).decode("latin-1").partition(":")[0]
+    except ValueError:
+        user = ""
+    return _access(request, user)
 
 
 def _access(request: AnyRequest, key: str) -> Access:

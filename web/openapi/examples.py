@@ -136,6 +136,22 @@ FIELD: Json = {
 }
 LIST: Json = {"name": "blocked-regions", "values": ["DE-BY", "AT-9"]}
 KEY: Json = {"kind": "publishable", "name": "Web checkout"}
+SEGMENT_BATCH: Json = {
+    "batch": [
+        {
+            "type": "track",
+            "event": "Order Completed",
+            "messageId": "ajs-next-1700000000000-1",
+            "userId": "c_123",
+            "properties": {
+                "decision_id": "dec_019aa3f1c2b4a1b2c3d4e5f60718293a4b5c",
+                "payment_method": "paypal",
+                "total": 129.0,
+                "currency": "EUR",
+            },
+        }
+    ]
+}
 REPORT_SCHEDULE: Json = {
     "name": "Weekly figures",
     "placement": "payment_methods",

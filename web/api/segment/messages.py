@@ -1,0 +1,99 @@
+"""Read outcomes from messages of Segment's libraries. Pure.
+
+After Segment's HTTP tracking API and the names of its e-commerce specification (version 2). Amounts there are decimal
+numbers in units of the currency; here they are whole minor units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from engine.model.errors import FieldProblem
+from rules.language.codes import decimals_of
+from web.api.feedback import Outcome
+from web.http.request_reading import UnreadItem
+from web.http.validation_errors import validation_error
+
+TYPES = {
+    "checkout step viewed": "shown",
+    "payment info entered": "selected",
+    "order completed": "converted",
+    "order refunded": "refunded",
+    "coupon applied": "redeemed",
+}
+"""Outcomes by the names of events, in lowercase."""
+OWN_TYPES = ("shown", "selected", "converted", "declined", "abandoned", "redeemed", "refunded")
+"""Events may also have the names of outcomes."""
+CANDIDATES = ("candidate_id", "payment_method", "coupon_id")
+AMOUNTS = ("total", "revenue", "value")
+"""Properties in the order in which they are looked for."""
+
+MOST_DIGITS = 18
+"""Of an amount: 1e999999999 would take a gigabyte as a whole number."""
+
+
+class SegmentMessage(msgspec.Struct, frozen=True, rename="camel"):
+    """The parts of a message that are read."""
+
+    type: str
+    message_id: Annotated[str, Meta(min_length=1, max_length=128)]
+    event: str = ""
+    user_id: str | None = None
+    timestamp: datetime | None = None
+    properties: dict[str, Any] = {}
+
+
+def outcome_of(message: Mapping[str, Any], currency: str) -> Outcome | UnreadItem | None:
+    """Return the outcome that a message reports; None for a message that reports none.
+
+    An outcome needs `properties.decision_id`. Without it, a completed order with a `userId` and a payment method is a
+    purchase that counts in the customer's history. `currency` is that of amounts without one.
+    """
+    try:
+        read = msgspec.convert(message, SegmentMessage)
+    except msgspec.ValidationError as error:
+        return UnreadItem({"event_id": message.get("messageId")}, validation_error(error, SegmentMessage))
+    name = read.event.strip().lower()
+    type = name if name in OWN_TYPES else TYPES.get(name)
+    properties = read.properties
+    decision_id = properties.get("decision_id")
+    if read.type != "track" or type is None or (decision_id is None and type != "converted"):
+        return None
+    document: dict[str, Any] = {"event_id": read.message_id, "occurred_at": read.timestamp}
+    candidate = next((properties[key] for key in CANDIDATES if properties.get(key) is not None), None)
+    if decision_id is not None:
+        document |= {"decision_id": decision_id, "type": type, "candidate_id": candidate}
+    elif read.user_id is None or candidate is None:
+        return None
+    else:
+        document |= {"customer_id": read.user_id, "method_id": candidate}
+    if type in ("converted", "refunded"):
+        code = properties.get("currency") or currency
+        amount = next((properties[key] for key in AMOUNTS if properties.get(key) is not None), None)
+        if amount is not None:
+            minor = minor_units(amount, code)
+            if minor is None:
+                problem = FieldProblem("properties/total", f"is not an amount of {code} in decimals, such as 49.99")
+                return UnreadItem(document, problem)
+            document |= {"amount": minor, "currency": code}
+    try:
+        return msgspec.convert(document, Outcome)
+    except msgspec.ValidationError as error:
+        return UnreadItem(document, validation_error(error, Outcome))
+
+
+def minor_units(amount: object, currency: object) -> int | None:
+    """Return a decimal amount in whole minor units; None where it has more digits than the currency."""
+    if isinstance(amount, bool) or not isinstance(amount, int | float | str) or not isinstance(currency, str):
+        return None
+    try:
+        minor = Decimal(str(amount)).scaleb(decimals_of(currency.upper()))
+        return int(minor) if minor.adjusted() < MOST_DIGITS and minor == minor.to_integral_value() else None
+    except (ArithmeticError, ValueError):
+        return None
