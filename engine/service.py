@@ -38,6 +38,7 @@ from engine.customers.erasure import Eraser
 from engine.customers.erasure_file import ErasureFile
 from engine.customers.export import CustomerExport
 from engine.customers.lookup import CustomerLookUp
+from engine.customers.opt_in import OptIns
 from engine.customers.preferences import CustomerPreferences
 from engine.customers.requests import PrivacyRequests
 from engine.customers.rights import CustomerRights
@@ -207,6 +208,7 @@ class Engine:
         """Open the services about what customers said."""
         self.preferences = CustomerPreferences(database, self.live, self.settings_reader, self.hasher)
         self.consents = Consents(database, self.settings_reader, self.hasher)
+        self.opt_ins = OptIns(database, self.settings_reader)
         self.privacy_requests = PrivacyRequests(database, self.hasher)
         self.customer_export = CustomerExport(database, self.settings_reader, self.hasher, weights)
         self.center_links = CenterLinks(customer_key)

@@ -172,6 +172,7 @@ FULL: dict[str, State] = {
     "rules-filtered": goes_to("/admin/rules?placement=payment_methods&candidate=klarna"),
     "decisions-filtered": _decisions_filtered,
     "audit-filtered": goes_to("/admin/audit?kind=rule"),
+    "opt-in": goes_to("/admin/customers/opt-in"),
     "overview": goes_to("/admin/"),
     "placements": goes_to("/admin/placements"),
     "placement": goes_to("/admin/placements/payment_methods"),

@@ -41,6 +41,7 @@ PAGES = (
     "/admin/team",
     "/admin/profile",
     "/admin/audit",
+    "/admin/customers/opt-in",
     "/admin/search?q=card",
 )
 

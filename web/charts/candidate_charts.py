@@ -121,9 +121,21 @@ def with_others(arms: Sequence[ArmShare], *, most: int = MOST_LINES) -> list[Arm
     return [*(arm for arm in arms if arm in shown), others]
 
 
-def shares(arms: Sequence[ArmShare], *, show: Show, events: Sequence[ChartEvent] = ()) -> Spec:
-    """Chart how often each candidate came first, as lines with labels at their ends, and what happened meanwhile."""
-    rows = [_share_row(arm, moment, share, show) for arm in arms for moment, share in arm.points]
+def shares(
+    arms: Sequence[ArmShare],
+    *,
+    show: Show,
+    events: Sequence[ChartEvent] = (),
+    what: str = "Candidate",
+    in_words: Callable[[int], str] | None = None,
+) -> Spec:
+    """Chart how often each candidate came first, as lines with labels at their ends, and what happened meanwhile.
+
+    `what` says what the lines are about, and `in_words` writes their times (by default the time of day).
+    """
+    rows = [
+        _share_row(arm, moment, share, show, in_words or show.clock) for arm in arms for moment, share in arm.points
+    ]
     top = top_of(share for arm in arms for _, share in arm.points)
     moments = max((len(arm.points) for arm in arms), default=0)
     x = {
@@ -134,7 +146,7 @@ def shares(arms: Sequence[ArmShare], *, show: Show, events: Sequence[ChartEvent]
         "scale": {"type": "utc"},
     }
     y = {"type": "quantitative", "title": None, "axis": percent_axis(), "scale": {"domain": [0, top], "nice": False}}
-    tooltip = [tip("candidate", "Candidate"), tip("at_text", "Time"), tip("share_text", "Share")]
+    tooltip = [tip("candidate", what), tip("at_text", "Time"), tip("share_text", "Share")]
     lines = {"x": x, "y": y | {"field": "share"}, "color": colour(), "detail": {"field": "candidate"}}
     dots = {"type": "point", "filled": True, "size": 30, "opacity": 1 if moments < FEW_MOMENTS else 0}
     labels = lines | {"y": y | {"field": "label_at"}, "text": {"field": "candidate"}}
@@ -252,13 +264,13 @@ def _move_row(arm: Move, show: Show) -> dict[str, Any]:
     }
 
 
-def _share_row(arm: ArmShare, moment: int, share: float, show: Show) -> dict[str, Any]:
+def _share_row(arm: ArmShare, moment: int, share: float, show: Show, in_words: Callable[[int], str]) -> dict[str, Any]:
     return {
         "candidate": arm.label,
         "colour": colour_name(arm.colour),
         "at": show.wall_clock(moment),
         "share": share,
-        "at_text": show.clock(moment),
+        "at_text": in_words(moment),
         "share_text": show.percent(share),
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.documents.consent import ConsentPolicy
@@ -22,6 +23,14 @@ class SealedConsent(NamedTuple):
     sealed: str
 
 
+class CustomerConsent(NamedTuple):
+    """A consent of a customer, encrypted."""
+
+    customer: str
+    recorded_at: int
+    sealed: str
+
+
 async def append(connection: AsyncConnection, merchant_id: int, customer: str, consent: SealedConsent) -> None:
     """Store what a customer said, in the transaction that changes the settings."""
     columns = ("merchant_id", "customer", *SealedConsent._fields)
@@ -34,6 +43,17 @@ async def history(
     """Return what a customer said, the newest first; `before` is the last version of the page before."""
     key = (merchant_id, customer)
     return await newest(connection, customer_consents, SealedConsent, key, before=before, limit=limit)
+
+
+async def between(
+    connection: AsyncConnection, merchant_id: int, *, since: int, until: int, limit: int
+) -> list[CustomerConsent]:
+    """Return consents from `since` until before `until` (epoch ms), by customer, in the order of their hashes."""
+    c = customer_consents.c
+    query = select(*(c[name] for name in CustomerConsent._fields))
+    query = query.where(c.merchant_id == merchant_id, c.recorded_at >= since, c.recorded_at < until)
+    rows = await connection.execute(query.order_by(c.customer, c.version).limit(limit))
+    return [CustomerConsent(*row) for row in rows]
 
 
 async def policies(connection: AsyncConnection) -> dict[int, ConsentPolicy]:
