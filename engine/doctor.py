@@ -15,13 +15,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from engine.accounts.customer_key import NAME, UnusableKey, fingerprint, load_key
+from engine.accounts.master_keys import master_keys
 from engine.clock import now_ms
 from engine.data_folder import database_url
 from engine.migrate import newest_revision
 from engine.settings import Settings
 from engine.store.connection.database import CONNECT_SECONDS, POOL_SIZE, SQLITE_FILE
-from engine.store.customers import fingerprints
+from engine.store.customers import data_keys, fingerprints
 
+MASTER = "master key"
 GIGABYTE = 10**9
 LEAST_FREE = 1 * GIGABYTE
 MOST_CONNECTIONS = 2 * 3 * POOL_SIZE
@@ -122,6 +124,8 @@ async def _database(connection: AsyncConnection, settings: Settings, shown: str)
         detail = f"the schema is {revision or 'empty'}, this version needs {newest}"
         return [*findings, CheckResult("schema", "error", detail, remedy)]
     findings += [CheckResult("schema", "ok", str(revision)), await _fingerprint(connection, settings)]
+    if not any(finding.state == "error" for finding in findings):
+        findings.append(await _master_keys(connection, settings))
     return findings if is_sqlite else [*findings, *await _postgres(connection, settings)]
 
 
@@ -142,6 +146,24 @@ async def _fingerprint(connection: AsyncConnection, settings: Settings) -> Check
         remedy = "use the same key on every machine, or restore it from the backup"
         return CheckResult(check, "error", "the database was written with another customer key", remedy)
     return CheckResult(check, "ok", f"fingerprint {stored}")
+
+
+async def _master_keys(connection: AsyncConnection, settings: Settings) -> CheckResult:
+    """Return whether the master keys of this machine open all data keys; the customer key must be the database's."""
+    if not await data_keys.count(connection):
+        return CheckResult(MASTER, "ok", "no data keys yet; `tap2 serve` makes them")
+    folder = Path(settings.data)
+    try:
+        masters = master_keys(settings.master_key, folder, load_key(settings.customer_key, folder)).fingerprints
+    except UnusableKey as error:
+        return CheckResult(MASTER, "error", error.detail, "restore the key from the backup")
+    if missing := await data_keys.under_others(connection, masters, limit=1):
+        detail = f"the key with the fingerprint {missing[0].master} is missing"
+        return CheckResult(MASTER, "error", detail, "restore master.key from the backup, or add it to TAP2_MASTER_KEY")
+    if await data_keys.under_others(connection, masters[:1], limit=1):
+        detail = "data keys are under an older key"
+        return CheckResult(MASTER, "warning", detail, "run `tap2 keys rotate`, which goes on where it was stopped")
+    return CheckResult(MASTER, "ok", f"fingerprint {masters[0]}")
 
 
 async def _postgres(connection: AsyncConnection, settings: Settings) -> list[CheckResult]:

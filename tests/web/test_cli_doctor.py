@@ -123,3 +123,18 @@ class TestKeyOfTheDatabase:
         with sqlite3.connect(folder / "tap2.sqlite") as database:
             database.execute("DELETE FROM usage")
         assert tap2("merchant", "list", folder=folder, TAP2_CUSTOMER_KEY="x" * 32).exit_code == 1
+
+
+def test_a_missing_master_key_and_an_unfinished_rotation_are_named(folder):
+    assert tap2("keys", "rotate", folder=folder).exit_code == 0
+    results, status = findings(folder)
+    assert (results["master key"]["state"], status) == ("ok", 0)
+    kept = (folder / "master.key").read_text()
+    (folder / "master.key").write_text("n" * 40 + "\n" + kept)
+    results, status = findings(folder)
+    assert (results["master key"]["state"], status) == ("warning", 0)
+    assert "tap2 keys rotate" in results["master key"]["remedy"]
+    (folder / "master.key").unlink()
+    results, status = findings(folder)
+    assert (results["master key"]["state"], status) == ("error", 1)
+    assert "restore master.key" in results["master key"]["remedy"]
