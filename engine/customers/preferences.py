@@ -55,6 +55,9 @@ class PreferenceVersion(NamedTuple):
     preferences: Preferences
 
 
+NOTHING_SAID = PreferenceVersion(0, 0, Changer("server", ""), NO_PREFERENCES)
+
+
 class CustomerPreferences:
     """Reads and changes what customers want. Every decision reads it anew, so a change is in force at once."""
 
@@ -87,6 +90,11 @@ class CustomerPreferences:
             return after
 
         return await self._replace(merchant_id, customer_id, next_of, changer)
+
+    async def problems(self, merchant_id: int, customer_id: str, change: PreferenceChange) -> list[FieldProblem]:
+        """Return what `change` would refuse, without storing anything."""
+        before = (await self.versions(merchant_id, customer_id, limit=1) or [NOTHING_SAID])[0].preferences
+        return list(_problems(merged(before, change), set(given_fields(change)), self.methods(merchant_id)))
 
     async def reset(self, merchant_id: int, customer_id: str, changer: Changer) -> PreferencesInForce:
         """Take back everything that a customer said, as a new version."""

@@ -17,7 +17,7 @@ from web.cli import (
     rules,
     serve,
 )
-from web.cli.customers import rights
+from web.cli.customers import preferences_import, rights
 from web.cli.experiments import documents as experiments
 from web.cli.failures import CommandGroup
 from web.cli.installation import audit, maintenance, status
@@ -33,6 +33,7 @@ def main() -> None:
 
 maintenance.beliefs.add_command(refits.refits)
 maintenance.beliefs.add_command(refits.undo_refit)
+rights.customer.add_command(preferences_import.customer_import)
 
 for command in (
     serve.serve,
