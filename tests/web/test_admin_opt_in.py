@@ -59,6 +59,7 @@ def test_without_answers_the_page_says_what_it_will_show(side: Side, person: Per
 
 def test_rates_are_of_the_answers_by_purpose(side: Side, person: Person):
     answer(side, "anna", method="accept")
+    assert "data-chart" not in person.get(PAGE), "one day is no course"
     answer(side, "ben", method="save", purposes={"personalization": True, "analytics": False})
     answer(side, "eva", method="gpc", days_ago=3)
     answer(side, "old", method="accept", days_ago=60)

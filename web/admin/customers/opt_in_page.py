@@ -35,7 +35,7 @@ class OptInRow:
 
 @dataclass(frozen=True)
 class OptInPage:
-    """Rates by purpose, the chart, and its figures; `headline` says the most important one."""
+    """Rates by purpose, the chart where there are several days, and its figures; `headline` says the main one."""
 
     period: OverviewPeriod
     is_weekly: bool
@@ -64,7 +64,7 @@ async def opt_in_page(request: AnyRequest, frame: NamedDependency[Frame]) -> Pag
         is_weekly=is_weekly,
         totals=totals,
         rows=[_row(each, frame.show) for each in sorted(rates.answers, key=lambda each: (-each.since, each.purpose))],
-        chart=_chart(rates, order, frame.show) if totals else None,
+        chart=_chart(rates, order, frame.show) if len({each.since for each in rates.answers}) > 1 else None,
         headline=_headline(totals, period, frame.show),
         dismissed=rates.dismissed,
         signals=rates.signals,
