@@ -63,7 +63,7 @@ from benchmarks.checks import (
     webhooks,
 )
 from benchmarks.choice import check as choice
-from benchmarks.clients import quick_start
+from benchmarks.clients import offline_shop, quick_start
 from benchmarks.clients import run as clients
 from benchmarks.fuzzing import run as fuzzing
 from benchmarks.process import ROOT
@@ -98,6 +98,7 @@ PARTS: dict[str, Callable[[], Figures]] = {
     "choice": choice.figures,
     "checks": rule_checks.figures,
     "clients": clients.figures,
+    "offline": offline_shop.figures,
     "coupons": coupons.figures,
     "customers": customers.figures,
     "dashboard": dashboard.figures,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 import tap2_personalize as sdk
 from tap2_personalize._snapshot import SnapshotPlan
 
+from benchmarks.clients.killable import Killable
 from benchmarks.process import ROOT
 from tests.sdks.fake_server import Fake, Reply, Seen, fake_server
 from tests.serving import Side
@@ -175,3 +178,29 @@ def test_what_a_client_decided_replays_on_a_real_server(side: Side):
         assert {receipt.result(PATIENCE)["status"] for receipt in receipts} == {"recorded"}
     for each in (decision, more[-1]):
         assert side.client.post(f"/v1/decisions/{each['decision_id']}/replay").json()["same"]
+
+
+@pytest.mark.long
+def test_no_decision_is_lost_or_doubled_while_the_server_dies(mortal: Killable):
+    with sdk.Client(mortal.url, mortal.key, timeout=0.05, offline=[PLACE], fallback={PLACE: ["card"]}) as client:
+        end = time.monotonic() + PATIENCE
+        while client.decide(ASKED, timeout=0.0).get("source") != "offline":
+            assert time.monotonic() < end
+        dying = threading.Thread(target=mortal.fail_and_return)
+        dying.start()
+        decisions = []
+        while dying.is_alive():
+            decisions.append(client.decide(ASKED))
+            event: Any = {"decision_id": decisions[-1]["decision_id"], "type": "shown"}
+            client.track_feedback({**event, "event_id": f"e{len(decisions)}"})
+            time.sleep(0.005)
+        assert client.flush(PATIENCE) == 0
+    offline = [each["decision_id"] for each in decisions if each.get("source") == "offline"]
+    assert len(offline) > 10
+    assert not any(each["fallback"] for each in decisions)
+    with closing(sqlite3.connect(f"file:{mortal.process.folder / 'tap2.sqlite'}?mode=ro", uri=True)) as database:
+        logged = Counter(f"dec_{id.hex()}" for (id,) in database.execute("SELECT id FROM decisions"))
+        (counted,) = database.execute("SELECT sum(decisions) FROM metric_hours WHERE dimension = ''").fetchone()
+    assert [logged[id] for id in offline] == [1] * len(offline)
+    assert counted == logged.total()
+    assert sorted(event for _, event in mortal.outcomes()) == sorted(f"e{n + 1}" for n in range(len(decisions)))

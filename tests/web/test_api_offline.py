@@ -11,6 +11,7 @@ import pytest
 from benchmarks.checks.offline_cases import answer_of
 from engine.clock import now_ms
 from tests.serving import Server, Side
+from tests.web.people import person_of
 from tests.web.test_api_door import HOSTILE
 
 SNAPSHOTS, OFFLINE, PLACE = "/v1/personalize/snapshots", "/v1/personalize/decisions/offline", "steps"
@@ -179,3 +180,16 @@ def test_each_decision_counts_against_the_limit(merchant: Side, monkeypatch: pyt
     monkeypatch.setattr("web.api.offline.offline_decisions.admit_more", lambda *call: counted.append(call[-1]))
     statuses(merchant.client, made(merchant, snapshot_for(merchant.client), 7))
     assert counted == [6]
+
+
+def test_the_page_of_a_decision_says_that_a_client_made_it(merchant: Side, server: Server):
+    (sent,) = made(merchant, snapshot_for(merchant.client), 1)
+    assert statuses(merchant.client, sent) == ["recorded"]
+    online = merchant.client.post("/v1/personalize/decisions", json={"placement": PLACE}).json()
+    person, note = person_of(server, merchant), "The shop decided this while the server did not answer"
+    page = person.get(f"/admin/decisions/{sent['decision_id']}")
+    assert note in page
+    assert "request.source" not in page
+    assert note not in person.get(f"/admin/decisions/{online['decision_id']}")
+    scenario = merchant.client.post(f"/v1/decisions/{sent['decision_id']}/scenario")
+    assert scenario.is_success, scenario.text

@@ -9,12 +9,14 @@ const CODES = { country: /^[A-Z]{2}$/, currency: /^[A-Z]{3}$/ };
 export class SnapshotPlan {
   #plan;
   #hashes;
-  #numbers = new Map();
+  #draws;
   #limits = new Map();
 
   constructor(plan) {
     this.#plan = plan;
     this.#hashes = new Map(plan.candidates.map(({ id }) => [id, hash(id)]));
+    // Decoded here, as the snapshot comes, and not when a customer waits.
+    this.#draws = new Map(Object.entries(plan.tables).map(([name, { draws }]) => [name, bytesOf(draws)]));
   }
 
   get isSplit() {
@@ -85,8 +87,7 @@ export class SnapshotPlan {
   /** Return the draws of a table and how its floor is spread over some of its candidates. */
   #drawsOf(name, rows) {
     const table = this.#plan.tables[name];
-    if (!this.#numbers.has(name)) this.#numbers.set(name, Float32Array.from(atob(table.draws), (c) => c.charCodeAt(0)));
-    const numbers = this.#numbers.get(name);
+    const numbers = this.#draws.get(name);
     const count = this.#plan.candidates.length;
     const draws = { table: { numbers, shape: [1, count, numbers.length / count] }, strength: 0 };
     const shares = table.shares.length ? rows.map((row) => table.shares[row]) : [];
@@ -112,6 +113,8 @@ function readFacts(declared, context) {
   }
   return facts;
 }
+
+const bytesOf = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
 
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 

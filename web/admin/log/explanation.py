@@ -12,7 +12,7 @@ from engine.decisions.logbook import Explained
 from engine.kernel.rule_sentences import labels_of
 from engine.kernel.trace import RuleTrace
 from engine.model.decision import Decision
-from engine.model.facts import PREFERRED, REFUSED, UNAVAILABLE, WITHHELD
+from engine.model.facts import PREFERRED, REFUSED, SOURCE, UNAVAILABLE, WITHHELD
 from engine.model.outcome import OutcomeRow
 from engine.model.timestamps import to_ms
 from rules import Vocabulary
@@ -32,7 +32,7 @@ OUTCOMES = {
 }
 VERDICTS = {"true": ("Yes", "good"), "false": ("No", "plain"), "unknown": ("Unknown", "warn")}
 
-BESIDE_FACTS = (UNAVAILABLE, WITHHELD, PREFERRED, REFUSED)
+BESIDE_FACTS = (UNAVAILABLE, WITHHELD, PREFERRED, REFUSED, SOURCE)
 """What the engine logs with the facts and no rule reads."""
 
 
@@ -131,6 +131,7 @@ class DecisionPage:
     decided_at: int
     customer: str
     decision: Decision
+    is_offline: bool
     facts: Sequence[FactView]
     past: Sequence[PastView]
     fired: Sequence[ExplainedRule]
@@ -168,6 +169,7 @@ class Explanation:
             decided_at=row.decided_at,
             customer=row.customer[:8] if row.customer else "",
             decision=decision,
+            is_offline=SOURCE in trace.facts,
             # What was unavailable stands with its reasons among the excluded candidates.
             facts=[self._fact(name, value) for name, value in sorted(trace.facts.items()) if name not in BESIDE_FACTS],
             past=self._past(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from itertools import islice, takewhile
+from itertools import islice
 from typing import Any, Callable, Deque, List, NamedTuple, Sequence
 
 from ._steps import Steps, Wait, backoff, exchange, request
@@ -25,26 +25,27 @@ class Entry(NamedTuple):
 
 
 class Outbox:
-    """Outcomes in their order. `deliver` gives the steps that empty it; only one driver may run them at a time."""
+    """Decisions, and outcomes after them, in their order. `deliver` gives the steps that empty it, to one driver."""
 
     def __init__(self, timeout: float, on_refusal: Callable[[Tap2Error, FeedbackEvent], None]) -> None:
         self._timeout = timeout
         self._on_refusal = on_refusal
-        self._entries: Deque[Entry] = deque()
+        self._decisions: Deque[Entry] = deque()
+        self._outcomes: Deque[Entry] = deque()
         self._lock = threading.Lock()
         self._at_once = MOST_AT_ONCE
         self._is_delivering = False
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._decisions) + len(self._outcomes)
 
     def add(self, entry: Entry) -> bool:
         """Keep an outcome; return whether the caller must run `deliver`. Beyond 10,000, the oldest is given up."""
-        oldest = None
+        oldest, queue = None, self._queue(entry)
         with self._lock:
-            if len(self._entries) >= MOST_WAITING:
-                oldest = self._entries.popleft()
-            self._entries.append(entry)
+            if len(queue) >= MOST_WAITING:
+                oldest = queue.popleft()
+            queue.append(entry)
             must_deliver, self._is_delivering = not self._is_delivering, True
         if oldest is not None:
             self._refuse([oldest], Tap2Error("too many outcomes are waiting", code="overflow"))
@@ -53,8 +54,9 @@ class Outbox:
     def stop(self) -> int:
         """Give up what is left; return how many."""
         with self._lock:
-            rest = list(self._entries)
-            self._entries.clear()
+            rest = [*self._decisions, *self._outcomes]
+            self._decisions.clear()
+            self._outcomes.clear()
         self._refuse(rest, Tap2Error("the client was closed", code="closed"))
         return len(rest)
 
@@ -80,11 +82,13 @@ class Outbox:
 
     def _next(self) -> List[Entry]:
         with self._lock:
-            batch = list(islice(self._entries, self._at_once))
+            batch = list(islice(self._decisions or self._outcomes, self._at_once))
             if not batch:
                 self._is_delivering = False
-            # A decision goes before its outcomes, and one request has one kind.
-            return list(takewhile(lambda entry: entry.path == batch[0].path, batch))
+            return batch
+
+    def _queue(self, entry: Entry) -> Deque[Entry]:
+        return self._outcomes if entry.path == PATH else self._decisions
 
     def _send(self, batch: Sequence[Entry]) -> Steps[None]:
         events = [entry.event for entry in batch]
@@ -100,8 +104,9 @@ class Outbox:
         with self._lock:
             for entry in batch:
                 # One that was given up meanwhile is gone already.
-                if self._entries and self._entries[0] is entry:
-                    self._entries.popleft()
+                queue = self._queue(entry)
+                if queue and queue[0] is entry:
+                    queue.popleft()
 
     def _refuse(self, batch: Sequence[Entry], error: Tap2Error) -> None:
         for entry in batch:
