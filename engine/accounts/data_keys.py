@@ -68,13 +68,16 @@ class DataKeys:
         return self._keys.get(id)
 
     def current(self) -> int:
-        """Return the day of the key to encrypt with: the latest that all processes have loaded."""
+        """Return the day of the key to encrypt with: the latest that all processes have loaded.
+
+        With a clock that was set back before all keys, it is the first one.
+        """
+        if not self._keys:
+            raise UnusableKey("there is no data key yet; start the server once")
         now = now_ms()
         days = [day for day in self._keys if day <= now // DAY]
         loaded = [day for day in days if self._made[day] <= now - LOADED_AFTER_MS]
-        if not days:
-            raise UnusableKey("there is no data key yet; start the server once")
-        return max(loaded or days)
+        return max(loaded or days or [min(self._keys)])
 
     async def rotate(self, add_master: Callable[[], None] | None = None) -> Rotation:
         """Wrap all keys with the first master key, which `add_master` writes unless a rotation is unfinished.

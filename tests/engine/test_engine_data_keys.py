@@ -90,6 +90,12 @@ async def test_a_key_is_used_when_all_processes_have_loaded_it(shop, open_anothe
     assert await language(other, shop.id, "anna") == "fr"
 
 
+async def test_a_clock_that_was_set_back_still_encrypts(shop, monkeypatch):
+    monkeypatch.setattr("engine.accounts.data_keys.now_ms", lambda: now_ms() - 400 * DAY)
+    await say(shop.engine, shop.id, "anna")
+    assert await language(shop.engine, shop.id, "anna") == "de"
+
+
 async def test_texts_from_before_data_keys_stay_readable(shop):
     engine, customer = shop.engine, shop.engine.hasher(shop.id, "anna")
     await say(engine, shop.id, "anna")
