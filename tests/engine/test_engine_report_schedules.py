@@ -21,6 +21,7 @@ from engine.store.mailing import schedules
 from engine.store.tables.accounts import merchants
 from tests.mailboxes import compose
 from tests.mailing import Post, schedule
+from web.http import logs
 
 pytestmark = pytest.mark.anyio
 NEVER = 10**9
@@ -246,6 +247,7 @@ async def test_two_editors_do_not_overwrite_each_other(post: Post) -> None:
 
 
 async def test_logs_name_no_recipient(post: Post, capfd: Any) -> None:
+    logs.configure("info")
     item = await post.add()
     for fault in ("connection", "recipient"):
         post.server.fault = fault  # type: ignore[assignment]

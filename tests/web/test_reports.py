@@ -101,7 +101,7 @@ def test_a_report_has_the_numbers_of_the_page(sold: Side, reader: Person, query:
         row = rf'<th scope="row">{step["name"]}</th>.*?<td class="num">{show.number(step["count"])}</td>'
         assert re.search(row, page, re.DOTALL), step
     for method in report["methods"]:
-        assert f">{method['label']}</span>" in page
+        assert f'dir="auto">{method["label"]}</a>' in page
 
 
 def test_the_parts_of_a_report_add_up(sold: Side) -> None:
