@@ -18,6 +18,7 @@ from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
 from tests import factories
 from tests.marks import SQLITE_FIRST
+from web.http import logs
 
 pytestmark = pytest.mark.anyio
 
@@ -239,6 +240,8 @@ async def test_a_publication_and_a_change_of_the_draft_wait_in_the_same_order(sh
 
 
 async def test_ends_of_chains_go_to_the_server_log_when_they_move(shop, capsys):
+    logs.configure("info")
+
     async def logged() -> list[str]:
         await shop.engine.audit_chain.log_ends()
         return [line for line in capsys.readouterr().err.splitlines() if "end of the audit log" in line]

@@ -7,6 +7,7 @@ import json
 import logging
 import logging.config
 import sqlite3
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -22,6 +23,13 @@ from web.openapi import examples
 
 MARK = "kakadu"
 EMAIL = f"{MARK}@shop.example"
+
+
+@pytest.fixture(autouse=True)
+def usual_level() -> Iterator[None]:
+    """Leave the level to other tests as they expect it."""
+    yield
+    logs.configure("info")
 
 
 @pytest.fixture
