@@ -142,6 +142,13 @@ def _decisions_filtered(page: Page) -> None:
     expect(page.get_by_label("Came first")).to_be_visible()
 
 
+def _asked_what_if(page: Page) -> None:
+    """The preview starts by itself; its progress would change while the page is checked."""
+    page.goto("/admin/placements/payment_methods/what-if?change=paused&id=klarna")
+    expect(page.locator("#preview-verdict")).to_be_visible(timeout=2 * PATIENCE_MS)
+    _wait_for_charts(page)
+
+
 def _one_group(page: Page) -> None:
     _go(page, "/admin/placements/payment_methods")
     page.get_by_label("Customers").select_option(label="Germany")
@@ -168,7 +175,7 @@ def _alerts_chosen(page: Page) -> None:
 
 FULL: dict[str, State] = {
     "palette": _palette_open,
-    "what-if": goes_to("/admin/placements/payment_methods/what-if?change=paused&id=klarna"),
+    "what-if": _asked_what_if,
     "rules-filtered": goes_to("/admin/rules?placement=payment_methods&candidate=klarna"),
     "decisions-filtered": _decisions_filtered,
     "audit-filtered": goes_to("/admin/audit?kind=rule"),
@@ -223,16 +230,7 @@ CHOOSE = """theme => {
 """Does what the theme's menu does, without loading the page again."""
 
 WIDTHS = {"light": (1280, 768), "dark": (1280,)}
-EMPTY = (
-    "/admin/",
-    "/admin/placements",
-    "/admin/methods",
-    "/admin/rules",
-    "/admin/decisions",
-    "/admin/keys",
-    "/admin/webhooks",
-    "/admin/alerts",
-)
+EMPTY = [f"/admin/{name}" for name in ("", "placements", "methods", "rules", "decisions", "keys", "webhooks", "alerts")]
 
 
 @pytest.mark.parametrize("name", list(FULL))
