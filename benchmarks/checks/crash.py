@@ -1,6 +1,6 @@
 """Kill a server with SIGKILL under load, repeatedly: no acknowledged request may be lost or counted twice.
 
-`python -m benchmarks.checks.crash [ROUNDS]`; a hundred rounds take about ten minutes.
+`python -m benchmarks.checks.crash [ROUNDS]`; a hundred rounds take over twenty minutes on a slow machine.
 """
 
 from __future__ import annotations
