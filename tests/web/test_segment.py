@@ -55,7 +55,7 @@ def test_each_message_has_a_status_and_the_others_are_counted(side: Side):
     body = answer.json()
     assert (body["success"], body["ignored"]) == (True, 1)
     assert [each["status"] for each in body["results"]] == ["recorded", "invalid", "invalid"]
-    assert body["results"][1]["message"] == "properties/total: is not an amount of EUR in decimals, such as 49.99"
+    assert body["results"][1]["message"] == "properties/total: is not an amount of its currency, such as 49.99 of EUR"
 
 
 @pytest.mark.parametrize("key", ["", "nobody", "sk_live_0"])
@@ -115,6 +115,8 @@ def test_messages_by_their_names():
     assert read(type="page") is None
     assert isinstance(read(properties=message(candidate_id=7)["properties"]), UnreadItem)
     assert isinstance(read(messageId="with blank"), UnreadItem)
+    wrong = read(properties=message(total=None, revenue="much")["properties"])
+    assert wrong.problem.field == "properties/revenue"
     own_currency = message(currency=None)["properties"]
     assert read(properties=own_currency).currency == "EUR"
 

@@ -36,6 +36,7 @@ REFUSED_BY_CUSTOMER = "customer_id: the customer refuses personalization, so not
 NOT_STORED = "the outcomes were not stored; send them again with the same event_id"
 CLOCK_SKEW_MS = 5 * 60_000
 
+OutcomeType = Literal["shown", "selected", "converted", "declined", "abandoned", "redeemed", "refunded"]
 EventId = Annotated[str, Meta(pattern=r"\A[\x21-\x7e]{1,128}\Z", description="Unique; makes retries harmless.")]
 
 
@@ -44,7 +45,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     event_id: EventId
     decision_id: Annotated[str, Meta(pattern=r"\A[\x21-\x7e]{1,64}\Z")] | None = None
-    type: Literal["shown", "selected", "converted", "declined", "abandoned", "redeemed", "refunded"] | None = None
+    type: OutcomeType | None = None
     candidate_id: Id | None = None
     amount: Amount | None = None
     currency: Currency | None = None

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import msgspec
 from msgspec import Meta
 
 from engine.model.errors import FieldProblem
 from rules.language.codes import decimals_of
-from web.api.feedback import Outcome
+from web.api.feedback import Outcome, OutcomeType
 from web.http.request_reading import UnreadItem
 from web.http.validation_errors import validation_error
 
@@ -27,13 +27,10 @@ TYPES = {
     "order refunded": "refunded",
     "coupon applied": "redeemed",
 }
-"""Outcomes by the names of events, in lowercase."""
-OWN_TYPES = ("shown", "selected", "converted", "declined", "abandoned", "redeemed", "refunded")
-"""Events may also have the names of outcomes."""
+"""Outcomes by the names of events, in lowercase; events may also have the names of outcomes."""
 CANDIDATES = ("candidate_id", "payment_method", "coupon_id")
 AMOUNTS = ("total", "revenue", "value")
 """Properties in the order in which they are looked for."""
-
 MOST_DIGITS = 18
 """Of an amount: 1e999999999 would take a gigabyte as a whole number."""
 
@@ -60,7 +57,7 @@ def outcome_of(message: Mapping[str, Any], currency: str) -> Outcome | UnreadIte
     except msgspec.ValidationError as error:
         return UnreadItem({"event_id": message.get("messageId")}, validation_error(error, SegmentMessage))
     name = read.event.strip().lower()
-    type = name if name in OWN_TYPES else TYPES.get(name)
+    type = name if name in get_args(OutcomeType) else TYPES.get(name)
     properties = read.properties
     decision_id = properties.get("decision_id")
     if read.type != "track" or type is None or (decision_id is None and type != "converted"):
@@ -75,11 +72,11 @@ def outcome_of(message: Mapping[str, Any], currency: str) -> Outcome | UnreadIte
         document |= {"customer_id": read.user_id, "method_id": candidate}
     if type in ("converted", "refunded"):
         code = properties.get("currency") or currency
-        amount = next((properties[key] for key in AMOUNTS if properties.get(key) is not None), None)
-        if amount is not None:
-            minor = minor_units(amount, code)
+        key = next((key for key in AMOUNTS if properties.get(key) is not None), None)
+        if key is not None:
+            minor = minor_units(properties[key], code)
             if minor is None:
-                problem = FieldProblem("properties/total", f"is not an amount of {code} in decimals, such as 49.99")
+                problem = FieldProblem(f"properties/{key}", "is not an amount of its currency, such as 49.99 of EUR")
                 return UnreadItem(document, problem)
             document |= {"amount": minor, "currency": code}
     try:
