@@ -1,7 +1,7 @@
 """`make verify`: every long check, its table kept in docs/verification.md.
 
-`python -m benchmarks.verify [PART ...]` runs all parts, or some of those below. Half an hour, and
-`learning`, `mutation` and `fuzz` up to an hour more each.
+`python -m benchmarks.verify [PART ...]` runs all parts, or some of those below. Hours: `learning`, `mutation`,
+`fuzz`, `delays`, `budgets` and `crash` take twenty minutes to over an hour each.
 """
 
 from __future__ import annotations

@@ -157,6 +157,10 @@ def test_the_headline_is_the_share_of_checkouts_with_a_purchase():
     assert said.title == "83.4% of checkouts end in a purchase (82.9% to 83.9%)"
     assert said.compared.startswith("This is 0.4 points more than the 30 days before (0.1 to 0.7).")
     assert said.compared.endswith(" Estimated from 6,000 of 90,000 checkouts.")
+    of_group = headline_view(
+        Frame(), performance(checkouts=figures()), PagePeriod.of(30, "before", "DE"), has_holdback=False
+    )
+    assert "Estimated from" not in of_group.compared
     assert said.chart_title == "The share rose from 80.0% to 86.0%"
     worse = headline(figures(before=difference(-0.02, -0.03, -0.01)))
     assert "This is 2.0 points fewer than the 30 days before (1.0 to 3.0)." in worse.compared

@@ -37,7 +37,8 @@ def headline_view(frame: Frame, performance: Performance, period: PagePeriod, *,
     compared = _compared(frame, performance, period, has_holdback=has_holdback)
     if figures.is_choice:
         compared += " No purchases were reported; report them as “converted”."
-    if share.decisions < performance.total:
+    # `total` is of all customers, also where one group is shown.
+    if not period.bucket and share.decisions < performance.total:
         compared += f" Estimated from {show.number(share.decisions)} of {show.count(performance.total, 'checkout')}."
     chart = trend(figures.bins, show=show) if figures.bins else None
     return HeadlineView(title, compared, figures.bins, course_title(frame, figures.bins), chart)
