@@ -120,6 +120,7 @@ def test_all_customers_are_compared_with_the_leader_or_not_at_all():
 def test_cells_of_a_group_say_the_rate_or_why_there_is_none():
     few = group("DE", SURE, card=rate("card", 0.4, seen=12), paypal=rate("paypal", 0.46, offered=0.7))
     assert [head.name for head in view(few).groups] == ["Germany", "Compared with the leader"]
+    assert "a sample of 6,000 decisions of the last 30 days" in view(few).basis, "90,000 are of all groups"
     cells = {row.id: row.cells[0] for row in view(few).rows}
     assert cells["card"].note == "seen 12 times: too few"
     assert (cells["paypal"].figure, cells["paypal"].interval) == ("46.0%", "44% to 48%")

@@ -148,6 +148,8 @@ class _MatrixWords:
         show, performance = self._frame.show, self._performance
         total = max(performance.total, performance.sampled)
         of = f"{show.number(performance.sampled)} of {show.count(total, 'decision')}"
+        if performance.groups and performance.groups[0].bucket is not None:
+            of = show.count(performance.sampled, "decision")  # `total` is of all groups.
         return (
             f"Chosen when seen, with 95% intervals. Based on a sample of {of} of the last {span_of(performance.days)}, "
             "more of busy hours than of quiet ones."
