@@ -148,6 +148,25 @@ def test_figures_hold_still_while_they_are_being_read(stays: Page) -> None:
         stays.mouse.move(5, 5)
 
 
+def test_figures_that_arrive_while_older_figures_are_being_read_are_not_shown(stays: Page) -> None:
+    open_at(stays, "/admin/placements/payment_methods")
+    held: list[Route] = []
+    stays.route("**/arms*", lambda route: held.append(route))
+    with stays.expect_request("**/arms*"):
+        stays.mouse.move(5, 5)
+    table = stays.locator("#arms table")
+    table.evaluate("table => { table.dataset.older = 'yes' }")
+    table.hover()
+    with stays.expect_response("**/arms*") as answered:
+        held.pop().continue_()
+    answered.value.finished()
+    stays.wait_for_timeout(500)
+    expect(table).to_have_attribute("data-older", "yes")
+    stays.unroute("**/arms*")
+    stays.mouse.move(5, 5)
+    expect(table).not_to_have_attribute("data-older", "yes")
+
+
 def test_a_theme_is_chosen_at_once_and_kept(stays: Page) -> None:
     open_at(stays, "/admin/placements/payment_methods")
     background = "getComputedStyle(document.body).backgroundColor"

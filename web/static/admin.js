@@ -6,7 +6,12 @@ const TOAST_MS = 8000;
 
 // One element asks for news only while someone can see it and nobody is reading it.
 function isBeingRead(element) {
-  return element.matches(":hover") || element.contains(document.activeElement);
+  return element.matches(":hover, :active") || element.contains(document.activeElement);
+}
+
+// News that arrives after somebody began to read would take a link away from under the pointer.
+function keepWhatIsRead(event) {
+  if (event.target.matches?.("[data-live]") && isBeingRead(event.target)) event.detail.shouldSwap = false;
 }
 
 function pollLiveElements() {
@@ -98,6 +103,7 @@ document.addEventListener("htmx:afterSettle", (event) => {
   focusFirstError(event.target);
   dismissToasts(document);
 });
+document.addEventListener("htmx:beforeSwap", keepWhatIsRead);
 document.addEventListener("htmx:responseError", (event) => {
   if (!event.target.matches?.("[data-live]")) tellFailure();
 });
