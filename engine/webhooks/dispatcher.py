@@ -8,14 +8,14 @@ from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 
-import msgspec
 import structlog
 
 from engine.clock import now_ms
 from engine.model.events.webhook import DeliveryAttempt, DeliveryState, Endpoint, Message
-from engine.model.timestamps import HOUR, rfc3339
+from engine.model.timestamps import HOUR
 from engine.store.connection.database import Database
 from engine.store.events import deliveries, endpoints, outbox
+from engine.webhooks.bodies import CONTENT_TYPES, body_of
 from engine.webhooks.endpoints import Webhooks
 from engine.webhooks.sender import HookAnswer, Sender
 from engine.webhooks.signatures import signed_headers
@@ -142,9 +142,9 @@ class Dispatcher:
         address, secrets = self._webhooks.address_of(endpoint), self._webhooks.secrets_of(endpoint, now=now)
         if address is None or not secrets:
             return HookAnswer(None, "unsendable")
-        body = body_of(message)
+        body = body_of(message, endpoint.format)
         headers = signed_headers(secrets, id=message.id, timestamp=now // 1000, body=body)
-        return await self._sender.post(address, body, headers)
+        return await self._sender.post(address, body, {**headers, "content-type": CONTENT_TYPES[endpoint.format]})
 
     async def _note(self, endpoint: Endpoint, messages: list[Message], attempts: list[DeliveryAttempt]) -> None:
         """Store what became of messages, in one transaction."""
@@ -160,16 +160,6 @@ class Dispatcher:
 
 def _semaphore_of_a_merchant() -> asyncio.Semaphore:
     return asyncio.Semaphore(AT_ONCE_OF_A_MERCHANT)
-
-
-def body_of(message: Message) -> bytes:
-    """Return the JSON body of a message: type, timestamp and data."""
-    document = {
-        "type": message.delivery.type,
-        "timestamp": rfc3339(message.recorded_at),
-        "data": msgspec.Raw(message.body.encode()),
-    }
-    return msgspec.json.encode(document)
 
 
 def retry_after(attempts: int) -> int:

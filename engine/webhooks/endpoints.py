@@ -77,6 +77,7 @@ class Webhooks:
                 read_up_to=await endpoints.newest_event(connection, actor.merchant_id),
                 created_at=now_ms(),
                 fault="",
+                format=document.format,
             )
             await endpoints.add(connection, endpoint)
             await self._note(connection, actor, "created", None, endpoint)
@@ -95,7 +96,11 @@ class Webhooks:
             if version not in (None, old.version):
                 raise Stale(f"the webhook is at version {old.version}, not {version}", field="version")
             changed = old._replace(
-                url=url, description=document.description.strip(), types=_types(document), enabled=document.enabled
+                url=url,
+                description=document.description.strip(),
+                types=_types(document),
+                enabled=document.enabled,
+                format=document.format,
             )
             return await self._store(connection, actor, "changed", old, changed)
 
@@ -223,6 +228,7 @@ def _shown(endpoint: Endpoint) -> dict[str, object]:
         types=endpoint.types,
         description=endpoint.description,
         enabled=endpoint.enabled,
+        format=endpoint.format,
     )
     return msgspec.structs.asdict(document)
 

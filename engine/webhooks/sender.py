@@ -50,7 +50,7 @@ class Sender:
         self._loading = asyncio.Lock()
 
     async def post(self, address: HookAddress, body: bytes, headers: Mapping[str, str]) -> HookAnswer:
-        """Post a body; return what came of it, whatever the receiver does."""
+        """Post a body, whose type `headers` name; return what came of it, whatever the receiver does."""
         trusted = await self._trust() if address.scheme == "https" else None
         try:
             async with asyncio.timeout(self._seconds):
@@ -71,7 +71,7 @@ class Sender:
             network_backend=CheckedBackend(address, self._networks, self._resolve),
         )
         url = httpcore.URL(scheme=address.scheme, host=host, port=address.port, target=address.target)
-        fixed = {"host": address.authority, "content-type": "application/json", "user-agent": USER_AGENT}
+        fixed = {"host": address.authority, "user-agent": USER_AGENT}
         try:
             async with connection.stream(
                 "POST", url, headers=list({**fixed, **headers}.items()), content=body

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
+from cloudevents.core.bindings.http import HTTPMessage, from_http_event
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from engine.clock import now_ms
-from engine.model.events.event import ArmJump, NewEvent
+from engine.model.events.event import ArmJump, NewEvent, UpdatedPreference
 from engine.model.events.webhook import NewEndpoint
 from engine.model.history import AuditFilter
 from engine.model.timestamps import HOUR, MINUTE
@@ -83,6 +84,30 @@ async def test_an_event_arrives_signed_with_its_data(shop):
     assert (first.path, first.id, first.headers["content-type"]) == ("/hooks", f"evt_{id}", "application/json")
     assert second.document["type"] == "arm.jumped"
     assert [row[1:] for row in await log_of(shop, endpoint)] == 2 * [("delivered", [""])]
+
+
+@pytest.mark.anyio
+async def test_a_receiver_with_the_library_reads_a_cloud_event(shop):
+    async with Receiver() as receiver:
+        url, types = receiver.url, (*TYPES, "preference.updated")
+        endpoint, secret = await shop.engine.webhooks.create(
+            shop.actor(), NewEndpoint(url=url, types=types, format="cloudevents")
+        )
+        [id] = await tell(shop, "payment_methods")
+        async with shop.engine.database.write() as connection:
+            no_subject = NewEvent(shop.id, "preference.updated", UpdatedPreference(("theme",), "api"))
+            await outbox.append(connection, [no_subject], now=now_ms())
+        await deliver(shop)
+        received = sorted(receiver.received, key=lambda request: request.document["type"], reverse=True)
+    assert Webhook(secret).verify(received[0].body, received[0].headers)
+    event, other = (from_http_event(HTTPMessage(request.headers, request.body)) for request in received)
+    assert (event.get_specversion(), event.get_type(), event.get_id()) == ("1.0", "version.published", f"evt_{id}")
+    assert (event.get_source(), event.get_subject()) == ("/v1/events", "version:payment_methods")
+    assert event.get_data() == {"placement": "payment_methods", "version": 0, "reason": "", "emergency": False}
+    assert abs(event.get_time().timestamp() * 1000 - now_ms()) < HOUR
+    assert other.get_subject() is None
+    assert received[0].headers["content-type"] == "application/cloudevents+json"
+    assert (await shop.engine.webhooks.get(shop.id, endpoint.id)).format == "cloudevents"
 
 
 @pytest.mark.anyio

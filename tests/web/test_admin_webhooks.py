@@ -49,6 +49,7 @@ def test_a_webhook_is_added_and_its_secret_shown_once(side: Side, person: Person
         ({"url": "https://me:pw@hooks.example.com/"}, "without a name or password"),
         ({"type:arm.jumped": ""}, "Choose at least one event"),
         ({"description": "x" * 201}, "at most 200"),
+        ({"format": "xml"}, "Choose Standard Webhooks or CloudEvents"),
     ],
 )
 def test_what_is_wrong_stands_beside_its_field(
@@ -70,10 +71,12 @@ def test_all_that_is_wrong_is_said_at_once(person: Person) -> None:
 
 def test_a_webhook_is_changed_at_its_version(side: Side, person: Person, hook: str) -> None:
     version = person.version(hook)
-    changed = {**VALUES, "type:metric.alert": "on", "version": version}
+    changed = {**VALUES, "type:metric.alert": "on", "version": version, "format": "cloudevents"}
     assert person.send(hook, **changed).status_code == 303
     item = side.client.get("/v1/webhooks").json()["items"][0]
     assert (set(item["types"]), item["enabled"]) == ({"arm.jumped", "metric.alert"}, False)
+    assert item["format"] == "cloudevents"
+    assert '<option value="cloudevents" selected>' in person.get(hook)
     assert "is off and gets no events" in person.get(hook)
     refused = person.send(hook, **changed)
     assert refused.status_code == 409

@@ -46,10 +46,13 @@ def test_an_endpoint_shows_its_secret_once(side: Side):
 
 def test_an_endpoint_is_replaced_at_its_version_and_deleted(side: Side):
     made = create(side)
-    path, document = f"/v1/webhooks/{made['id']}", {**HOOK, "enabled": False, "types": ["metric.alert"]}
+    path = f"/v1/webhooks/{made['id']}"
+    document = {**HOOK, "enabled": False, "types": ["metric.alert"], "format": "cloudevents"}
+    assert made["format"] == "standard"
     assert side.client.put(path, json=document).status_code == 428
     changed = side.client.put(path, json=document, headers={"if-match": '"1"'}).json()
     assert (changed["enabled"], changed["types"], changed["version"]) == (False, ["metric.alert"], 2)
+    assert changed["format"] == "cloudevents"
     assert side.client.put(path, json=document, headers={"if-match": '"1"'}).status_code == 412
     assert side.client.post(f"{path}/test").json()["field"] == "enabled"
     assert side.client.delete(path).status_code == 204

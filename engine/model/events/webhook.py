@@ -18,6 +18,8 @@ Fault = Literal[
 `unresolved`: the host has no address; `answer`: the answer is no HTTP or too large; `unsendable`: the server's settings
 do not allow the address any more, or the secret cannot be read.
 """
+EventFormat = Literal["standard", "cloudevents"]
+"""The body of a message: that of Standard Webhooks, or CloudEvents 1.0. The headers are the same."""
 MOST_URL = 2000
 
 
@@ -28,6 +30,13 @@ class NewEndpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     types: Annotated[tuple[EventType, ...], Meta(min_length=1, description="The types of events to send.")]
     description: Annotated[str, Meta(max_length=200, description="What receives the events.")] = ""
     enabled: bool = True
+    format: Annotated[
+        EventFormat,
+        Meta(
+            description="The body of messages: `type`, `timestamp` and `data`, or a CloudEvents 1.0 document. "
+            "Both have the same headers and signatures."
+        ),
+    ] = "standard"
 
 
 class Endpoint(NamedTuple):
@@ -49,6 +58,7 @@ class Endpoint(NamedTuple):
     read_up_to: int
     created_at: int
     fault: str
+    format: EventFormat
 
     def has_two_secrets(self, now: int) -> bool:
         """Return whether the previous secret still signs messages at an instant (epoch ms)."""

@@ -39,6 +39,8 @@ webhook_endpoints = Table(
     Column("created_at", BigInteger, nullable=False),
     # Why the engine disabled it; empty where it is enabled, or a person disabled it.
     Column("fault", Text, nullable=False, server_default=text("''")),
+    # standard or cloudevents.
+    Column("format", Text, nullable=False, server_default=text("'standard'")),
     Index("ix_webhook_endpoints_merchant_id", "merchant_id", "id"),
 )
 

@@ -16,6 +16,7 @@ HINTS = {
     "url": "Type an address such as https://shop.example.com/webhooks.",
     "types": "Choose at least one event.",
     "description": "Use at most 200 characters.",
+    "format": "Choose Standard Webhooks or CloudEvents.",
 }
 TITLES = {
     "version": "Publishing", "experiment": "Experiments", "offer": "Offers", "budget": "Budgets",
@@ -46,7 +47,8 @@ def event_groups() -> list[tuple[str, Sequence[EventChoice]]]:
 def form_of(endpoint: Endpoint) -> Form:
     """Return the form as it shows an endpoint."""
     values = {f"type:{type}": "on" for type in endpoint.types}
-    values |= {"url": endpoint.url, "description": endpoint.description, "version": str(endpoint.version)}
+    values |= {"url": endpoint.url, "description": endpoint.description, "format": endpoint.format}
+    values["version"] = str(endpoint.version)
     return Form(values | ({"enabled": "on"} if endpoint.enabled else {}))
 
 
@@ -55,7 +57,13 @@ def endpoint_in(values: Mapping[str, str], check_url: Callable[[str], object], *
     reader = Reader(values)
     types = [type for type in SUBSCRIBABLE if reader.flag(f"type:{type}")]
     url = reader.text("url", required=HINTS["url"])
-    document = {"url": url, "types": types, "description": reader.text("description"), "enabled": enabled}
+    document = {
+        "url": url,
+        "types": types,
+        "description": reader.text("description"),
+        "enabled": enabled,
+        "format": reader.text("format") or "standard",
+    }
     problems = [*reader.problems, *([] if types else [FieldProblem("types", HINTS["types"])])]
     try:
         check_url(url)

@@ -14,7 +14,7 @@ from engine.accounts.accounts import Access
 from engine.clock import now_ms
 from engine.model.actor import Actor
 from engine.model.events.event import EventType
-from engine.model.events.webhook import Endpoint, EndpointState, NewEndpoint
+from engine.model.events.webhook import Endpoint, EndpointState, EventFormat, NewEndpoint
 from engine.model.timestamps import rfc3339
 from engine.service import Engine
 from engine.webhooks.endpoints import LONGEST_OVERLAP_HOURS, MOST_ENDPOINTS, OVERLAP_HOURS
@@ -42,6 +42,7 @@ class WebhookEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     types: list[EventType]
     description: str
     enabled: bool
+    format: EventFormat
     fault: str
     version: Annotated[int, Meta(ge=1, description="Counts the changes; `If-Match` takes it in quotes.")]
     created_at: Moment
@@ -167,6 +168,7 @@ def _fields(endpoint: Endpoint, state: EndpointState | None = None) -> dict[str,
         "types": list(endpoint.types),
         "description": endpoint.description,
         "enabled": endpoint.enabled,
+        "format": endpoint.format,
         "fault": endpoint.fault,
         "version": endpoint.version,
         "created_at": rfc3339(endpoint.created_at),
