@@ -20,6 +20,7 @@ from engine.accounts.passwords import Passwords
 from engine.accounts.second_factor import SecondFactors
 from engine.accounts.sessions import Sessions
 from engine.accounts.team import Team
+from engine.accounts.tiers import MerchantTiers
 from engine.clock import now_ms
 from engine.configuration.catalogue import Catalogue
 from engine.configuration.configuration_cache import ConfigurationCache
@@ -174,6 +175,7 @@ class Engine:
     def _open_accounts(self, database: Database, customer_key: bytes) -> None:
         """Open the services of merchants, their keys and their people."""
         self.accounts = Accounts(database)
+        self.tiers = MerchantTiers(database)
         self.audit_chain = AuditChain(database)
         self.passwords = Passwords()
         self.login_limits = LoginLimits(database)

@@ -29,6 +29,7 @@ from web.api import (
     trials,
     uses,
 )
+from web.api.account import limits
 from web.api.customers import aliases, consent_prompt, consents, links, preferences, rights
 from web.api.events import event_list, hook_deliveries, hook_endpoints
 from web.api.experiments import actions, checks, conversions, documents, given_variants, log_answers, results
@@ -134,7 +135,7 @@ def api() -> Router:
     """Return the router of the HTTP API."""
     deciding = (decisions, browsers, feedback, segment_intake, evaluations, snapshots, offline_decisions)
     experiments = (documents, actions, results, checks, log_answers, conversions, given_variants)
-    configuring = (resources, drafts, draft_documents, rule_sets, trials, previews, plans, refits, keys)
+    configuring = (resources, drafts, draft_documents, rule_sets, trials, previews, plans, refits, keys, limits)
     insights = (uses, metrics, reports)
     mailing = (report_schedules, alert_recipients)
     offers = (listing, predictions, redemptions, codes, ledger)

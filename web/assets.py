@@ -29,7 +29,8 @@ FONTS = "@fontsource-variable/inter/files/inter-*-wght-normal.woff2"
 SPRITE = "@tabler/icons-sprite/dist/tabler-sprite.svg"
 ICONS = (
     "adjustments", "alert-circle", "alert-triangle", "arrow-back-up", "arrow-down", "arrow-forward-up",
-    "arrow-up", "bulb", "check", "chevron-left", "chevron-right", "circle-check", "copy", "credit-card",
+    "arrow-up", "building-store", "bulb", "check", "chevron-left", "chevron-right", "circle-check", "copy",
+    "credit-card",
     "device-desktop", "dots", "download", "filter", "flask", "folder-plus", "grip-vertical", "history",
     "key", "layout-dashboard", "list", "list-search",
     "logout", "mail", "menu-2", "moon", "plus", "repeat", "search", "sun", "tags", "target",

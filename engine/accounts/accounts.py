@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.clock import now_ms
 from engine.model.account import MerchantDetails
 from engine.model.actor import Actor
+from engine.model.documents.tier import NO_TIER, Tier, Tiers
 from engine.model.errors import Conflict, NotFound, invalid
 from engine.model.outcome import LARGEST_AMOUNT
 from engine.model.resource import Resource
@@ -22,6 +23,7 @@ from engine.store import accounts, audit, resources
 from engine.store.accounts import Key, Kind, Merchant
 from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
+from engine.store.limits import tiers
 from rules import timezones
 
 LONGEST_OVERLAP_HOURS = 24 * 30
@@ -29,10 +31,11 @@ DEFAULT_DETAILS = MerchantDetails()
 
 
 class Access(NamedTuple):
-    """A caller of the API: a key and the merchant side that it belongs to."""
+    """A caller of the API: a key, the merchant side that it belongs to, and the limits of this side."""
 
     key: Key
     merchant: Merchant
+    tier: Tier = NO_TIER
 
     @property
     def may_configure(self) -> bool:
@@ -121,7 +124,8 @@ class Accounts:
             async with self._database.read() as connection:
                 keys = await accounts.keys_in_force(connection, now=now_ms())
                 merchants = {merchant.id: merchant for merchant in await accounts.all_merchants(connection)}
-            self._access = {key.hash: Access(key, merchants[key.merchant_id]) for key in keys}
+                limits = await tiers.all_tiers(connection)
+            self._access = {key.hash: _access(key, merchants[key.merchant_id], limits) for key in keys}
 
     async def keys(self, merchant_id: int) -> list[Key]:
         async with self._database.read() as connection:
@@ -177,6 +181,10 @@ class Accounts:
             if key.id == key_id and (key.expires_at is None or key.expires_at > now):
                 return key
         raise NotFound(f"there is no key “{key_id}” in force", field="id")
+
+
+def _access(key: Key, merchant: Merchant, limits: Tiers) -> Access:
+    return Access(key, merchant, limits.get(merchant.tier, NO_TIER))
 
 
 def hash_of(secret: str) -> str:

@@ -17,6 +17,7 @@ from engine.model.mailing.report_schedule import NewReportSchedule, ReportSchedu
 from engine.store import accounts, audit
 from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
+from engine.store.limits import tiers
 from engine.store.mailing import mails, schedules
 
 MOST_SCHEDULES = 50
@@ -98,10 +99,15 @@ class ReportSchedules:
             await _note(connection, actor, "deleted", old, None)
 
     async def test(self, actor: Actor, schedule_id: str, recipient: str) -> None:
-        """Send the report that would be due today to one person; `Conflict` while another test waits."""
+        """Send the report that would be due today to one person.
+
+        Raise `Conflict` while another test waits, or where the tier has no reports by mail.
+        """
         now = now_ms()
         async with self._database.write() as connection:
             schedule = await _own(connection, actor.merchant_id, schedule_id)
+            if not (await tiers.tier_of(connection, actor.merchant_id)).scheduled_mail:
+                raise Conflict("the tier of this merchant has no reports by mail")
             if await mails.has_waiting(connection, actor.merchant_id, schedule_id, "test"):
                 raise Conflict("a test of this schedule is on its way already")
             timezone = await accounts.timezone_of(connection, actor.merchant_id)

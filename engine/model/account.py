@@ -23,7 +23,8 @@ class MerchantDetails(msgspec.Struct, frozen=True, kw_only=True):
 class Merchant(msgspec.Struct, frozen=True):
     """The live or the test side of a tenant. The two sides share only the name and the people.
 
-    `browser_purchase_limit` is the largest purchase that a browser may report, in minor units; 0: none.
+    `browser_purchase_limit` is the largest purchase that a browser may report, in minor units; 0: none. `tier` is the
+    name of its tier, empty without one.
     """
 
     id: int
@@ -37,6 +38,7 @@ class Merchant(msgspec.Struct, frozen=True):
     created_at: int
     review: bool = False
     browser_purchase_limit: int = 0
+    tier: str = ""
 
 
 class User(msgspec.Struct, frozen=True):

@@ -57,6 +57,10 @@ class TooMany(EngineError):
         self.retry_after = retry_after
 
 
+class LimitReached(TooMany):
+    """The merchant's tier allows no more of this in the current month."""
+
+
 class Unavailable(EngineError):
     """The database did not store the data; the caller may send the same again after `retry_after` seconds."""
 

@@ -43,7 +43,7 @@ from web.admin.placements import (
 from web.admin.placements.performance import arm_page, learning_cost
 from web.admin.rules import rule_files, rule_list, rule_page, rule_uses, scenarios
 from web.admin.rules.trial import try_panel
-from web.admin.settings import alert_list, fields, hook_list, hook_page, keys, lists, report_list
+from web.admin.settings import account_page, alert_list, fields, hook_list, hook_page, keys, lists, report_list
 from web.admin.shell import error_pages, login, preferences, search, undo
 from web.admin.shell.admission import AnyRequest, enter, provide_frame
 from web.admin.shell.frame import SIDES, Frame, base_of
@@ -58,7 +58,7 @@ PAGES: Sequence[ModuleType] = (
     offer_list, order_limits_page, offer_form, offer_effect, offer_cost, code_page, budget_page, ledger_page,
     experiment_list, experiment_edit, experiment_page, variant_trial, details_page,
     customer_page, opt_in_page, decision_list, decision_page, audit,
-    fields, lists, keys, hook_list, hook_page, report_list, alert_list, team_page,
+    fields, lists, keys, hook_list, hook_page, report_list, alert_list, team_page, account_page,
 )  # fmt: skip
 """The modules with pages of one side; each lists its own in `handlers`."""
 WITHOUT_SIDE: Sequence[ModuleType] = (preferences, login, profile_page, second_factor_page)

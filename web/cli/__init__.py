@@ -20,7 +20,7 @@ from web.cli import (
 from web.cli.customers import preferences_import, rights
 from web.cli.experiments import documents as experiments
 from web.cli.failures import CommandGroup
-from web.cli.installation import audit, maintenance, status
+from web.cli.installation import audit, maintenance, status, tiers
 from web.cli.offers import budgets, codes, events
 from web.cli.simulation import simulate
 
@@ -45,6 +45,7 @@ for command in (
     accounts.merchant,
     people.user,
     accounts.keys,
+    tiers.tiers,
     decisions.decision,
     outcomes.outcomes,
     rights.customer,

@@ -39,7 +39,12 @@ def merchant_add(*, slug: str, name: str | None, json: bool, **options: str) -> 
 def merchant_list(*, json: bool) -> None:
     """List the merchants."""
     merchants = with_engine(lambda engine: engine.accounts.merchants())
-    show(merchants, json=json, columns=("slug", "mode", "name", "country", "currency", "timezone"), title="Merchants")
+    show(
+        merchants,
+        json=json,
+        columns=("slug", "mode", "name", "country", "currency", "timezone", "tier"),
+        title="Merchants",
+    )
 
 
 @merchant.command("purchases")
@@ -56,6 +61,16 @@ def merchant_purchases(*, slug: str, limit: int, is_test: bool, json: bool) -> N
 
     with_engine(work)
     show({"merchant": slug, "side": "test" if is_test else "live", "limit": limit}, json=json)
+
+
+@merchant.command("tier")
+@click.argument("slug")
+@click.argument("tier", default="")
+@as_json
+def merchant_tier(*, slug: str, tier: str, json: bool) -> None:
+    """Give a merchant the limits of TIER, on both sides; without TIER, take them away."""
+    with_engine(lambda engine: engine.tiers.assign(slug, tier, actor_name="tap2"))
+    show({"merchant": slug, "tier": tier}, json=json)
 
 
 @click.group()

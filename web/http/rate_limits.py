@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from engine.accounts.accounts import Access
@@ -48,16 +48,25 @@ class RateLimit:
         Raise `TooMany`, and take nothing, where less is left.
         """
         now = self._clock()
+        seconds = self._seconds(caller, count, now)
+        if len(self._full_at) >= MOST_CALLERS:
+            self._forget(now)
+        self._full_at[caller] = now + seconds
+        return self._headers(seconds)
+
+    def check(self, caller: tuple[str, str], count: int) -> None:
+        """Raise `TooMany` where a caller's bucket holds less than `count`; take nothing."""
+        self._seconds(caller, count, self._clock())
+
+    def _seconds(self, caller: tuple[str, str], count: int, now: float) -> float:
+        """Return when the bucket would be full again after taking `count`, in seconds; raise `TooMany`."""
         cost = count * self._interval if count < self._quota else self._window
         full_at = self._full_at.get(caller, now)
         seconds = full_at - now + cost if full_at > now else cost
         wait = seconds - self._window
         if wait > 1e-6:
             raise TooMany(f"the limit of {self._name} is used up", retry_after=math.ceil(wait))
-        if len(self._full_at) >= MOST_CALLERS:
-            self._forget(now)
-        self._full_at[caller] = now + seconds
-        return self._headers(seconds)
+        return seconds
 
     def left(self, caller: tuple[str, str]) -> tuple[Header, ...]:
         """Return the headers that say what is left."""
@@ -75,12 +84,14 @@ class RateLimit:
 
 
 class RateLimits:
-    """The limits of decisions and outcomes."""
+    """The limits of decisions and outcomes: those of the server by caller, and those of tiers by merchant."""
 
     def __init__(self, settings: Settings) -> None:
         self._decisions = RateLimit("decisions", settings.decision_rate)
         self._outcomes = RateLimit("outcomes", settings.outcome_rate)
         self._address = RateLimit("address", settings.public_rate)
+        self._of_tiers: dict[int, RateLimit] = {}
+        """By requests an hour."""
 
     def spend_page(self, request: AnyRequest) -> None:
         """Count a page that reads much; raise `TooMany` for an address that asks for too many."""
@@ -93,11 +104,31 @@ class RateLimits:
         else:
             limit, caller = (self._decisions if kind == "decisions" else self._outcomes), (access.key.id, "")
         scope: Any = request.scope
+        if access.tier.requests_an_hour is not None:
+            limits = ((limit, caller), (self._of_tier(access.tier.requests_an_hour), (str(access.merchant.id), "")))
+            scope[SCOPE] = _spend_all(limits, count, scope)
+            return
         try:
             scope[SCOPE] = limit.spend(caller, count)
         except TooMany:
             scope[SCOPE] = limit.left(caller)
             raise
+
+    def _of_tier(self, requests: int) -> RateLimit:
+        if requests not in self._of_tiers:
+            self._of_tiers[requests] = RateLimit("requests", f"{requests}/hour")
+        return self._of_tiers[requests]
+
+
+def _spend_all(limits: Sequence[tuple[RateLimit, tuple[str, str]]], count: int, scope: Any) -> tuple[Header, ...]:
+    """Take `count` from several buckets, or nothing from any where one holds less."""
+    try:
+        for limit, caller in limits:
+            limit.check(caller, count)
+    except TooMany:
+        scope[SCOPE] = tuple(header for limit, caller in limits for header in limit.left(caller))
+        raise
+    return tuple(header for limit, caller in limits for header in limit.spend(caller, count))
 
 
 async def admitted(request: AnyRequest, kind: Kind) -> Access:

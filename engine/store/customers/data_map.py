@@ -63,10 +63,10 @@ DATA_MAP: tuple[DataEntry, ...] = (
     *_nobody("outbox", "idempotent_answers", "budget_caps"),
     *_nobody("webhook_endpoints", "webhook_deliveries", "webhook_attempts"),
     # Of the merchant and its people.
-    *_nobody("report_schedules", "alert_recipients", "mails"),
+    *_nobody("report_schedules", "alert_recipients", "mails", "export_counts"),
     *_nobody("merchants", "keys", "users", "sessions", "second_factors", "recovery_codes", "identities"),
     # Of the installation itself: fingerprints are of keys.
-    *_nobody("fingerprints", "data_keys", "leases", "metric_alarms"),
+    *_nobody("fingerprints", "data_keys", "leases", "metric_alarms", "tiers"),
     *_nobody("login_attempts", "invitations", "audit", "audit_heads", "emergencies", "write_probes"),
     *_nobody("resources", "plans", "active_plans", "drafts", "draft_changes", "candidate_colours"),
     *_nobody("preference_defaults", "consent_policies"),

@@ -17,10 +17,11 @@ _decode = msgspec.json.Decoder(NewReportSchedule).decode
 
 
 class DueSchedule(NamedTuple):
-    """A schedule that is due, and its merchant's time zone."""
+    """A schedule that is due, its merchant's time zone, and the name of its merchant's tier."""
 
     schedule: ReportSchedule
     timezone: str
+    tier: str = ""
 
 
 async def add(connection: AsyncConnection, schedule: ReportSchedule) -> None:
@@ -54,9 +55,10 @@ async def of_merchant(connection: AsyncConnection, merchant_id: int) -> list[Rep
 
 async def due(connection: AsyncConnection, *, now: int, limit: int) -> list[DueSchedule]:
     """Return schedules that are due at an instant (epoch ms), the longest due first."""
-    query = _select().add_columns(merchants.c.timezone).join(merchants, merchants.c.id == _table.c.merchant_id)
+    query = _select().add_columns(merchants.c.timezone, merchants.c.tier)
+    query = query.join(merchants, merchants.c.id == _table.c.merchant_id)
     query = query.where(_table.c.next_at <= now).order_by(_table.c.next_at, _table.c.id).limit(limit)
-    return [DueSchedule(_schedule(row), row[-1]) for row in await connection.execute(query)]
+    return [DueSchedule(_schedule(row), *row[-2:]) for row in await connection.execute(query)]
 
 
 async def advance(connection: AsyncConnection, schedule: ReportSchedule, following: DueDay) -> bool:

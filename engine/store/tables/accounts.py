@@ -8,6 +8,7 @@ from sqlalchemy import (
     Column,
     Index,
     Integer,
+    PrimaryKeyConstraint,
     Table,
     Text,
     UniqueConstraint,
@@ -35,6 +36,8 @@ merchants = Table(
     Column("review", Boolean, nullable=False, server_default=false()),
     # The largest purchase that a browser may report, in minor units; 0: none.
     Column("browser_purchase_limit", BigInteger, nullable=False, server_default="0"),
+    # The name of its tier; empty: none, so no limits beyond the server's.
+    Column("tier", Text, nullable=False, server_default=text("''")),
     UniqueConstraint("slug", "mode"),
 )
 
@@ -52,4 +55,24 @@ keys = Table(
     # The person who made the key, for whom it acts; empty where nobody knows.
     Column("created_by", Text, nullable=False, server_default=text("''")),
     Index("ix_keys_merchant", "merchant_id"),
+)
+
+tiers = Table(
+    "tiers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    # JSON.
+    Column("limits", Text, nullable=False),
+)
+
+# Exports of merchants whose tier limits them.
+export_counts = Table(
+    "export_counts",
+    metadata,
+    merchant_column(),
+    # In the merchant's time zone: 2026-11.
+    Column("month", Text, nullable=False),
+    Column("exports", Integer, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "month"),
+    sqlite_with_rowid=False,
 )

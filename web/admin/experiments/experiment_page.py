@@ -112,7 +112,8 @@ async def experiment_file(
     kind = KINDS.get(file)
     if results is None or kind is None:
         raise NotFound(f"there is no file “{file}”", field="file")
-    content = await results_file(frame, resource, results, kind, is_stored=bool(look))
+    async with frame.engine.tiers.export(frame.merchant):
+        content = await results_file(frame, resource, results, kind, is_stored=bool(look))
     headers = {"Content-Disposition": f'attachment; filename="{id}.{kind}"', "Cache-Control": "no-store"}
     return Response(content, media_type=MEDIA[kind], headers=headers)
 

@@ -20,7 +20,7 @@ from engine.model.placement import Placement
 from engine.model.timestamps import ms_of, rfc3339
 from web.admin.candidates.candidate_list import in_order
 from web.admin.shell.admission import AnyRequest
-from web.admin.shell.csv_file import csv_file
+from web.admin.shell.csv_file import exported_csv
 from web.admin.shell.forms import Form, Reader
 from web.admin.shell.frame import Frame
 from web.admin.shell.navigation import PageLinks
@@ -115,7 +115,7 @@ async def decisions_csv(request: AnyRequest, frame: NamedDependency[Frame]) -> R
     log_page = await frame.engine.log_search.page(
         frame.merchant.id, narrowed, limit=MOST_IN_FILE, most_read=MOST_READ_FOR_FILE
     )
-    return csv_file("decisions.csv", [COLUMNS, *(_cells(hit) for hit in log_page.hits)])
+    return await exported_csv(frame, "decisions.csv", [COLUMNS, *(_cells(hit) for hit in log_page.hits)])
 
 
 def filter_of(frame: Frame, texts: Mapping[str, str]) -> LogFilter:

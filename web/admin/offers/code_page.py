@@ -17,7 +17,7 @@ from engine.offers.codes import MOST_AT_ONCE, AddedCodes
 from web.admin.offers.offer_texts import PLACEMENT, offer_of
 from web.admin.shell import saving
 from web.admin.shell.admission import AnyRequest, typed
-from web.admin.shell.csv_file import csv_file
+from web.admin.shell.csv_file import exported_csv
 from web.admin.shell.forms import Form, Reader
 from web.admin.shell.frame import Frame, Notice
 from web.admin.shell.render import Page
@@ -75,7 +75,7 @@ async def codes_file(frame: NamedDependency[Frame], id: FromPath[str]) -> Respon
     """Send all codes of an offer with their states, to those who may change it."""
     frame.must_change()
     rows = await frame.engine.codes.page(frame.merchant.id, PLACEMENT, id, state=None, limit=MOST_LISTED)
-    return csv_file(f"codes-{id}.csv", [("code", "state"), *((row.code, row.state) for row in rows)])
+    return await exported_csv(frame, f"codes-{id}.csv", [("code", "state"), *((row.code, row.state) for row in rows)])
 
 
 async def _page(frame: Frame, id: str, form: Form) -> OfferCodesPage:

@@ -16,7 +16,7 @@ from engine.configuration.configuration import Configuration
 from engine.kernel.plan import offers_of
 from engine.model.offers.hold import LedgerFilter, OfferEntry
 from web.admin.offers.offer_words import KINDS
-from web.admin.shell.csv_file import csv_file
+from web.admin.shell.csv_file import exported_csv
 from web.admin.shell.forms import Form
 from web.admin.shell.frame import Frame
 from web.admin.shell.navigation import PageLinks
@@ -100,7 +100,7 @@ async def ledger_file(
     chosen = {"budget": budget, "offer": offer, "kind": kind, "customer": customer}
     only = _filter(frame, chosen)
     rows = await frame.engine.budgets.ledger(frame.merchant.id, only=only, limit=MOST_IN_A_FILE)
-    return csv_file("ledger.csv", [HEAD, *(_cells(frame, row) for row in rows)])
+    return await exported_csv(frame, "ledger.csv", [HEAD, *(_cells(frame, row) for row in rows)])
 
 
 async def entries_of(frame: Frame, only: LedgerFilter, before: str) -> tuple[list[EntryRow], str]:

@@ -22,7 +22,7 @@ from web.admin.placements.performance.events import events_of
 from web.admin.placements.performance.period import PeriodOption
 from web.admin.placements.placement_list import PlacementRow, rows_of
 from web.admin.shell.admission import AnyRequest
-from web.admin.shell.csv_file import csv_file
+from web.admin.shell.csv_file import exported_csv
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
 from web.csv_text import Rows
@@ -192,11 +192,12 @@ async def dashboard_file(request: AnyRequest, frame: NamedDependency[Frame], fil
             ("epoch_ms", "value", "time_before"),
             *([each.moment, each.value, each.beside] for each in points),
         ]
-        return csv_file(f"{overview.placement.key}-{overview.period.metric}.csv", rows)
+        return await exported_csv(frame, f"{overview.placement.key}-{overview.period.metric}.csv", rows)
     if overview is None or file not in FILES:
         raise NotFound(f"there is no file “{file}”", field="file")
     detail, kind = FILES[file]
-    report = await report_file(overview, kind, detail)
+    async with frame.engine.tiers.export(frame.merchant):
+        report = await report_file(overview, kind, detail)
     headers = {"Content-Disposition": f'attachment; filename="{report.name}"', "Cache-Control": "no-store"}
     return Response(report.content, media_type=report.media, headers=headers)
 

@@ -23,7 +23,7 @@ from web.admin.placements.performance.monitor import MEASURES
 from web.admin.placements.placement_calibration import CalibrationView, calibration_view
 from web.admin.placements.placement_form import CREDITS
 from web.admin.placements.placement_model import ModelView, model_view
-from web.admin.shell.csv_file import csv_file
+from web.admin.shell.csv_file import exported_csv
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
 from web.charts.candidate_charts import Spec, unique_names
@@ -132,7 +132,7 @@ async def learning_csv(frame: NamedDependency[Frame], key: FromPath[str], file: 
     if table is None:
         raise NotFound(f"there is no file “{file}”", field="file")
     insight, colours = await _insight(frame, key)
-    return csv_file(f"{key}-{file}", table(insight, colours))
+    return await exported_csv(frame, f"{key}-{file}", table(insight, colours))
 
 
 async def _insight(frame: Frame, key: str) -> tuple[Insight, dict[str, int]]:

@@ -23,7 +23,7 @@ from web.admin.placements.performance.monitor import Measure, MonitorView, estim
 from web.admin.placements.performance.period import PagePeriod, PeriodOption
 from web.admin.placements.placement_health import HealthView, health_view
 from web.admin.placements.placement_learned import LearnedView, learned_view
-from web.admin.shell.csv_file import csv_file
+from web.admin.shell.csv_file import exported_csv
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
 from web.charts.candidate_charts import unique_names
@@ -155,13 +155,13 @@ async def arms_csv(
     """Send the figures of a table or chart as CSV, such as `matrix.csv`; rates and shares are 0 to 1."""
     monitored = await Monitored.of(frame, key, PagePeriod.of(days, None, bucket))
     if file == "estimates.csv":
-        return csv_file(f"{key}-{file}", estimate_table(monitored.monitor()))
+        return await exported_csv(frame, f"{key}-{file}", estimate_table(monitored.monitor()))
     if file == "shares.csv":
-        return csv_file(f"{key}-{file}", first_places_table(await monitored.first_places()))
+        return await exported_csv(frame, f"{key}-{file}", first_places_table(await monitored.first_places()))
     tables: dict[str, Callable[[Performance], Rows]] = {"matrix.csv": matrix_table, "checkouts.csv": checkout_table}
     if file not in tables:
         raise NotFound(f"there is no file “{file}”", field="file")
-    return csv_file(f"{key}-{file}", tables[file](await monitored.performance()))
+    return await exported_csv(frame, f"{key}-{file}", tables[file](await monitored.performance()))
 
 
 def purpose_of(placement: Placement) -> str:

@@ -56,12 +56,16 @@ class ScheduleRow:
 
 @dataclass(frozen=True)
 class ReportsPage:
-    """The schedules and the form of a new one, or of the one that is `edited`."""
+    """The schedules and the form of a new one, or of the one that is `edited`.
+
+    `is_allowed` is whether the merchant's tier has reports by mail.
+    """
 
     rows: Sequence[ScheduleRow]
     form: Form
     edited: ReportSchedule | None
     is_set_up: bool
+    is_allowed: bool
     timezone: str
     placements: Options
     frequencies: Options = FREQUENCIES
@@ -166,23 +170,38 @@ async def _page(
 ) -> Page:
     mail, placements = frame.engine.mail, await _placement_options(frame)
     summaries = await mail.schedules.summaries(frame.merchant.id)
+    is_allowed = (await frame.engine.tiers.of(frame.merchant.id)).scheduled_mail
+    schedules = await mail.schedules.all(frame.merchant.id)
     page = ReportsPage(
-        rows=[_row(each, summaries, dict(placements)) for each in await mail.schedules.all(frame.merchant.id)],
+        rows=[_row(each, summaries, dict(placements), is_allowed=is_allowed) for each in schedules],
         form=form or (form_of(edited) if edited else new_form(usual_placement(dict(placements)))),
         edited=edited,
         is_set_up=mail.mailer.is_set_up,
+        is_allowed=is_allowed,
         timezone=frame.merchant.timezone,
         placements=placements,
     )
     return frame.page(TEMPLATE, page, status=status)
 
 
-def _row(schedule: ReportSchedule, summaries: Mapping[str, MailSummary], placements: Mapping[str, str]) -> ScheduleRow:
+def _row(
+    schedule: ReportSchedule,
+    summaries: Mapping[str, MailSummary],
+    placements: Mapping[str, str],
+    *,
+    is_allowed: bool,
+) -> ScheduleRow:
     summary = summaries.get(schedule.id, MailSummary())
-    state, kind = state_of(summary) if schedule.document.enabled else ("Paused", "plain")
+    state, kind = _state(schedule, summary, is_allowed=is_allowed)
     fault = FAULTS.get(summary.fault, "") if summary.delayed or summary.failed else ""
     placement = placements.get(schedule.document.placement, schedule.document.placement)
     return ScheduleRow(schedule, summary, state, kind, _due(schedule), placement, fault)
+
+
+def _state(schedule: ReportSchedule, summary: MailSummary, *, is_allowed: bool) -> tuple[str, str]:
+    if not schedule.document.enabled:
+        return "Paused", "plain"
+    return state_of(summary) if is_allowed else ("Not sent", "warn")
 
 
 def state_of(summary: MailSummary) -> tuple[str, str]:

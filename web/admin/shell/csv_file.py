@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from litestar import Response
 
+from web.admin.shell.frame import Frame
 from web.csv_text import Rows, csv_text
+
+
+async def exported_csv(frame: Frame, name: str, rows: Rows) -> Response[str]:
+    """Return `rows` as a CSV file called `name`, as one of the merchant's exports; raise `LimitReached`."""
+    async with frame.engine.tiers.export(frame.merchant):
+        return csv_file(name, rows)
 
 
 def csv_file(name: str, rows: Rows) -> Response[str]:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from litestar import Response
 from litestar.exceptions import HTTPException
 
-from engine.model.errors import Conflict, EngineError, Forbidden, Invalid, NotFound, TooMany, Unavailable
+from engine.model.errors import Conflict, EngineError, Forbidden, Invalid, LimitReached, NotFound, TooMany, Unavailable
 from web.admin.shell.admission import AnyRequest
 from web.admin.shell.frame import Frame, Notice, side_of
 from web.admin.shell.navigation import navigation_items
@@ -46,11 +46,18 @@ def engine_error(request: AnyRequest, error: EngineError) -> Response[Any]:
         return _not_found(request)
     if isinstance(error, Forbidden):
         return _answer(request, ErrorPage("You do not have permission", error.detail, "alert-circle"), status=403)
+    if isinstance(error, LimitReached):
+        page = ErrorPage("The limit of your account is reached", f"{_sentence(error)}.", "alert-circle")
+        return _answer(request, page, status=429)
     if isinstance(error, TooMany):
         return _answer(request, ErrorPage("Too many attempts", _again(error), "alert-circle"), status=429)
     status = 409 if isinstance(error, Conflict) else 422 if isinstance(error, Invalid) else 500
-    text = f"{error.detail[:1].upper()}{error.detail[1:]}. Reload the page to see the current state."
+    text = f"{_sentence(error)}. Reload the page to see the current state."
     return _answer(request, ErrorPage("This did not work", text, "alert-circle"), status=status)
+
+
+def _sentence(error: EngineError) -> str:
+    return f"{error.detail[:1].upper()}{error.detail[1:]}"
 
 
 def _again(error: TooMany) -> str:

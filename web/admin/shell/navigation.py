@@ -52,6 +52,7 @@ NAVIGATION = (
             NavigationItem("Reports", "/reports", "mail"),
             NavigationItem("Alerts", "/alerts", "alert-circle"),
             NavigationItem("Team", "/team", "users"),
+            NavigationItem("Account", "/account", "building-store"),
             NavigationItem("Audit log", "/audit", "history"),
         ),
     ),

@@ -48,9 +48,10 @@ class ReportQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         "Learning",
         "Get the overview as a report",
         {200: Answer("The report", OverviewReport, files=(MEDIA["csv"], MEDIA["pdf"]))},
-        "The numbers of the overview page, with what they are compared with and the 95% interval.",
+        "The numbers of the overview page, with what they are compared with and the 95% interval. A tier may limit the "
+        "reports of a month.",
         query=ReportQuery,
-        errors=(404,),
+        errors=(404, 429),
     ).route(),
 )
 async def placement_report(
@@ -68,7 +69,8 @@ async def placement_report(
         raise invalid("first", "the range “custom” needs “first” and “last”")
     if period.problem:
         raise invalid("first", period.problem.partition(".")[0])
-    file = await report_file(overview, parameters.format, parameters.detail)
+    async with engine.tiers.export(access.merchant):
+        file = await report_file(overview, parameters.format, parameters.detail)
     named = {} if parameters.format == "json" else {"Content-Disposition": f'attachment; filename="{file.name}"'}
     return Response(file.content, media_type=file.media, headers=NO_STORE | named)
 

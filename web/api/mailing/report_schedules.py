@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import msgspec
@@ -27,15 +29,20 @@ from web.openapi.operation import Answer, Operation
 TAG = "Reports and alerts"
 PATH = "/v1/report-schedules"
 ITEM = f"{PATH}/{{id:str}}"
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class ScheduledReport(NewReportSchedule, frozen=True, kw_only=True):
-    """A schedule, the time of its next report (null while it is disabled), and how its mails do."""
+    """A schedule, the time of its next report (null while it is disabled), and how its mails do.
+
+    `is_allowed` is false while the merchant's tier has no reports by mail: its days are skipped.
+    """
 
     id: str
     version: Annotated[int, Meta(ge=1, description="Counts the changes; `If-Match` takes it in quotes.")]
     created_at: Moment
     next_at: Moment | None
+    is_allowed: bool
     delivery: MailDelivery
 
 
@@ -61,7 +68,8 @@ async def list_schedules(
 ) -> Response[bytes]:
     items, cursor = part_of(await engine.mail.schedules.all(access.merchant.id), parameters)
     summaries = await engine.mail.schedules.summaries(access.merchant.id)
-    shown = [ScheduledReport(**_fields(each, summaries.get(each.id))) for each in items]
+    is_allowed = access.tier.scheduled_mail
+    shown = [ScheduledReport(**_fields(each, summaries.get(each.id), is_allowed=is_allowed)) for each in items]
     return json_response(ReportScheduleList(shown, cursor), headers=NO_STORE)
 
 
@@ -83,8 +91,8 @@ async def create(
 ) -> Response[bytes]:
     await _check(engine, actor.merchant_id, document)
     schedule = await engine.mail.schedules.create(actor, document)
-    headers = {**NO_STORE, "Location": f"{PATH}/{schedule.id}"}
-    return json_response(ScheduledReport(**_fields(schedule)), status=201, version=schedule.version, headers=headers)
+    location = {"Location": f"{PATH}/{schedule.id}"}
+    return await _shown(engine, schedule, status=201, headers=location)
 
 
 @get(ITEM, **Operation(TAG, "Show a report schedule", {200: Answer("It", ScheduledReport, ("ETag",))}).route())
@@ -149,19 +157,23 @@ async def _check(engine: Engine, merchant_id: int, document: NewReportSchedule) 
         raise invalid("placement", f"there is no placement “{document.placement}”")
 
 
-async def _shown(engine: Engine, schedule: ReportSchedule) -> Response[bytes]:
+async def _shown(
+    engine: Engine, schedule: ReportSchedule, *, status: int = 200, headers: Mapping[str, str] = NO_HEADERS
+) -> Response[bytes]:
     summaries = await engine.mail.schedules.summaries(schedule.merchant_id)
-    body = ScheduledReport(**_fields(schedule, summaries.get(schedule.id)))
-    return json_response(body, version=schedule.version, headers=NO_STORE)
+    is_allowed = (await engine.tiers.of(schedule.merchant_id)).scheduled_mail
+    body = ScheduledReport(**_fields(schedule, summaries.get(schedule.id), is_allowed=is_allowed))
+    return json_response(body, status=status, version=schedule.version, headers={**NO_STORE, **headers})
 
 
-def _fields(schedule: ReportSchedule, summary: MailSummary | None = None) -> dict[str, Any]:
+def _fields(schedule: ReportSchedule, summary: MailSummary | None, *, is_allowed: bool) -> dict[str, Any]:
     return {
         **msgspec.structs.asdict(schedule.document),
         "id": schedule.id,
         "version": schedule.version,
         "created_at": rfc3339(schedule.created_at),
         "next_at": None if schedule.next_at is None else rfc3339(schedule.next_at),
+        "is_allowed": is_allowed,
         "delivery": delivery_of(summary),
     }
 

@@ -21,7 +21,7 @@ from web.admin.placements.performance.events import events_of
 from web.admin.placements.performance.headline import course_title
 from web.admin.placements.performance.matrix import GroupSentence, MatrixView, matrix_view
 from web.admin.placements.performance.period import PagePeriod, PeriodOption
-from web.admin.shell.csv_file import csv_file
+from web.admin.shell.csv_file import exported_csv
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
 from web.charts.candidate_charts import ChartEvent, Spec, unique_names
@@ -123,7 +123,9 @@ async def arm_csv(
         frame.merchant.id, key, id, days=period.days, bucket=period.bucket or None
     )
     rows = [[each.begin, each.end, *each.share] for each in bins]
-    return csv_file(f"{key}-{id}.csv", [("from_epoch_ms", "to_epoch_ms", "share", "low", "high", "seen"), *rows])
+    return await exported_csv(
+        frame, f"{key}-{id}.csv", [("from_epoch_ms", "to_epoch_ms", "share", "low", "high", "seen"), *rows]
+    )
 
 
 def names_in(configuration: Configuration, key: str) -> CandidateNames:

@@ -12,7 +12,7 @@ from litestar.params import FromPath
 from engine.model.placement import Contextual, Placement, Thompson
 from engine.statistics.learning_money import LearningMoney, MoneyInterval
 from web.admin.placements.performance.period import span_of
-from web.admin.shell.csv_file import csv_file
+from web.admin.shell.csv_file import exported_csv
 from web.admin.shell.frame import Frame
 from web.charts.candidate_charts import Spec
 from web.charts.performance_charts import gain_course
@@ -53,7 +53,7 @@ async def money_csv(frame: NamedDependency[Frame], key: FromPath[str]) -> Respon
     """Send what learning had brought a checkout at several times, in minor units."""
     _, _, money = await frame.engine.comparisons.money(frame.merchant.id, key, days=DAYS)
     rows = [[point.end, *point.gain] for point in money.course]
-    return csv_file(f"{key}-money.csv", [("until_epoch_ms", "gain_a_checkout", "low", "high"), *rows])
+    return await exported_csv(frame, f"{key}-money.csv", [("until_epoch_ms", "gain_a_checkout", "low", "high"), *rows])
 
 
 class MoneyWords:
