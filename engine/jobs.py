@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple
 
 import structlog
 
+from engine import expiry
 from engine.clock import now_ms
-from engine.decisions.offline.snapshots import LIFE
 from engine.learning.fit import fit_placement
 from engine.learning.live import Live
-from engine.model.timestamps import DAY, HOUR, MINUTE, first_id_of
-from engine.store import beliefs as snapshots
-from engine.store import decisions, folds, observations, outcomes, rollups
+from engine.model.documents.retention import RetentionPolicy
+from engine.model.timestamps import MINUTE
+from engine.store import folds
 from engine.store.connection import purging
 from engine.store.connection.database import Database
-from engine.store.connection.purging import Expired, ExpiredRows
+from engine.store.connection.purging import ExpiredRows
 from engine.store.connection.writers import merge_past
-from engine.store.customers import usage
-from engine.store.events import deliveries, outbox
-from engine.store.experiments import conversions, exposures
-from engine.store.log import customer_segments, dictionaries
-from engine.store.mailing import mails
-from engine.store.metrics import hours
-from engine.store.offers import idempotent_answers
+from engine.store.customers import retention
 
 log = structlog.get_logger()
 
@@ -35,14 +29,6 @@ SECONDS_UNTIL_LEADING = 30.0
 REST = 4
 """A job rests so many times as long as it ran, so that it takes at most a fifth of a processor from decisions."""
 
-MINUTES_TO_WAIT = 60 * 24 * 31
-"""Longer than the longest window."""
-DAYS_OF_IDEMPOTENCY = 2
-DAYS_OF_EVENTS = 30
-DAYS_OF_MAILS = 90
-DAYS_OF_METRICS = 185
-"""90 days and the 90 before; the sums of metrics name no customer."""
-MINUTES_FOR_OUTAGES = 60 * 24 * 2
 MINUTES_OF_WRITERS = 10
 """Sums of minutes and days that ended so long ago hardly change, so rows of writers are merged."""
 
@@ -127,39 +113,29 @@ async def fit_all(database: Database, live: Live) -> None:
 
 
 async def purge(database: Database, *, retention_days: int) -> None:
-    """Merge the sums of writers, and delete what is older than the retention."""
+    """Merge the sums of writers, and delete what is older than the server's retention, or a merchant's shorter one."""
     now = now_ms()
     await merge_past(database, folds.mergeable(before_minute=now // MINUTE - MINUTES_OF_WRITERS))
-    await purging.purge(database, _expired(now, retention_days))
+    await purging.purge(database, expiry.of_all(now, retention_days))
+    async with database.read() as connection:
+        stored = await retention.all_stored(connection)
+    for merchant_id, each in stored.items():
+        await _purge_merchant(database, merchant_id, each.policy, now)
+
+
+async def _purge_merchant(database: Database, merchant_id: int, policy: RetentionPolicy, now: int) -> None:
+    """Delete what a merchant's own retention ends, until the merchant changes it."""
+
+    async def is_in_force() -> bool:
+        async with database.read() as connection:
+            return (await retention.get(connection, merchant_id)).policy == policy
+
+    await purging.purge(database, expiry.of_merchant(merchant_id, policy, now), is_in_force)
 
 
 async def preview_retention(database: Database, *, days: int) -> list[ExpiredRows]:
     """Return how many rows the purge would delete from each table if the retention were so many days. Reads only."""
-    return await purging.count(database, _expired(now_ms(), days))
-
-
-def _expired(now: int, retention_days: int) -> Sequence[Expired]:
-    """Return what is older than a retention, and what is kept for a shorter time whatever the retention."""
-    before = now - retention_days * DAY
-    return (
-        decisions.expired(before_id=first_id_of(before)),
-        customer_segments.expired(before_id=first_id_of(before)),
-        dictionaries.expired(before=before),
-        outcomes.expired(before=before, before_id=first_id_of(before)),
-        observations.expired(before_id=first_id_of(before)),
-        usage.expired(before_day=before // DAY),
-        *rollups.expired(before_minute=before // MINUTE),
-        hours.expired(before_hour=(now - max(retention_days, DAYS_OF_METRICS) * DAY) // HOUR),
-        *exposures.expired(before=before),
-        conversions.expired(before=before),
-        snapshots.expired(before=before - LIFE),
-        outbox.expired(before=now - DAYS_OF_EVENTS * DAY),
-        deliveries.expired(before=now - DAYS_OF_EVENTS * DAY),
-        mails.expired(before=now - DAYS_OF_MAILS * DAY),
-        folds.expired_pending(before_minute=now // MINUTE - MINUTES_TO_WAIT),
-        folds.expired_minutes(before_minute=now // MINUTE - MINUTES_FOR_OUTAGES),
-        idempotent_answers.expired(before=now - DAYS_OF_IDEMPOTENCY * DAY),
-    )
+    return await purging.count(database, expiry.of_all(now_ms(), days))
 
 
 def with_now(run: Callable[..., Awaitable[object]]) -> Callable[[], Awaitable[None]]:

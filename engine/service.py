@@ -42,6 +42,7 @@ from engine.customers.lookup import CustomerLookUp
 from engine.customers.opt_in import OptIns
 from engine.customers.preferences import CustomerPreferences
 from engine.customers.requests import PrivacyRequests
+from engine.customers.retention import Retention
 from engine.customers.rights import CustomerRights
 from engine.data_folder import database_url, prepare_cache, prepare_folder
 from engine.decisions.customers import CustomerLoader, Hasher
@@ -213,6 +214,7 @@ class Engine:
         self.opt_ins = OptIns(database, self.settings_reader)
         self.privacy_requests = PrivacyRequests(database, self.hasher)
         self.customer_export = CustomerExport(database, self.settings_reader, self.hasher, weights)
+        self.retention = Retention(database, self.settings.retention_days)
         self.center_links = CenterLinks(customer_key)
         self.customer_look_up = CustomerLookUp(
             database, self.hasher, self.preferences, self.consents, self.customer_export

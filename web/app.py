@@ -30,7 +30,7 @@ from web.api import (
     uses,
 )
 from web.api.account import limits
-from web.api.customers import aliases, consent_prompt, consents, links, preferences, rights
+from web.api.customers import aliases, consent_prompt, consents, links, preferences, retention, rights
 from web.api.events import event_list, hook_deliveries, hook_endpoints
 from web.api.experiments import actions, checks, conversions, documents, given_variants, log_answers, results
 from web.api.insights import metrics, reports
@@ -140,7 +140,7 @@ def api() -> Router:
     mailing = (report_schedules, alert_recipients)
     offers = (listing, predictions, redemptions, codes, ledger)
     webhooks = (event_list, hook_endpoints, hook_deliveries)
-    customers = (preferences, consents, consent_prompt, rights, links, aliases)
+    customers = (preferences, consents, consent_prompt, retention, rights, links, aliases)
     modules = (*deciding, *customers, *offers, *webhooks, *configuring, *insights, *mailing, *experiments, log, health)
     handlers = [handler for module in modules for handler in list[Any](module.handlers)]
     return Router("/", route_handlers=handlers, dependencies=DEPENDENCIES)

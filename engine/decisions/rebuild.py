@@ -91,9 +91,9 @@ async def rebuild(database: Database, *, since_day: int = 0) -> None:
         await folds.complete_from(connection, since_day)
 
 
-def first_whole_day(now: int, retention_days: int) -> int:
-    """Return the first day without purged records."""
-    return now // DAY - retention_days + 1
+def first_whole_day(now: int, retention_days: int, log_from: int = 0) -> int:
+    """Return the first day without purged records. Before `log_from` (epoch ms), merchants may have had some purged."""
+    return max(now // DAY - retention_days, log_from // DAY) + 1
 
 
 def _time(each: Fold) -> Literal["day", "hour", "minute", "decision_id"]:

@@ -142,12 +142,14 @@ async def newest_versions(connection: AsyncConnection) -> dict[tuple[int, str], 
     return {(merchant, placement): version for merchant, placement, version in await connection.execute(query)}
 
 
-def expired(*, before: int) -> Expired:
+def expired(*, before: int, merchant_id: int | None = None) -> Expired:
     """Return the snapshots that no decision since an instant can name: those that had a successor by then."""
     where = (beliefs.c.merchant_id, beliefs.c.placement)
     successor = func.lead(beliefs.c.made_at).over(
         partition_by=(*where, beliefs.c.reward, beliefs.c.bucket), order_by=beliefs.c.version
     )
-    named = select(*where, beliefs.c.version, successor.label("replaced_at")).subquery()
+    versions = select(*where, beliefs.c.version, successor.label("replaced_at"))
+    own = versions if merchant_id is None else versions.where(beliefs.c.merchant_id == merchant_id)
+    named = own.subquery()
     gone = select(named.c.merchant_id, named.c.placement, named.c.version).where(named.c.replaced_at < before)
     return Expired(beliefs, tuple_(*where, beliefs.c.version).in_(gone))

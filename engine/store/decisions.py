@@ -14,12 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.model.timestamps import first_id_of, moment_of
 from engine.store.connection.bulk import insert_many
 from engine.store.connection.inline import Inline
-from engine.store.connection.purging import Expired
 from engine.store.log import customer_segments
 from engine.store.log.dictionaries import PlacementKey
 from engine.store.log.dictionaries import load as load_dictionaries
+from engine.store.log.old_decisions import all_merchants
 from engine.store.log.records import WITHOUT, Dictionary, compressed, decompressed
-from engine.store.tables import accounts, decisions
+from engine.store.tables import decisions
 from engine.store.tables.columns import LAST_ID, IdSpan, is_decision_id, is_start_of_id
 
 
@@ -214,7 +214,7 @@ async def merchant_of(connection: AsyncConnection, decision_id: str) -> int | No
     if not is_decision_id(decision_id):
         return None
     c = decisions.c
-    query = select(c.merchant_id).where(c.merchant_id.in_(_merchants()), c.id == decision_id)
+    query = select(c.merchant_id).where(c.merchant_id.in_(all_merchants()), c.id == decision_id)
     return (await connection.execute(query)).scalar()
 
 
@@ -351,7 +351,7 @@ async def piece(
 async def count_since(connection: AsyncConnection, first: str) -> int:
     """Count the decisions of all merchants from an id on."""
     c = decisions.c
-    query = select(func.count()).select_from(decisions).where(c.merchant_id.in_(_merchants()), c.id >= first)
+    query = select(func.count()).select_from(decisions).where(c.merchant_id.in_(all_merchants()), c.id >= first)
     return (await connection.execute(query)).scalar_one()
 
 
@@ -370,17 +370,6 @@ async def chunk(connection: AsyncConnection, *, after: DecisionRow | None, limit
     if after is not None:
         query = query.where(key > (after.merchant_id, after.id))
     return await _rows(connection, query.limit(limit))
-
-
-def expired(*, before_id: str) -> Expired:
-    """Return the decisions older than an id, which begins with its time."""
-    c = decisions.c
-    return Expired(decisions, c.merchant_id.in_(_merchants()) & (c.id < before_id))
-
-
-def _merchants() -> Select[Any]:
-    """Select all merchants: the log is in their order, so that a condition on ids alone would read all of it."""
-    return select(accounts.merchants.c.id)
 
 
 def _by_merchant(keys: Iterable[tuple[int, str]]) -> dict[int, list[str]]:

@@ -111,3 +111,9 @@ def expired(*, before: int, before_id: str) -> Expired:
     """
     alone = outcomes.c.decision_id.is_(None) & (outcomes.c.occurred_at < before)
     return Expired(outcomes, or_(alone, outcomes.c.decision_id < before_id))
+
+
+def expired_alone(merchant_id: int, *, before: int) -> Expired:
+    """Return the purchases of a merchant from before an instant that no decision led to."""
+    c = outcomes.c
+    return Expired(outcomes, (c.merchant_id == merchant_id) & c.decision_id.is_(None) & (c.occurred_at < before))

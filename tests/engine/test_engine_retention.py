@@ -74,7 +74,7 @@ STAY = {
     "fits", "fold_starts", "forecasts", "holds",
     "identities", "keys", "ledger", "merchants", "metric_alarms", "offer_codes", "plans", "prediction_alarms",
     "recovery_codes", "refits", "report_schedules", "tiers",
-    "resources", "rule_fired", "second_factors", "statistics", "users", "webhook_endpoints",
+    "resources", "retention_policies", "rule_fired", "second_factors", "statistics", "users", "webhook_endpoints",
     "fingerprints", "data_keys", "leases", "write_probes",
 }  # fmt: skip
 

@@ -41,6 +41,7 @@ TWINS: dict[str, tuple[str, ...] | str] = {
     "/customers/export": ("POST /v1/personalize/customers/export",),
     "/customers/link": ("POST /v1/personalize/customer-links",),
     "/customers/look-up": ("POST /v1/personalize/preferences", "POST /v1/personalize/consents/read"),
+    "/customers/retention": ("PUT /v1/personalize/retention", "POST /v1/personalize/retention/preview"),
     "/customers/requests": ("POST /v1/personalize/requests",),
     "/customers/requests/{number}/close": ("POST /v1/personalize/requests/{id}/close",),
     "/decisions/{decision_id}/replay": ("POST /v1/decisions/{id}/replay",),

@@ -17,7 +17,7 @@ from litestar.types import ExceptionHandlersMap
 from engine.model.errors import Conflict, EngineError, NotFound
 from web.admin.candidates import candidate_form, candidate_list, method_picker
 from web.admin.changes import draft_changes, preview_page, versions, what_if
-from web.admin.customers import customer_page, opt_in_page
+from web.admin.customers import customer_page, opt_in_page, retention_page
 from web.admin.experiments import details_page, experiment_edit, experiment_list, experiment_page
 from web.admin.experiments.variants import variant_trial
 from web.admin.log import audit, decision_list, decision_page
@@ -57,7 +57,7 @@ PAGES: Sequence[ModuleType] = (
     draft_changes, versions, preview_page, what_if,
     offer_list, order_limits_page, offer_form, offer_effect, offer_cost, code_page, budget_page, ledger_page,
     experiment_list, experiment_edit, experiment_page, variant_trial, details_page,
-    customer_page, opt_in_page, decision_list, decision_page, audit,
+    customer_page, opt_in_page, retention_page, decision_list, decision_page, audit,
     fields, lists, keys, hook_list, hook_page, report_list, alert_list, team_page, account_page,
 )  # fmt: skip
 """The modules with pages of one side; each lists its own in `handlers`."""

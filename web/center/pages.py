@@ -43,10 +43,11 @@ CLOSED = MessagePage("closed", "closed_text")
 
 
 class CenterContent(NamedTuple):
-    """What is known of a customer, and the words for it."""
+    """What is known of a customer, the words for it, and how many days decisions are kept."""
 
     data: OwnData
     words: CenterWords
+    retention_days: int
 
     @property
     def language(self) -> Language:
@@ -86,7 +87,7 @@ async def center(request: AnyRequest, customer: NamedDependency[Customer]) -> Pa
 @post("/purposes", status_code=303)
 async def save_purposes(request: AnyRequest, customer: NamedDependency[Customer]) -> Response[Any]:
     """Save which purposes the customer allows."""
-    data, words = await _read(request, customer)
+    data, words, _ = await _read(request, customer)
     choices = purposes_of(data, words)
     values = await typed(request)
     chosen = {choice.id: values.get(f"purpose-{choice.id}") == "on" for choice in choices}
@@ -121,7 +122,7 @@ async def export(request: AnyRequest, customer: NamedDependency[Customer]) -> Re
 @post("/opt-out", status_code=303)
 async def opt_out(request: AnyRequest, customer: NamedDependency[Customer]) -> Response[Any]:
     """Refuse every purpose."""
-    data, words = await _read(request, customer)
+    data, words, _ = await _read(request, customer)
     await customer.engine.customer_center.opt_out(customer.visit, notice_of(purposes_of(data, words)))
     return _back(request, "done_opt_out")
 
@@ -160,7 +161,8 @@ async def _read(request: AnyRequest, customer: Customer) -> CenterContent:
     data = await service.read(visit)
     wishes = (data.preferences.preferences.language, visit.language)
     language = language_of(request, *wishes)
-    return CenterContent(data, CenterWords(language, data.policy, service.methods(visit)))
+    words = CenterWords(language, data.policy, service.methods(visit))
+    return CenterContent(data, words, await customer.engine.retention.days_of_decisions(customer.merchant.id))
 
 
 def _page(
@@ -173,13 +175,13 @@ def _page(
     status: int = 200,
 ) -> Page:
     """Return the page, with the wishes that were typed if they could not be saved."""
-    merchant, settings = customer.merchant, customer.engine.settings
+    merchant = customer.merchant
     page = page_of(
         content.data,
         content.words,
         wishes or content.wishes,
         shop=merchant.name,
-        retention_days=settings.retention_days,
+        retention_days=content.retention_days,
         done=done,
         problem=problem,
     )

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Table, delete, func, select, tuple_
+from sqlalchemy import Column, ColumnElement, Table, delete, func, select, tuple_
 
 from engine.store.connection.database import Database
 
 PIECE = 500
 """Rows of a transaction: a decision waits for at most one."""
+PIECE_WITH_FOLLOWERS = 100
+"""Each row takes several of other tables along."""
 PIECES_OF_A_LOOK = 40
 REST = 4
 """The purge rests so many times as long as a transaction took, so that it takes at most a fifth of the writer."""
 
 
 class Expired(NamedTuple):
-    """Rows of a table that are to be deleted."""
+    """Rows of a table that are to be deleted.
+
+    `followers` are columns of other tables that hold the last part of a row's key: their rows are deleted in the same
+    transaction.
+    """
 
     table: Table
     condition: ColumnElement[bool]
+    followers: tuple[Column[Any], ...] = ()
 
 
 class ExpiredRows(msgspec.Struct, frozen=True):
@@ -42,11 +49,22 @@ async def count(database: Database, expired: Iterable[Expired]) -> list[ExpiredR
     return [each for each in counted if each.rows]
 
 
-async def purge(database: Database, expired: Iterable[Expired]) -> None:
-    """Delete expired rows, table by table. What remains after a failure goes the next time."""
+async def always() -> bool:
+    """Return true: the rows of the server's own retention are deleted to the end."""
+    return True
+
+
+async def purge(
+    database: Database, expired: Iterable[Expired], goes_on: Callable[[], Awaitable[bool]] = always
+) -> None:
+    """Delete expired rows, table by table. What remains after a failure goes the next time.
+
+    `goes_on` is asked before each look for rows; the purge ends where it returns false.
+    """
     for rows in expired:
-        while await _purge_some(database, rows) == PIECE * PIECES_OF_A_LOOK:
-            pass
+        deleted = PIECE * PIECES_OF_A_LOOK
+        while deleted == PIECE * PIECES_OF_A_LOOK and await goes_on():
+            deleted = await _purge_some(database, rows)
 
 
 async def _purge_some(database: Database, expired: Expired) -> int:
@@ -55,8 +73,9 @@ async def _purge_some(database: Database, expired: Expired) -> int:
     query = select(*key).where(expired.condition).limit(PIECE * PIECES_OF_A_LOOK)
     async with database.read() as connection:
         keys = [tuple(row) for row in await connection.execute(query)]
-    for start in range(0, len(keys), PIECE):
-        await _delete(database, expired, keys[start : start + PIECE])
+    piece = PIECE_WITH_FOLLOWERS if expired.followers else PIECE
+    for start in range(0, len(keys), piece):
+        await _delete(database, expired, keys[start : start + piece])
     return len(keys)
 
 
@@ -67,4 +86,6 @@ async def _delete(database: Database, expired: Expired, keys: list[tuple[Any, ..
     async with database.write() as connection:
         began = clock()
         await connection.execute(delete(expired.table).where(chosen))
+        for column in expired.followers:
+            await connection.execute(delete(column.table).where(column.in_([key[-1] for key in keys])))
     await asyncio.sleep(REST * (clock() - began))

@@ -69,7 +69,7 @@ DATA_MAP: tuple[DataEntry, ...] = (
     *_nobody("fingerprints", "data_keys", "leases", "metric_alarms", "tiers"),
     *_nobody("login_attempts", "invitations", "audit", "audit_heads", "emergencies", "write_probes"),
     *_nobody("resources", "plans", "active_plans", "drafts", "draft_changes", "candidate_colours"),
-    *_nobody("preference_defaults", "consent_policies"),
+    *_nobody("preference_defaults", "consent_policies", "retention_policies"),
 )
 
 ENTRIES = {entry.table: entry for entry in DATA_MAP}

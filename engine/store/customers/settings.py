@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.documents.preferences import PreferenceDefaults
 from engine.store.connection.bulk import insert_many
+from engine.store.connection.purging import Expired
 from engine.store.customers.versions import documents, newest, put_document
 from engine.store.tables import customer_setting_versions, customer_settings, preference_defaults
 
@@ -68,6 +69,14 @@ async def versions(
     """Return versions, the newest first; `before` is the last version of the page before."""
     key = (merchant_id, customer)
     return await newest(connection, customer_setting_versions, SettingsVersion, key, before=before, limit=limit)
+
+
+def expired_versions(merchant_id: int, *, before: int) -> Expired:
+    """Return the versions of a merchant's customers from before an instant, except those in force."""
+    v, s = customer_setting_versions.c, customer_settings.c
+    same = (s.merchant_id == v.merchant_id) & (s.customer == v.customer)
+    replaced = exists().where(same, s.version > v.version)
+    return Expired(customer_setting_versions, (v.merchant_id == merchant_id) & (v.changed_at < before) & replaced)
 
 
 async def all_defaults(connection: AsyncConnection) -> dict[int, PreferenceDefaults]:

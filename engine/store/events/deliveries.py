@@ -124,6 +124,13 @@ def expired(*, before: int) -> Expired:
     return Expired(_table, _table.c.created_at < before)
 
 
+def expired_of(merchant_id: int, *, before: int) -> Expired:
+    """Return the deliveries to a merchant's endpoints from before a time, except those that wait to be sent."""
+    own = select(webhook_endpoints.c.id).where(webhook_endpoints.c.merchant_id == merchant_id)
+    is_over = (_table.c.state != "waiting") & (_table.c.created_at < before)
+    return Expired(_table, _table.c.endpoint_id.in_(own) & is_over)
+
+
 def _is(endpoint_id: str, event_id: int) -> tuple[ColumnElement[bool], ...]:
     return (_table.c.endpoint_id == endpoint_id, _table.c.event_id == event_id)
 

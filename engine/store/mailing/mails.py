@@ -85,6 +85,12 @@ def expired(*, before: int) -> Expired:
     return Expired(_table, _table.c.created_at < before)
 
 
+def expired_of(merchant_id: int, *, before: int) -> Expired:
+    """Return the mails of a merchant from before a time, except those that wait to be sent."""
+    is_over = (_table.c.state != "waiting") & (_table.c.created_at < before)
+    return Expired(_table, (_table.c.merchant_id == merchant_id) & is_over)
+
+
 def _is_due(now: int) -> tuple[ColumnElement[bool], ...]:
     return (_table.c.state == "waiting", _table.c.next_at <= now)
 

@@ -24,6 +24,7 @@ from engine.store.tables.customers import (
     erasures,
     preference_defaults,
     privacy_requests,
+    retention_policies,
 )
 from engine.store.tables.experiments import (
     experiment_changes,
@@ -149,6 +150,7 @@ __all__ = [
     "refits",
     "report_schedules",
     "resources",
+    "retention_policies",
     "rule_days",
     "rule_fired",
     "statistics",

@@ -118,3 +118,16 @@ preference_defaults = Table(
     Column("document", Text, nullable=False),
     PrimaryKeyConstraint("merchant_id"),
 )
+
+# The days after which a merchant's data is deleted, where these are fewer than the server's.
+retention_policies = Table(
+    "retention_policies",
+    metadata,
+    merchant_column(),
+    Column("version", Integer, nullable=False),
+    # JSON.
+    Column("document", Text, nullable=False),
+    # Decisions from before this time (epoch ms) may have been deleted under an earlier, shorter retention.
+    Column("log_from", BigInteger, nullable=False, server_default=text("0")),
+    PrimaryKeyConstraint("merchant_id"),
+)

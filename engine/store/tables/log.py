@@ -104,3 +104,7 @@ outcomes = Table(
     Index("ix_outcomes_decision", "decision_id"),
     Index("ix_outcomes_customer", "merchant_id", "customer"),
 )
+_is_alone = outcomes.c.decision_id.is_(None)
+# Purchases that no decision led to, by which those of a merchant are deleted after a time.
+Index("ix_outcomes_alone", outcomes.c.merchant_id, outcomes.c.occurred_at,
+      sqlite_where=_is_alone, postgresql_where=_is_alone)  # fmt: skip

@@ -85,7 +85,7 @@ def beliefs_rebuild(*, check: bool, json: bool) -> None:
     """Rebuild statistics and usage from the log."""
 
     async def work(engine: Engine) -> list[rebuild.FoldDifference]:
-        since = rebuild.first_whole_day(now_ms(), engine.settings.retention_days)
+        since = rebuild.first_whole_day(now_ms(), engine.settings.retention_days, await engine.retention.log_from())
         differences = await rebuild.compare(engine.database, since_day=since)
         if differences and not check:
             await rebuild.rebuild(engine.database, since_day=since)
