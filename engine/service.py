@@ -16,6 +16,7 @@ from engine.accounts.customer_key import UnusableKey, check_fingerprint, is_used
 from engine.accounts.data_keys import StoredSealer
 from engine.accounts.identities import Identities
 from engine.accounts.login_limits import LoginLimits
+from engine.accounts.logos import Logos
 from engine.accounts.passwords import Passwords
 from engine.accounts.second_factor import SecondFactors
 from engine.accounts.sessions import Sessions
@@ -176,7 +177,7 @@ class Engine:
     def _open_accounts(self, database: Database, customer_key: bytes) -> None:
         """Open the services of merchants, their keys and their people."""
         self.accounts = Accounts(database)
-        self.tiers = MerchantTiers(database)
+        self.tiers, self.logos = MerchantTiers(database), Logos(database)
         self.audit_chain = AuditChain(database)
         self.passwords = Passwords()
         self.login_limits = LoginLimits(database)

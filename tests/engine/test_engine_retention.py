@@ -72,7 +72,7 @@ STAY = {
     "experiment_changes", "experiment_looks", "experiment_measure_sums", "experiment_shares", "experiment_sums",
     "export_counts",
     "fits", "fold_starts", "forecasts", "holds",
-    "identities", "keys", "ledger", "merchants", "metric_alarms", "offer_codes", "plans", "prediction_alarms",
+    "identities", "keys", "ledger", "logos", "merchants", "metric_alarms", "offer_codes", "plans", "prediction_alarms",
     "recovery_codes", "refits", "report_schedules", "tiers",
     "resources", "retention_policies", "rule_fired", "second_factors", "statistics", "users", "webhook_endpoints",
     "fingerprints", "data_keys", "leases", "write_probes",

@@ -44,6 +44,7 @@ ADMINS_ALONE = (
     "/admin/live/customers",
     "/admin/live/reports",
     "/admin/live/alerts",
+    "/admin/live/account",
 )
 
 

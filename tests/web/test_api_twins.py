@@ -12,6 +12,7 @@ EXPERIMENT = "/v1/placements/{placement}/experiments/{id}"
 
 PERSON = "It concerns the own person or session; a key is no person."
 PEOPLE = "It decides who may do what; a key of the shop's software must not widen that. Operators have `tap2 user`."
+LOGO = "A person uploads it, looking at it; software of the shop has no use for it."
 PAGE = "It builds a part of the page and stores nothing."
 
 CANDIDATE = "/v1/placements/{placement}/candidates/{id}"
@@ -31,6 +32,8 @@ TWINS: dict[str, tuple[str, ...] | str] = {
     "/methods/new/pick": PAGE,
     "/offers/new": ("POST /v1/placements/{placement}/candidates",),
     "/offers/{id}": (f"PUT {CANDIDATE}",),
+    "/account/logo": LOGO,
+    "/account/logo/remove": LOGO,
     "/alerts": ("POST /v1/alert-recipients",),
     "/alerts/{alert_id}": ("PUT /v1/alert-recipients/{id}",),
     "/alerts/{alert_id}/remove": ("DELETE /v1/alert-recipients/{id}",),

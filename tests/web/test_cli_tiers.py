@@ -29,7 +29,7 @@ def test_limits_are_set_by_name_and_given_to_a_merchant(folder: Path) -> None:
     assert printed(folder, "merchant", "tier", "shop", "starter") == {"merchant": "shop", "tier": "starter"}
     row = next(row for row in printed(folder, "tiers", "list") if row["tier"] == "starter")
     assert row == {
-        "tier": "starter", "exports_a_month": 20, "requests_an_hour": None, "scheduled_mail": False,
+        "tier": "starter", "exports_a_month": 20, "requests_an_hour": None, "scheduled_mail": False, "logo": True,
         "merchants": 1,
     }  # fmt: skip
     assert {row["tier"] for row in printed(folder, "merchant", "list")} == {"starter"}

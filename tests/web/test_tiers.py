@@ -13,7 +13,7 @@ REPORT = "/v1/placements/payment_methods/report"
 DECISIONS = "/v1/personalize/decisions"
 TIERS = {
     "exports": Tier(exports_a_month=2),
-    "quiet": Tier(scheduled_mail=False),
+    "quiet": Tier(scheduled_mail=False, logo=False),
     "slow": Tier(requests_an_hour=4),
     "slower": Tier(requests_an_hour=3),
 }
@@ -59,7 +59,7 @@ def test_a_file_that_there_is_not_costs_no_export(server: Server, side: Side, pe
 def test_without_a_tier_nothing_is_limited(side: Side, person: Person) -> None:
     assert side.client.get("/v1/limits").json() | {"exports_renewed_at": ""} == {
         "tier": "", "exports_a_month": None, "exports": 0, "exports_renewed_at": "", "requests_an_hour": None,
-        "scheduled_mail": True,
+        "scheduled_mail": True, "logo": True,
     }  # fmt: skip
     assert "You have no tier" in person.get("/admin/account")
     answer = side.client.post(DECISIONS, json=examples.DECISION)

@@ -31,7 +31,10 @@ class PaperPart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Paper(msgspec.Struct, frozen=True, kw_only=True):
-    """What a PDF says: the message first, the details in parts. Parts without content are left out."""
+    """What a PDF says: the message first, the details in parts. Parts without content are left out.
+
+    `logo` is a PNG at its head, empty for none.
+    """
 
     title: str
     about: str
@@ -39,6 +42,7 @@ class Paper(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
     footer: str
     parts: Sequence[PaperPart]
+    logo: bytes = b""
 
 
 def pdf_file(paper: Paper) -> bytes:
@@ -46,11 +50,13 @@ def pdf_file(paper: Paper) -> bytes:
     with TemporaryDirectory() as folder:
         parts = [part for part in paper.parts if part.chart or len(part.rows) > 1 or part.lines]
         data = msgspec.structs.asdict(paper) | {
+            "logo": bool(paper.logo),
             "parts": [
                 msgspec.structs.asdict(part) | {"chart": _drawn(Path(folder), number, part.chart)}
                 for number, part in enumerate(parts)
-            ]
+            ],
         }
+        (Path(folder) / "logo.png").write_bytes(paper.logo)
         (Path(folder) / "data.json").write_bytes(msgspec.json.encode(data))
         source = Path(folder) / "paper.typ"
         source.write_bytes(TEMPLATE.read_bytes())

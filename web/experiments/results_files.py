@@ -39,4 +39,5 @@ async def results_file(
     part = funnel_part(
         funnel_lines(look.document, funnel, reader.show), funnel_note(look.document, funnel, reader.show)
     )
-    return await asyncio.to_thread(lambda: pdf_of(look, view_of(look), words, part))
+    logo = await reader.engine.logos.of_reports(reader.merchant.id)
+    return await asyncio.to_thread(lambda: pdf_of(look, view_of(look), words, part, logo))

@@ -12,7 +12,7 @@ from web.experiments.results_view import Look, ResultsView
 VARIANTS_A_TABLE = 4
 
 
-def pdf_of(look: Look, view: ResultsView, summary: Summary, funnel: PaperPart) -> bytes:
+def pdf_of(look: Look, view: ResultsView, summary: Summary, funnel: PaperPart, logo: bytes) -> bytes:
     """Set the results of one look on paper. It takes some seconds of CPU: call it beside the event loop."""
     document, show = look.document, look.show
     paper = Paper(
@@ -22,6 +22,7 @@ def pdf_of(look: Look, view: ResultsView, summary: Summary, funnel: PaperPart) -
         detail=summary.detail,
         footer=f"As of {show.moment(look.results.as_of)}",
         parts=_parts(look, view, funnel),
+        logo=logo,
     )
     return pdf_file(paper)
 

@@ -50,7 +50,8 @@ async def _content(overview: Overview, dashboard: Dashboard, report: OverviewRep
         case "csv":
             return csv_text(rows_of(report)).encode()
         case "pdf":
-            return await asyncio.to_thread(paper_of, overview, dashboard, report)
+            logo = await overview.reader.engine.logos.of_reports(overview.reader.merchant.id)
+            return await asyncio.to_thread(paper_of, overview, dashboard, report, logo)
 
 
 def rows_of(report: OverviewReport) -> Rows:

@@ -20,7 +20,7 @@ INTERVALS = (
 )
 
 
-def paper_of(overview: Overview, dashboard: Dashboard, report: OverviewReport) -> bytes:
+def paper_of(overview: Overview, dashboard: Dashboard, report: OverviewReport, logo: bytes) -> bytes:
     """Set a report on paper. It takes some seconds of CPU: call it beside the event loop."""
     show, period = overview.reader.show, overview.period
     last = show.day(period.span.end - 1)
@@ -34,6 +34,7 @@ def paper_of(overview: Overview, dashboard: Dashboard, report: OverviewReport) -
             detail=f"{show.number(report.decisions)} checkouts. Amounts are in {report.currency}.",
             footer=f"As of {show.moment(show.now)}",
             parts=_parts(overview, dashboard, report),
+            logo=logo,
         )
     )
 

@@ -22,6 +22,7 @@ class Tier(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     exports_a_month: Annotated[int, Meta(ge=0, le=1_000_000_000)] | None = None
     requests_an_hour: Annotated[int, Meta(ge=1, le=999_999_999)] | None = None
     scheduled_mail: bool = True
+    logo: bool = True
 
 
 NO_TIER = Tier()

@@ -63,7 +63,7 @@ DATA_MAP: tuple[DataEntry, ...] = (
     *_nobody("outbox", "idempotent_answers", "budget_caps"),
     *_nobody("webhook_endpoints", "webhook_deliveries", "webhook_attempts"),
     # Of the merchant and its people.
-    *_nobody("report_schedules", "alert_recipients", "mails", "export_counts"),
+    *_nobody("report_schedules", "alert_recipients", "mails", "export_counts", "logos"),
     *_nobody("merchants", "keys", "users", "sessions", "second_factors", "recovery_codes", "identities"),
     # Of the installation itself: fingerprints are of keys.
     *_nobody("fingerprints", "data_keys", "leases", "metric_alarms", "tiers"),

@@ -8,6 +8,7 @@ from sqlalchemy import (
     Column,
     Index,
     Integer,
+    LargeBinary,
     PrimaryKeyConstraint,
     Table,
     Text,
@@ -75,4 +76,13 @@ export_counts = Table(
     Column("exports", Integer, nullable=False),
     PrimaryKeyConstraint("merchant_id", "month"),
     sqlite_with_rowid=False,
+)
+
+logos = Table(
+    "logos",
+    metadata,
+    merchant_column(),
+    # A PNG that the engine made.
+    Column("content", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("merchant_id"),
 )

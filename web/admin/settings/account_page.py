@@ -1,16 +1,20 @@
-"""The account of a merchant: its tier, what the tier allows, and what is used of it this month."""
+"""The account of a merchant: what its tier allows, what is used of it this month, and the logo of its reports."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from litestar import get
+from litestar import Response, get, post
+from litestar.datastructures import UploadFile
 from litestar.di import NamedDependency
 
 from engine.accounts.tiers import TierUse
-from web.admin.shell.frame import Frame
+from engine.model.errors import Conflict, Invalid, NotFound
+from web.admin.shell.admission import AnyRequest
+from web.admin.shell.frame import Frame, Notice
 from web.admin.shell.render import Page
 
 ALMOST = 0.8
@@ -30,17 +34,66 @@ class LimitRow(NamedTuple):
 
 @dataclass(frozen=True)
 class AccountPage:
-    """The limits of this side; `tier` is empty where the merchant has none."""
+    """The limits of this side, and its logo; `tier` is empty where the merchant has none.
+
+    `logo` is a digest of the picture, empty where there is none, and `problem` why an upload was refused.
+    """
 
     tier: str
     rows: Sequence[LimitRow]
+    logo: str
+    may_have_logo: bool
+    problem: str = ""
 
 
 @get("/account")
 async def account_page(frame: NamedDependency[Frame]) -> Page:
-    """Show the limits."""
+    """Show the limits and the logo."""
+    return await _page(frame)
+
+
+@get("/account/logo.png")
+async def logo_file(frame: NamedDependency[Frame]) -> Response[bytes]:
+    """Send the logo."""
+    content = await frame.engine.logos.get(frame.merchant.id)
+    if not content:
+        raise NotFound("there is no logo", field="logo")
+    return Response(content, media_type="image/png", headers={"Cache-Control": "no-store"})
+
+
+@post("/account/logo", status_code=200)
+async def save_logo(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
+    """Store a picture as the logo."""
+    frame.must_administer()
+    sent = (await request.form()).get("logo")
+    try:
+        await frame.engine.logos.replace(frame.actor, await sent.read() if isinstance(sent, UploadFile) else b"")
+    except Invalid as error:
+        return await _page(frame, problem=error.problems[0].message, status=422)
+    except Conflict as error:
+        return await _page(frame, problem=error.detail, status=409)
+    return frame.go(f"{frame.base}/account", notice=Notice("The logo stands at the head of your reports now."))
+
+
+@post("/account/logo/remove", status_code=200)
+async def remove_logo(frame: NamedDependency[Frame]) -> Response[Any]:
+    """Delete the logo."""
+    frame.must_administer()
+    await frame.engine.logos.remove(frame.actor)
+    return frame.go(f"{frame.base}/account", notice=Notice("The logo is removed."))
+
+
+async def _page(frame: Frame, *, problem: str = "", status: int = 200) -> Page:
     use = await frame.engine.tiers.use(frame.merchant)
-    return frame.page("settings/account.html", AccountPage(frame.merchant.tier, rows_of(frame, use)))
+    content = await frame.engine.logos.get(frame.merchant.id)
+    page = AccountPage(
+        tier=frame.merchant.tier,
+        rows=rows_of(frame, use),
+        logo=hashlib.sha256(content).hexdigest()[:12] if content else "",
+        may_have_logo=use.tier.logo,
+        problem=f"{problem[:1].upper()}{problem[1:]}." if problem else "",
+    )
+    return frame.page("settings/account.html", page, status=status)
 
 
 def rows_of(frame: Frame, use: TierUse) -> list[LimitRow]:
@@ -51,6 +104,7 @@ def rows_of(frame: Frame, use: TierUse) -> list[LimitRow]:
     return [
         _exports(frame, use),
         LimitRow("Reports by mail", "Scheduled reports.", _included(is_included=tier.scheduled_mail)),
+        LimitRow("Logo", "Your logo at the head of reports.", _included(is_included=tier.logo)),
         LimitRow("Requests", requests, per_hour),
     ]
 
@@ -71,4 +125,4 @@ def _included(*, is_included: bool) -> str:
     return "Included" if is_included else "Not included"
 
 
-handlers = [account_page]
+handlers = [account_page, logo_file, save_logo, remove_logo]

@@ -28,6 +28,7 @@ class AccountLimits(msgspec.Struct, frozen=True, kw_only=True):
     exports_renewed_at: Annotated[Moment, Meta(description="When the next month begins, in the merchant's time zone.")]
     requests_an_hour: Annotated[int | None, Meta(description="Decisions and outcomes of all keys together.")]
     scheduled_mail: Annotated[bool, Meta(description="Whether scheduled reports are sent.")]
+    logo: Annotated[bool, Meta(description="Whether reports have the merchant's logo.")]
 
 
 @get(

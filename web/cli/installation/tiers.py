@@ -19,7 +19,7 @@ TITLE = "Tiers"
 
 @click.group()
 def tiers() -> None:
-    """Limits of merchants by name: exports a month, requests an hour, scheduled mail."""
+    """Limits of merchants by name: exports a month, requests an hour, scheduled mail, logo."""
 
 
 @tiers.command("set")
