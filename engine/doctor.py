@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, make_url, text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
@@ -18,7 +17,7 @@ from engine.accounts.customer_key import NAME, UnusableKey, fingerprint, load_ke
 from engine.accounts.master_keys import master_keys
 from engine.clock import now_ms
 from engine.data_folder import database_url
-from engine.migrate import newest_revision
+from engine.migrate import current_revision, newest_revision, runs_here
 from engine.settings import Settings
 from engine.store.connection.database import CONNECT_SECONDS, POOL_SIZE, SQLITE_FILE
 from engine.store.customers import data_keys, fingerprints
@@ -115,11 +114,12 @@ async def _database(connection: AsyncConnection, settings: Settings, shown: str)
     name = "SQLite" if is_sqlite else "PostgreSQL"
     number = (await connection.execute(text(f"SELECT {version}"))).scalar_one()
     findings = [CheckResult("database", "ok", f"{name} {number} at {shown}")]
-    revision = await connection.run_sync(_revision)
+    revision = await connection.run_sync(current_revision)
     newest = newest_revision()
-    if revision != newest:
+    is_newer = revision is not None and revision > newest
+    if revision != newest and not (is_newer and await connection.run_sync(runs_here)):
         remedy = "run `tap2 db upgrade`; `tap2 serve` does so too"
-        if revision is not None and revision > newest:
+        if is_newer:
             remedy = "install the version of Tap2 that the database was last used with, or a newer one"
         detail = f"the schema is {revision or 'empty'}, this version needs {newest}"
         return [*findings, CheckResult("schema", "error", detail, remedy)]
@@ -127,10 +127,6 @@ async def _database(connection: AsyncConnection, settings: Settings, shown: str)
     if not any(finding.state == "error" for finding in findings):
         findings.append(await _master_keys(connection, settings))
     return findings if is_sqlite else [*findings, *await _postgres(connection, settings)]
-
-
-def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
 
 
 async def _fingerprint(connection: AsyncConnection, settings: Settings) -> CheckResult:

@@ -89,7 +89,7 @@ from engine.learning.upkeep.refitter import Refitter
 from engine.mailing.mail_service import MailService
 from engine.metrics.dashboard import Dashboards
 from engine.metrics.metric_watch import MetricWatch
-from engine.migrate import upgrade
+from engine.migrate import SchemaTooNew, upgrade
 from engine.offers.alerts import Alerts
 from engine.offers.budgets import Budgets
 from engine.offers.codes import Codes
@@ -389,6 +389,9 @@ async def _upgrade_when_reachable(url: str, wait_seconds: float) -> None:
         try:
             await upgrade(url)
             return
+        except SchemaTooNew as error:
+            log.error("database not usable", reason=error.detail)
+            raise
         except (OSError, DBAPIError) as error:
             if clock() + delay > give_up_at or (isinstance(error, DBAPIError) and not isinstance(error, UNREACHABLE)):
                 raise

@@ -6,18 +6,20 @@ import asyncio
 import multiprocessing
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import func, inspect, select, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from engine import jobs, service
 from engine.accounts import accounts
 from engine.clock import now_ms
 from engine.decisions import decide, rebuild
 from engine.learning import live
-from engine.migrate import configuration, upgrade
+from engine.migrate import OLDEST_READER, SchemaTooNew, configuration, upgrade
 from engine.model.errors import NotFound
 from engine.model.timestamps import DAY
 from engine.store import tables
@@ -92,6 +94,46 @@ async def test_a_migration_that_breaks_off_leaves_nothing_behind(empty_url, monk
     assert await look(empty_url, table_names) == []
     await upgrade(empty_url)
     assert await look(empty_url, differences) == []
+
+
+async def test_an_older_version_runs_beside_a_newer_version_if_that_only_added(empty_url):
+    newest = await upgrade(empty_url)
+    await _change(empty_url, "UPDATE alembic_version SET version_num = '9999'")
+    await _change(empty_url, f"UPDATE schema_readers SET oldest = '{newest}'")
+    assert await upgrade(empty_url) == "9999"
+    assert await look(empty_url, differences) == []
+    await _change(empty_url, "UPDATE schema_readers SET oldest = '9998'")
+    with pytest.raises(SchemaTooNew, match=f"is 9999, and this version knows {newest}"):
+        await upgrade(empty_url)
+
+
+async def _change(url, statement):
+    database = open_database(url)
+    async with database.write() as connection:
+        await connection.execute(text(statement))
+    await database.close()
+
+
+async def test_migrations_since_the_oldest_reader_only_add(empty_url):
+    def columns(revision):
+        def at_revision(connection):
+            command.upgrade(configuration(connection), revision)
+            tables = inspect(connection).get_table_names()
+            return {(name, each["name"]): each for name in tables for each in inspect(connection).get_columns(name)}
+
+        return at_revision
+
+    engine = create_async_engine(empty_url)
+    async with engine.begin() as connection:
+        before = await connection.run_sync(columns(OLDEST_READER))
+        after = await connection.run_sync(columns("head"))
+    await engine.dispose()
+    old_tables = {table for table, _ in before}
+    for key, column in before.items():
+        assert (str(after[key]["type"]), after[key]["nullable"]) == (str(column["type"]), column["nullable"]), key
+    for key in after.keys() - before.keys():
+        is_optional = after[key]["nullable"] or after[key]["default"] is not None
+        assert key[0] not in old_tables or is_optional, key
 
 
 class Clock:

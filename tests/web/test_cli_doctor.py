@@ -74,7 +74,11 @@ def test_an_old_schema_is_named_with_the_command(folder):
 def test_a_schema_of_a_later_version_asks_for_that_version(folder):
     with sqlite3.connect(folder / "tap2.sqlite") as database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.execute("UPDATE schema_readers SET oldest = '9998'")
     assert "a newer one" in findings(folder)[0]["schema"]["remedy"]
+    with sqlite3.connect(folder / "tap2.sqlite") as database:
+        database.execute("UPDATE schema_readers SET oldest = '0047'")
+    assert findings(folder)[0]["schema"]["state"] == "ok"
 
 
 def test_a_database_that_is_away_is_named_without_its_password(folder):

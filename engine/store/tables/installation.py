@@ -23,6 +23,9 @@ fingerprints = Table(
     Column("fingerprint", Text, nullable=False),
 )
 
+# The oldest revision whose code runs on this schema; one row.
+schema_readers = Table("schema_readers", metadata, Column("oldest", Text, primary_key=True))
+
 # Keys that stored texts are encrypted with, by day. Each is encrypted with the master key of the fingerprint.
 data_keys = Table(
     "data_keys",
