@@ -19,6 +19,7 @@ def regrets(name, *, world, **changes):
     return [float(curve[:, -1].sum()) for curve in run_all(small, workers=1)]
 
 
+@pytest.mark.long
 def test_new_candidates_cost_less_if_their_kind_is_known():
     with_kinds, without_kinds = regrets(
         "kindred", world={"own": 0.1, "churn": 0.02, "spread": 1.5}, horizon=1_500, seeds=2

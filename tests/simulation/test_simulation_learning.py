@@ -50,6 +50,7 @@ def test_posterior_means_are_right_while_outcomes_are_under_way():
     assert errors.pending_ignored.mean() > 0.1
 
 
+@pytest.mark.long
 def test_equally_late_outcomes_cost_no_more_with_pending_decisions():
     late = scenario("late", horizon=4_000)
     pending_counted, reported_only = (
