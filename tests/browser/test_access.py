@@ -180,6 +180,7 @@ FULL: dict[str, State] = {
     "decisions-filtered": _decisions_filtered,
     "audit-filtered": goes_to("/admin/audit?kind=rule"),
     "opt-in": goes_to("/admin/customers/opt-in"),
+    "retention": goes_to("/admin/customers/retention"),
     "overview": goes_to("/admin/"),
     "placements": goes_to("/admin/placements"),
     "placement": goes_to("/admin/placements/payment_methods"),

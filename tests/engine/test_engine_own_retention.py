@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from engine import jobs
 from engine.clock import now_ms, simulated_time
@@ -260,3 +260,24 @@ async def test_a_count_is_bounded_and_says_so(shop, monkeypatch):
     monkeypatch.setattr(stored_retention, "MOST_COUNTED", 2)
     [preview] = await shop.engine.retention.preview(shop.id, RetentionPolicy(decisions=90))
     assert (preview.is_exact, preview.parts["decisions"]) == (False, CountedRows(2, False, preview.oldest_at))
+
+
+@SQLITE
+async def test_a_transaction_of_the_purge_reads_only_the_rows_that_it_deletes(shop):
+    engine, statements = shop.engine, []
+    sqlite = engine.database._writer.sync_engine
+    event.listen(sqlite, "before_cursor_execute", lambda *given: statements.append(given[2:4]))
+    await _decide(shop, days_ago=100)
+    row = row_of(metadata.tables["usage"], 1, merchant_id=shop.id, day=now_ms() // DAY - 100)
+    await add(engine.database, metadata.tables["usage"], row)
+    await engine.retention.replace(shop.actor(), RetentionPolicy(decisions=90), confirmed=True)
+    await jobs.purge(engine.database, retention_days=95)
+    await shop.engine.retention.replace(shop.actor(), RetentionPolicy(), confirmed=False)
+    deleting = {sql.split()[2]: (sql, values) for sql, values in statements if sql.startswith("DELETE")}
+    assert {"decisions", "usage"} <= deleting.keys()
+    async with engine.database.read() as connection:
+        for table in ("decisions", "usage"):
+            sql, values = deleting[table]
+            plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)
+            last = metadata.tables[table].primary_key.columns.values()[-1].name
+            assert f"{last}=?" in str(plan.all())

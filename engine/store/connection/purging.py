@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Column, ColumnElement, Table, delete, func, select, tuple_
+from sqlalchemy import Column, ColumnElement, Table, and_, case, delete, func, select, tuple_
 
 from engine.store.connection.database import Database
 
@@ -15,6 +15,7 @@ PIECE = 500
 """Rows of a transaction: a decision waits for at most one."""
 PIECE_WITH_FOLLOWERS = 100
 """Each row takes several of other tables along."""
+MOST_SEEKS = 4 * PIECE
 PIECES_OF_A_LOOK = 40
 REST = 4
 """The purge rests so many times as long as a transaction took, so that it takes at most a fifth of the writer."""
@@ -81,11 +82,27 @@ async def _purge_some(database: Database, expired: Expired) -> int:
 
 async def _delete(database: Database, expired: Expired, keys: list[tuple[Any, ...]]) -> None:
     clock = asyncio.get_running_loop().time
-    # Checked again: a row may have changed since it was found.
-    chosen = tuple_(*expired.table.primary_key.columns).in_(keys) & expired.condition
+    columns = list(expired.table.primary_key.columns)
+    # Checked again: a row may have changed since it was found. Inside CASE, no index is chosen by the condition.
+    is_expired = case((expired.condition, 1), else_=0) == 1
+    chosen = and_(tuple_(*columns).in_(keys), *_narrowed(columns, keys), is_expired)
     async with database.write() as connection:
         began = clock()
         await connection.execute(delete(expired.table).where(chosen))
         for column in expired.followers:
             await connection.execute(delete(column.table).where(column.in_([key[-1] for key in keys])))
     await asyncio.sleep(REST * (clock() - began))
+
+
+def _narrowed(columns: Sequence[Column[Any]], keys: Sequence[tuple[Any, ...]]) -> Iterator[ColumnElement[bool]]:
+    """Yield conditions on the first columns of a key, by which SQLite seeks the rows.
+
+    It uses no index for several columns at once, and would read the whole table while writers wait.
+    """
+    seeks = 1
+    for number, column in enumerate(columns):
+        values = {key[number] for key in keys}
+        seeks *= len(values)
+        if seeks > MOST_SEEKS:
+            return
+        yield column.in_(values)
