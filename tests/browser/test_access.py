@@ -223,6 +223,7 @@ FULL: dict[str, State] = {
     "webhook": _webhook_tested,
     "reports": _report_scheduled,
     "alerts": _alerts_chosen,
+    "account": goes_to("/admin/account"),
 }
 CHOOSE = """theme => {
     document.documentElement.dataset.theme = theme
@@ -231,7 +232,10 @@ CHOOSE = """theme => {
 """Does what the theme's menu does, without loading the page again."""
 
 WIDTHS = {"light": (1280, 768), "dark": (1280,)}
-EMPTY = [f"/admin/{name}" for name in ("", "placements", "methods", "rules", "decisions", "keys", "webhooks", "alerts")]
+EMPTY = [
+    f"/admin/{name}"
+    for name in ("", "placements", "methods", "rules", "decisions", "keys", "webhooks", "alerts", "account")
+]
 
 
 @pytest.mark.parametrize("name", list(FULL))
