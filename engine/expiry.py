@@ -15,7 +15,7 @@ from engine.store.events import deliveries, outbox
 from engine.store.experiments import conversions, exposures
 from engine.store.log import customer_segments, dictionaries, old_decisions
 from engine.store.mailing import mails
-from engine.store.metrics import hours
+from engine.store.metrics import decision_times, hours
 from engine.store.offers import idempotent_answers
 
 MINUTES_TO_WAIT = 60 * 24 * 31
@@ -25,6 +25,7 @@ DAYS_OF_EVENTS = 30
 DAYS_OF_MAILS = 90
 DAYS_OF_METRICS = 185
 """90 days and the 90 before; the sums of metrics name no customer."""
+DAYS_OF_TIMES = 30
 MINUTES_FOR_OUTAGES = 60 * 24 * 2
 
 
@@ -41,6 +42,7 @@ def of_all(now: int, retention_days: int) -> Sequence[Expired]:
         mails.expired(before=now - DAYS_OF_MAILS * DAY),
         folds.expired_pending(before_minute=now // MINUTE - MINUTES_TO_WAIT),
         folds.expired_minutes(before_minute=now // MINUTE - MINUTES_FOR_OUTAGES),
+        decision_times.expired(before_hour=now // HOUR - DAYS_OF_TIMES * 24),
         idempotent_answers.expired(before=now - DAYS_OF_IDEMPOTENCY * DAY),
     )
 

@@ -199,7 +199,7 @@ class Engine:
     def _open_insights(self, database: Database) -> None:
         """Open the services that watch and explain what is learned."""
         self.monitor = Monitor(database, self.live)
-        self.dashboards = Dashboards(database)
+        self.dashboards = Dashboards(database, slow_ms=self.settings.alert_ms)
         self.metric_watch = MetricWatch(database, self.live, self.dashboards)
         self.insights = Insights(database, self.live)
         self.comparisons = Comparisons(database, self.live)

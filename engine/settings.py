@@ -80,6 +80,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     decision_timeout_ms: Annotated[
         int, Meta(description="After this time, a checkout gets the fallback order.", ge=10)
     ] = 1000
+    slow_decision_ms: Annotated[
+        int,
+        Meta(
+            description="An alert is raised if one decision in 20 takes longer. 0: half of TAP2_DECISION_TIMEOUT_MS.",
+            ge=0,
+        ),
+    ] = 0
     retention_days: Annotated[
         int, Meta(description="How many days the server keeps decisions, outcomes and customers' usage.", ge=90)
     ] = 400
@@ -147,6 +154,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         networks_of(self.webhook_networks)
         if self.smtp_host and not self.smtp_from:
             raise ValueError("smtp_from is needed with smtp_host")
+
+    @property
+    def alert_ms(self) -> int:
+        """Return the duration of decisions beyond which an alert is raised, in milliseconds."""
+        return self.slow_decision_ms or self.decision_timeout_ms // 2
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:

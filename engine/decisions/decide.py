@@ -323,4 +323,7 @@ class Decider:
         return answer
 
     def _count(self, answer: DecisionAnswer, request: RequestScope) -> None:
-        self._uses.count(request.merchant_id, answer.decision, answer.facts, decided_at=request.now)
+        merchant_id, decided_at = request.merchant_id, request.now
+        self._uses.count(merchant_id, answer.decision, answer.facts, decided_at=decided_at)
+        placement = answer.decision.placement
+        self._uses.time(merchant_id, placement, decided_at=decided_at, milliseconds=now_ms() - decided_at)

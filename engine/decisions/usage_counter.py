@@ -1,4 +1,4 @@
-"""Count how often rules fire and fields arrive, by day, in memory: the kernel has just evaluated them."""
+"""Count in memory how often rules fire and fields arrive, by day, and how long decisions take, by hour."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import NamedTuple
 
 from engine.model.decision import Decision
 from engine.model.facts import Facts
-from engine.model.timestamps import DAY
+from engine.model.timestamps import DAY, HOUR
+from engine.statistics.durations import bin_of
 from engine.store import rollups
 from engine.store.connection.database import Database
+from engine.store.metrics import decision_times
+from engine.store.metrics.decision_times import DurationCell
 from engine.store.rollups import FieldCell, RuleCell, RuleKey
 
 MOST_SETS = 50_000
@@ -44,6 +47,7 @@ class UseCounter:
         self._rules: Counter[_EvaluatedRules] = Counter()
         self._fields: Counter[_SentFields] = Counter()
         self._last_fired: dict[_EvaluatedRules, int] = {}
+        self._times: dict[tuple[int, str, int, int], int] = {}
 
     def count(self, merchant_id: int, decision: Decision, facts: Facts, *, decided_at: int) -> None:
         """Count one decision; `decided_at` in epoch milliseconds."""
@@ -56,8 +60,23 @@ class UseCounter:
         if fields in self._fields or len(self._fields) < MOST_SETS:
             self._fields[fields] += 1
 
+    def time(self, merchant_id: int, placement: str, *, decided_at: int, milliseconds: int) -> None:
+        """Count how long an answer took."""
+        # Bins are found at the flush: here, each decision waits.
+        cell = (merchant_id, placement, decided_at // HOUR, milliseconds)
+        self._times[cell] = self._times.get(cell, 0) + 1
+
     async def flush(self) -> None:
         """Add the counts to the database; keep them if that fails."""
+        times = self._times
+        if times:
+            self._times = {}
+            try:
+                async with self._database.write() as connection:
+                    await decision_times.add(connection, _by_bin(times))
+            except BaseException:
+                self._times = dict(Counter(times) + Counter(self._times))
+                raise
         rules, fields, last_fired = self._rules, self._fields, self._last_fired
         if not fields:
             return
@@ -105,6 +124,13 @@ def _by_field(sets: Counter[_SentFields]) -> Counter[FieldCell]:
     for (merchant_id, day, names), times in sets.items():
         for name in ("", *names):
             counts[FieldCell(merchant_id, name, day)] += times
+    return counts
+
+
+def _by_bin(times: dict[tuple[int, str, int, int], int]) -> Counter[DurationCell]:
+    counts: Counter[DurationCell] = Counter()
+    for (merchant_id, placement, hour, milliseconds), decisions in times.items():
+        counts[DurationCell(merchant_id, placement, hour, bin_of(milliseconds))] += decisions
     return counts
 
 

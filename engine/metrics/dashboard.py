@@ -10,16 +10,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.model.documents.metric import MetricName
 from engine.model.experiment import NOT_PERSONALIZED
 from engine.model.timestamps import HOUR, MINUTE
-from engine.statistics.alarms import HOURS_A_DAY, USUAL_DAYS, Alarm, alarms
+from engine.statistics.alarms import HOURS_A_DAY, USUAL_DAYS, Alarm, alarms, slow
 from engine.statistics.lift import Lift, lift_of
 from engine.statistics.metric_totals import PARTS, HourSums, MetricTotals
 from engine.store.connection.database import Database
-from engine.store.metrics import hours
+from engine.store.metrics import decision_times, hours
 from engine.store.metrics.hours import Dimension, HourSpan
 
 PERSONALIZED = "personalized"
 WINDOW_HOURS = 72
 """Purchases that come later are not waited for."""
+HOURS_OF_TIMES, USUAL_HOURS_OF_TIMES = 2, 7 * HOURS_A_DAY
+"""This hour and the one before it tell how long decisions take, the week before that how long they usually do."""
 SHOWN: tuple[MetricName, ...] = ("conversion", "revenue", "margin", "checkout_time", "order_value")
 """The metrics of a dashboard."""
 COMPARED = sorted({part for metric in SHOWN for part in PARTS[metric]})
@@ -62,8 +64,9 @@ class Dashboard(NamedTuple):
 class Dashboards:
     """Reads sums that are kept beside the log, so a page costs the same at any size of the log."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, slow_ms: int = 500) -> None:
         self._database = database
+        self._slow_ms = slow_ms
 
     async def of(self, merchant_id: int, placement: str, span: TimeSpan) -> Dashboard:
         """Return how a placement did."""
@@ -89,10 +92,14 @@ class Dashboards:
         span = HourSpan(merchant_id, placement, last - (USUAL_DAYS + 2) * HOURS_A_DAY - WINDOW_HOURS, last)
         async with self._database.read() as connection:
             rows = await hours.by_hour(connection, span)
+            times = await decision_times.counts(connection, span._replace(first=last - HOURS_OF_TIMES))
+            usual = span._replace(first=last - USUAL_HOURS_OF_TIMES, last=last - HOURS_OF_TIMES)
+            before = await decision_times.counts(connection, usual)
         sums: dict[int, MetricTotals] = {}
         for row in rows:
             sums[row.hour] = sums.get(row.hour, MetricTotals()) + row.totals
-        return alarms(sums, last=last, window_hours=min(WINDOW_HOURS, 1 - -window_minutes * MINUTE // HOUR))
+        raised = alarms(sums, last=last, window_hours=min(WINDOW_HOURS, 1 - -window_minutes * MINUTE // HOUR))
+        return [*raised, *slow(times, before, slow_ms=self._slow_ms, since_hour=last - HOURS_OF_TIMES)]
 
     async def by_placement(self, merchant_id: int, placements: Sequence[str], *, since: int) -> dict[str, MetricTotals]:
         """Return the sums of placements since an instant (epoch ms), the busiest first."""

@@ -7,9 +7,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from engine.statistics.durations import DurationCounts, p95_of
 from engine.statistics.metric_totals import MetricTotals
 
-AlarmKind = Literal["fallbacks", "outcomes_stopped", "conversion"]
+AlarmKind = Literal["fallbacks", "outcomes_stopped", "conversion", "latency"]
 
 LEAST_DECISIONS = 50
 FALLBACK_SHARE, LEAST_FALLBACKS = 0.02, 10
@@ -27,7 +28,10 @@ HourTotals = Mapping[int, MetricTotals]
 
 
 class Alarm(NamedTuple):
-    """What is unusual: a share of decisions beside the usual one, since an epoch hour."""
+    """What is unusual, since an epoch hour: a share of decisions beside the usual one.
+
+    Of the kind `latency`, the milliseconds that 19 of 20 decisions stay within.
+    """
 
     kind: AlarmKind
     value: float
@@ -41,6 +45,13 @@ def alarms(hours: HourTotals, *, last: int, window_hours: int) -> list[Alarm]:
     Purchases of the last `window_hours` are still to come, so these hours say nothing of conversion.
     """
     return [*_fallbacks(hours, last), *_stopped(hours, last), *_conversion(hours, last - window_hours)]
+
+
+def slow(now: DurationCounts, before: DurationCounts, *, slow_ms: int, since_hour: int) -> Iterator[Alarm]:
+    """Yield an alarm if more than one decision in 20 took longer than `slow_ms`."""
+    p95 = p95_of(now)
+    if sum(now.values()) >= LEAST_DECISIONS and p95 > slow_ms:
+        yield Alarm("latency", p95, p95_of(before), since_hour)
 
 
 def _fallbacks(hours: HourTotals, last: int) -> Iterator[Alarm]:

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.anyio
 
 RETENTION = 100
 AGES: dict[str, tuple[str, float]] = {
+    "decision_times": ("hour", 30),
     "decisions": ("id", RETENTION),
     "customer_segments": ("last_id", RETENTION),
     "outcomes": ("decision_id", RETENTION),

@@ -72,6 +72,13 @@ def item_of(server: Server, side: Side) -> str:
         ),
         (
             "metric.alert",
+            MetricAlert("payment_methods", "latency", 812.4, 95.2, 498812),
+            "Slow answers: payment_methods",
+            "took longer than 812 ms; usual are 95 ms.",
+            "/?placement=payment_methods",
+        ),
+        (
+            "metric.alert",
             MetricAlert("payment_methods", "conversion", 0.4, 0.6, 498812),
             "Fewer purchases: payment_methods",
             "40.0% of yesterday’s checkouts ended in a purchase; usual are 60.0%.",

@@ -123,6 +123,8 @@ def test_an_old_jump_is_no_news():
     ("alarm", "mark", "text"),
     [
         (Alarm("fallbacks", 0.2, 0.0, 10), "Fallbacks", "20.0% of the answers since"),
+        (Alarm("latency", 812.4, 95.2, 10), "Slow answers", "took longer than 812 ms; usual are 95 ms"),
+        (Alarm("latency", 812.4, 0.0, 10), "Slow answers", "took longer than 812 ms."),
         (Alarm("outcomes_stopped", 0.0, 0.4, 10), "Outcomes stopped", "usually 40.0% of checkouts end in one"),
         (Alarm("conversion", 0.3, 0.4, 10), "Fewer purchases", "30.0% of yesterday’s checkouts"),
         (Alarm("conversion", 0.5, 0.4, 10), "More purchases", "usual are 40.0%"),

@@ -12,7 +12,7 @@ from web.experiments.results_view import Look, ResultsView
 VARIANTS_A_TABLE = 4
 
 
-def pdf_of(look: Look, view: ResultsView, summary: Summary, funnel: PaperPart, logo: bytes) -> bytes:
+def pdf_of(look: Look, view: ResultsView, summary: Summary, funnel: PaperPart, logo: bytes = b"") -> bytes:
     """Set the results of one look on paper. It takes some seconds of CPU: call it beside the event loop."""
     document, show = look.document, look.show
     paper = Paper(

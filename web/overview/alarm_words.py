@@ -20,8 +20,14 @@ class AlarmWords(NamedTuple):
 
 def alarm_words(show: Show, alarm: Alarm | MetricAlert) -> AlarmWords:
     """Return what an alarm says to a reader."""
-    value, usual = show.percent(alarm.value), show.percent(alarm.usual)
     since = show.clock(alarm.since_hour * HOUR)
+    if alarm.kind == "latency":
+        value, usual = (f"{show.number(each)} ms" for each in (alarm.value, alarm.usual))
+        than_usual = f"; usual are {usual}" if alarm.usual else ""
+        return AlarmWords(
+            "Slow answers", "bad", f"One answer in 20 since {since} took longer than {value}{than_usual}."
+        )
+    value, usual = show.percent(alarm.value), show.percent(alarm.usual)
     match alarm.kind:
         case "fallbacks":
             text = f"{value} of the answers since {since} are fallbacks; usual are {usual}."

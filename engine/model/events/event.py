@@ -55,10 +55,13 @@ class PredictionAlert(msgspec.Struct, frozen=True):
 
 
 class MetricAlert(msgspec.Struct, frozen=True):
-    """What is unusual at a placement: a share of decisions, 0 to 1, beside the usual one, since an epoch hour."""
+    """What is unusual at a placement: a share of decisions, 0 to 1, beside the usual one, since an epoch hour.
+
+    Of the kind `latency`, the milliseconds that 19 of 20 decisions stay within.
+    """
 
     placement: str
-    kind: Literal["fallbacks", "outcomes_stopped", "conversion"]
+    kind: Literal["fallbacks", "outcomes_stopped", "conversion", "latency"]
     value: float
     usual: float
     since_hour: int

@@ -84,10 +84,10 @@ EVENT_TYPES: Mapping[EventType, EventKind] = {
         "At most one a day for each candidate.",
     ),
     "metric.alert": EventKind(
-        "Fallbacks rose, outcomes stopped, or a day is outside the band of its past.",
+        "Fallbacks rose, outcomes stopped, decisions are slow, or a day is outside the band of its past.",
         MetricAlert("payment_methods", "fallbacks", 0.031, 0.0004, 498812),
         _PLACEMENT,
-        "`value` and `usual` are shares of decisions.",
+        "`value` and `usual` are shares of decisions; of the kind `latency`, milliseconds that 19 of 20 stay within.",
     ),
     "predictions.off": EventKind(
         "What a contextual model expected differs from what came by more than noise.",

@@ -52,7 +52,7 @@ from engine.store.tables.messages import (
     webhook_deliveries,
     webhook_endpoints,
 )
-from engine.store.tables.metrics import metric_alarms, metric_hours
+from engine.store.tables.metrics import decision_times, metric_alarms, metric_hours
 from engine.store.tables.offers import (
     budget_balances,
     budget_caps,
@@ -105,6 +105,7 @@ __all__ = [
     "customer_segments",
     "customer_setting_versions",
     "customer_settings",
+    "decision_times",
     "decisions",
     "delays",
     "draft_changes",

@@ -46,3 +46,16 @@ metric_alarms = Table(
     PrimaryKeyConstraint("merchant_id", "placement", "kind"),
     sqlite_with_rowid=False,
 )
+
+# How many decisions took how long: a bin is an eighth of a doubling of milliseconds.
+decision_times = Table(
+    "decision_times",
+    metadata,
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("hour", Integer, nullable=False),
+    Column("bin", Integer, nullable=False),
+    Column("decisions", BigInteger, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement", "hour", "bin"),
+    sqlite_with_rowid=False,
+)
