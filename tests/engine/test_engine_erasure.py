@@ -35,8 +35,9 @@ from tests.offers import offered, open_offers
 pytestmark = pytest.mark.anyio
 
 SERVER = Changer("server", "key 1")
-CHANGES_ANYWAY = {"erasures", "lessons", "rule_fired", "fits", "beliefs", "leases", "outbox"}
-"""Tables with a proof of the erasure, with what cancels out, with times of what happened last, and events of nobody."""
+CHANGES_ANYWAY = {"erasures", "lessons", "rule_fired", "fits", "beliefs", "leases", "outbox", "decision_times"}
+"""Tables with a proof of the erasure, with what cancels out, with times of what happened last, with events of nobody,
+and with how many answers took how long."""
 
 
 async def contents(database: Database) -> dict[str, list[str]]:

@@ -36,7 +36,7 @@ def sold(server: Server) -> Side:
     side = server.sides()[0]
     side.furnish()
     luck, sums = random.Random(7), Sums()
-    for hours_ago in range(1, 240):
+    for hours_ago in range(240):
         hour = now_ms() // HOUR - hours_ago
         for arm, share, decisions in (("personalized", 0.62, 180), (NOT_PERSONALIZED, 0.5, 20)):
             converted = round(decisions * share) + luck.randint(-2, 2)
