@@ -8,6 +8,7 @@ import pytest
 
 from engine.clock import now_ms
 from engine.model.timestamps import DAY, first_id_of
+from engine.store.log.records import compressed
 from engine.store.tables import decisions
 from tests.serving import Server, Side
 from tests.web.people import Person, person_of
@@ -26,7 +27,8 @@ def store_decision(side: Side, *, days_ago: int) -> None:
     """As if something had been decided some days ago."""
     row = {
         "merchant_id": side.merchant.id, "id": first_id_of(now_ms() - days_ago * DAY) + 20 * "0",
-        "placement": "payment_methods", "plan_version": 1, "beliefs_version": 1, "dictionary": 0, "record": b"",
+        "placement": "payment_methods", "plan_version": 1, "beliefs_version": 1, "dictionary": 0,
+        "record": compressed([("DE", "", "{}", "{}", "{}")])[0],
     }  # fmt: skip
 
     async def work() -> None:
