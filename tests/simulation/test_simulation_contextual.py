@@ -27,6 +27,7 @@ def test_new_candidates_cost_less_if_their_kind_is_known():
     assert with_kinds < 0.8 * without_kinds
 
 
+@pytest.mark.long
 def test_late_successes_cost_far_less_where_open_decisions_count():
     with_kinds, without_kinds = regrets(
         "contextual_late",

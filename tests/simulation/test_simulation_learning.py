@@ -27,6 +27,7 @@ def regrets(scenario_played: SimulationScenario) -> dict[str, float]:
     }
 
 
+@pytest.mark.long
 def test_frozen_draws_cost_little_more_than_fresh_draws():
     cost = regrets(scenario("ten_arms", horizon=2_000, seeds=4))
     assert cost["thompson"] < 1.4 * cost["textbook"]
@@ -37,11 +38,13 @@ def test_after_jumps_ours_restarts_and_the_textbook_does_not():
     assert cost["thompson that starts again"] < 0.6 * cost["textbook"]
 
 
+@pytest.mark.long
 def test_successes_that_trickle_in_are_not_mistaken_for_high_rates():
     cost = regrets(scenario("trickling", horizon=8_000, seeds=3))
     assert cost["thompson"] < 0.8 * cost["textbook"]
 
 
+@pytest.mark.long
 def test_posterior_means_are_right_while_outcomes_are_under_way():
     errors = belief_errors(3)
     assert abs(errors.earlier_curve.mean()) < 0.01
