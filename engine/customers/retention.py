@@ -35,7 +35,6 @@ class RetentionInForce(NamedTuple):
     """The retention in force, by kind; the version counts the merchant's changes."""
 
     version: int
-    policy: RetentionPolicy
     kinds: Mapping[RetentionKind, KindInForce]
 
 
@@ -137,7 +136,7 @@ class Retention:
             own, server = stored.policy.days(kind), self._server[kind]
             given = [days for days in (own, server) if days is not None]
             kinds[kind] = KindInForce(kind, min(given, default=None), own, server, SHORTEST[kind])
-        return RetentionInForce(stored.version, stored.policy, kinds)
+        return RetentionInForce(stored.version, kinds)
 
     async def _count(self, merchant_id: int, days_of: Mapping[RetentionKind, int]) -> list[KindPreview]:
         now = now_ms()

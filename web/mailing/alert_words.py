@@ -38,11 +38,9 @@ def alert_words(event: StoredEvent, configuration: Configuration, show: Show) ->
     match body:
         case MetricAlert():
             words = alarm_words(show, body)
-            if body.kind == "latency":
-                return AlertWords(
-                    f"{words.mark}: {names.placement(body.placement)}", words.text, f"/?placement={body.placement}"
-                )
             page = f"/decisions?placement={body.placement}" if words.kind == "bad" else f"/placements/{body.placement}"
+            if body.kind == "latency":
+                page = f"/?placement={body.placement}"
             return AlertWords(f"{words.mark}: {names.placement(body.placement)}", words.text, page)
         case CandidateOutage():
             return _outage(event, body, names, show)

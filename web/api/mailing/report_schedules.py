@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Annotated, Any
 
 import msgspec
@@ -29,7 +28,6 @@ from web.openapi.operation import Answer, Operation
 TAG = "Reports and alerts"
 PATH = "/v1/report-schedules"
 ITEM = f"{PATH}/{{id:str}}"
-NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class ScheduledReport(NewReportSchedule, frozen=True, kw_only=True):
@@ -91,8 +89,8 @@ async def create(
 ) -> Response[bytes]:
     await _check(engine, actor.merchant_id, document)
     schedule = await engine.mail.schedules.create(actor, document)
-    location = {"Location": f"{PATH}/{schedule.id}"}
-    return await _shown(engine, schedule, status=201, headers=location)
+    headers = {**NO_STORE, "Location": f"{PATH}/{schedule.id}"}
+    return await _shown(engine, schedule, status=201, headers=headers)
 
 
 @get(ITEM, **Operation(TAG, "Show a report schedule", {200: Answer("It", ScheduledReport, ("ETag",))}).route())
@@ -158,12 +156,12 @@ async def _check(engine: Engine, merchant_id: int, document: NewReportSchedule) 
 
 
 async def _shown(
-    engine: Engine, schedule: ReportSchedule, *, status: int = 200, headers: Mapping[str, str] = NO_HEADERS
+    engine: Engine, schedule: ReportSchedule, *, status: int = 200, headers: Mapping[str, str] = NO_STORE
 ) -> Response[bytes]:
     summaries = await engine.mail.schedules.summaries(schedule.merchant_id)
     is_allowed = (await engine.tiers.of(schedule.merchant_id)).scheduled_mail
     body = ScheduledReport(**_fields(schedule, summaries.get(schedule.id), is_allowed=is_allowed))
-    return json_response(body, status=status, version=schedule.version, headers={**NO_STORE, **headers})
+    return json_response(body, status=status, version=schedule.version, headers=headers)
 
 
 def _fields(schedule: ReportSchedule, summary: MailSummary | None, *, is_allowed: bool) -> dict[str, Any]:
