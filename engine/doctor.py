@@ -17,6 +17,7 @@ from engine.accounts.customer_key import NAME, UnusableKey, fingerprint, load_ke
 from engine.accounts.master_keys import master_keys
 from engine.clock import now_ms
 from engine.data_folder import database_url
+from engine.installation_keys import key_source
 from engine.migrate import current_revision, newest_revision, runs_here
 from engine.settings import Settings
 from engine.store.connection.database import CONNECT_SECONDS, POOL_SIZE, SQLITE_FILE
@@ -150,12 +151,14 @@ async def _master_keys(connection: AsyncConnection, settings: Settings) -> Check
         return CheckResult(MASTER, "ok", "no data keys yet; `tap2 serve` makes them")
     folder = Path(settings.data)
     try:
-        masters = master_keys(settings.master_key, folder, load_key(settings.customer_key, folder)).fingerprints
+        masters = master_keys(key_source(settings), load_key(settings.customer_key, folder)).fingerprints
     except UnusableKey as error:
-        return CheckResult(MASTER, "error", error.detail, "restore the key from the backup")
+        remedy = "mend the command" if settings.master_key_command else "restore the key from the backup"
+        return CheckResult(MASTER, "error", error.detail, remedy)
     if missing := await data_keys.under_others(connection, masters, limit=1):
         detail = f"the key with the fingerprint {missing[0].master} is missing"
-        return CheckResult(MASTER, "error", detail, "restore master.key from the backup, or add it to TAP2_MASTER_KEY")
+        remedy = "restore master.key from the backup, or add it to TAP2_MASTER_KEY or what its command prints"
+        return CheckResult(MASTER, "error", detail, remedy)
     if await data_keys.under_others(connection, masters[:1], limit=1):
         detail = "data keys are under an older key"
         return CheckResult(MASTER, "warning", detail, "run `tap2 keys rotate`, which goes on where it was stopped")

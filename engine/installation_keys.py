@@ -6,16 +6,21 @@ from pathlib import Path
 
 from engine.accounts.customer_key import accept_key, load_key
 from engine.accounts.data_keys import DataKeys, Rotation
-from engine.accounts.master_keys import add_master_key, master_keys
+from engine.accounts.master_keys import KeySource, add_master_key, master_keys
 from engine.data_folder import database_url, prepare_folder
 from engine.migrate import upgrade
 from engine.settings import Settings
 from engine.store.connection.database import Database, open_database
 
 
+def key_source(settings: Settings) -> KeySource:
+    """Return where the master keys of an installation come from."""
+    return KeySource(settings.master_key, settings.master_key_command, Path(settings.data))
+
+
 def data_keys_of(settings: Settings, database: Database, customer_key: bytes) -> DataKeys:
     """Return the data keys of an installation, which are not loaded yet."""
-    return DataKeys(database, master_keys(settings.master_key, Path(settings.data), customer_key))
+    return DataKeys(database, master_keys(key_source(settings), customer_key))
 
 
 async def rotate_master_key(settings: Settings, keys: DataKeys, *, new: bool) -> Rotation:
@@ -23,7 +28,7 @@ async def rotate_master_key(settings: Settings, keys: DataKeys, *, new: bool) ->
     are_settings = bool(settings.master_key or settings.customer_key)
 
     def add() -> None:
-        add_master_key(Path(settings.data), keys_are_settings=are_settings)
+        add_master_key(key_source(settings), keys_are_settings=are_settings)
 
     return await keys.rotate(add if new else None)
 

@@ -343,8 +343,8 @@ class Engine:
         await self.live.follow()
         await self.live.read_others()
         await self.settings_reader.follow()
-        await self.data_keys.follow()
         await self.accounts.load_keys()
+        await self.data_keys.follow()
 
     async def stop(self) -> None:
         await self._jobs.stop()

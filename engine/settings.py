@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -12,7 +13,9 @@ from engine.webhooks.addresses import networks_of
 
 PREFIX = "TAP2_"
 RATE = r"\A[1-9][0-9]{0,8}/(second|minute|hour|day)\Z"
-SECRET = frozenset({"customer_key", "master_key", "database_url", "oidc_client_secret", "smtp_password"})
+SECRET = frozenset(
+    {"customer_key", "master_key", "master_key_command", "database_url", "oidc_client_secret", "smtp_password"}
+)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +42,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             description="The secrets that data keys are encrypted with, at least 32 characters each, with commas "
             "between them: the first encrypts, all decrypt. If empty, `master.key` in the data folder, or the "
             "customer key.",
+        ),
+    ] = ""
+    master_key_command: Annotated[
+        str,
+        Meta(
+            description="A command that prints these secrets instead, one a line, such as a client of a key management "
+            "service. It runs at each start, without a shell, for at most 20 seconds."
         ),
     ] = ""
     keep_alive_seconds: Annotated[
@@ -150,8 +160,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "info"
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` where a text is no network, or a mail server has no sender."""
+        """Raise `ValueError` where a text is no network or no command, or settings do not go together."""
         networks_of(self.webhook_networks)
+        if self.master_key_command:
+            _check_command(self.master_key_command, is_alone=not self.master_key)
         if self.smtp_host and not self.smtp_from:
             raise ValueError("smtp_from is needed with smtp_host")
 
@@ -168,6 +180,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if unknown:
             raise msgspec.ValidationError(f"unknown setting {PREFIX}{unknown[0].upper()}")
         return msgspec.convert(given, cls, strict=False)
+
+
+def _check_command(command: str, *, is_alone: bool) -> None:
+    if not is_alone:
+        raise ValueError("master_key_command: set it or master_key, not both")
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise ValueError(f"master_key_command: {error}") from None
+    if not words:
+        raise ValueError("master_key_command: there is no program in it")
 
 
 def describe(settings: Settings) -> list[dict[str, Any]]:

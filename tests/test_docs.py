@@ -235,6 +235,21 @@ def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.skipif(not shutil.which("openssl"), reason="the example stands for a key management service by OpenSSL")
+def test_the_example_of_a_command_for_the_master_key_works(tmp_path):
+    ran = subprocess.run(
+        ["bash", "-c", "set -euo pipefail\n" + shell((ROOT / "docs/security.md").read_text())],
+        cwd=tmp_path,
+        env={**clean_environment(), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=WITHIN_SECONDS,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert re.search(r"master key\W+ok\W+fingerprint", ran.stdout)
+    assert not (tmp_path / "data" / "master.key").exists()
+
+
 @pytest.mark.skipif(not shutil.which("curl"), reason="the README's commands need curl")
 def test_the_readme_leads_to_a_first_decision_and_its_backup(tmp_path):
     with empty_server(tmp_path) as url:

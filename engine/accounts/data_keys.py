@@ -5,8 +5,9 @@ A new master key needs to encrypt these keys anew, and nothing else.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -47,8 +48,8 @@ class DataKeys:
         """Load new keys; raise `UnusableKey` if a master key is missing."""
         async with self._database.read() as connection:
             rows = await data_keys.after(connection, max(self._keys, default=-1))
-        for row in rows:
-            self._keys[row.id], self._made[row.id] = self._masters.unwrap(row), row.created_at
+        for row, key in zip(rows, await self._unwrapped(rows), strict=True):
+            self._keys[row.id], self._made[row.id] = key, row.created_at
 
     async def make_due(self, *, now: int) -> None:
         """Make the keys of today and tomorrow if there are none, and load them."""
@@ -56,8 +57,7 @@ class DataKeys:
         days = [day for day in (now // DAY, now // DAY + 1) if day not in self._keys]
         if not days:
             return
-        # Another process may have written a new master key since.
-        self._masters.reload()
+        await self._reload()
         rows = [self._masters.wrap(day, now, AESGCM.generate_key(KEY_BITS)) for day in days]
         async with self._database.write() as connection:
             await data_keys.add(connection, rows)
@@ -87,10 +87,11 @@ class DataKeys:
         is_new = add_master is not None and not await self._left()
         if add_master and is_new:
             add_master()
-            self._masters.reload()
+            await self._reload()
         count = 0
         while rows := await self._left():
-            anew = [self._masters.wrap(row.id, row.created_at, self._masters.unwrap(row)) for row in rows]
+            keys = await self._unwrapped(rows)
+            anew = [self._masters.wrap(row.id, row.created_at, key) for row, key in zip(rows, keys, strict=True)]
             async with self._database.write() as connection:
                 for old, new in zip(rows, anew, strict=True):
                     await data_keys.rewrap(connection, old, new)
@@ -102,6 +103,16 @@ class DataKeys:
         """Delete keys whose master key is missing; what they encrypted stays unreadable."""
         async with self._database.write() as connection:
             await data_keys.give_up(connection, self._masters.fingerprints)
+
+    async def _unwrapped(self, rows: Sequence[WrappedKey]) -> list[bytes]:
+        if not {row.master for row in rows} <= set(self._masters.fingerprints):
+            # Another process may have written a new master key since.
+            await self._reload()
+        return [self._masters.unwrap(row) for row in rows]
+
+    async def _reload(self) -> None:
+        """Read the master keys again, in a thread: a command may take seconds, and no decision should wait."""
+        await asyncio.to_thread(self._masters.reload)
 
     async def _left(self) -> list[WrappedKey]:
         """Return some keys that are wrapped with another master key than the first."""

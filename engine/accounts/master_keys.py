@@ -8,16 +8,27 @@ import secrets
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from engine.accounts.customer_key import SHORTEST_KEY, UnusableKey
+from engine.accounts.key_command import NAME as COMMAND
+from engine.accounts.key_command import keys_of_command
 from engine.accounts.sealing import NONCE_BYTES
 from engine.model.errors import Conflict
 from engine.store.customers.data_keys import WrappedKey
 
 FILE = "master.key"
+
+
+class KeySource(NamedTuple):
+    """Where keys come from: `setting` with commas between keys, else what `command` prints, else a file in `folder`."""
+
+    setting: str
+    command: str
+    folder: Path
 
 
 class MasterKeys:
@@ -45,8 +56,6 @@ class MasterKeys:
 
     def unwrap(self, row: WrappedKey) -> bytes:
         """Return a data key; raise `UnusableKey` if its master key is missing."""
-        if row.master not in self._ciphers:
-            self.reload()
         cipher, raw = self._ciphers.get(row.master), b64decode(row.wrapped)
         try:
             if cipher is not None:
@@ -55,15 +64,18 @@ class MasterKeys:
             pass
         raise UnusableKey(
             f"the master key {row.master} of data key {row.id} is missing: restore {FILE} from the backup, or add the "
-            "key to TAP2_MASTER_KEY"
+            f"key to TAP2_MASTER_KEY or to what {COMMAND} prints"
         )
 
 
-def master_keys(setting: str, folder: Path, customer_key: bytes) -> MasterKeys:
-    """Return the keys of the setting or the file, and after them one that comes from the customer key."""
+def master_keys(source: KeySource, customer_key: bytes) -> MasterKeys:
+    """Return the keys of a source, and after them one that comes from the customer key."""
 
     def read() -> list[bytes]:
-        texts = setting.split(",") if setting else _lines(folder / FILE)
+        if source.command:
+            texts = keys_of_command(source.command)
+        else:
+            texts = source.setting.split(",") if source.setting else _lines(source.folder / FILE)
         for key in texts:
             if len(key) < SHORTEST_KEY:
                 raise UnusableKey(f"each key of {FILE} or TAP2_MASTER_KEY must have at least {SHORTEST_KEY} characters")
@@ -72,14 +84,19 @@ def master_keys(setting: str, folder: Path, customer_key: bytes) -> MasterKeys:
     return MasterKeys(read)
 
 
-def add_master_key(folder: Path, *, keys_are_settings: bool) -> None:
+def add_master_key(source: KeySource, *, keys_are_settings: bool) -> None:
     """Write a new key before those of the file. Raise `Conflict` if the keys of this installation are settings."""
+    if source.command:
+        raise Conflict(
+            f"keys come from {COMMAND} here: let it print a new key before the others, and run "
+            "`tap2 keys rotate --no-new`"
+        )
     if keys_are_settings:
         raise Conflict(
             "keys are settings here: put a new key before the others in TAP2_MASTER_KEY, with a comma between them, "
             "restart the servers, and run `tap2 keys rotate --no-new`"
         )
-    path = folder / FILE
+    folder, path = source.folder, source.folder / FILE
     text = "\n".join([secrets.token_hex(32), *_lines(path)]) + "\n"
     draft = path.with_suffix(f".{secrets.token_hex(4)}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
