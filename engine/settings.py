@@ -73,6 +73,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     secure_cookies: Annotated[bool, Meta(description="Set behind TLS: `__Host-` cookies with `Secure`, and HSTS.")] = (
         False
     )
+    sign_up: Annotated[
+        bool,
+        Meta(
+            description="Let everybody who reaches this server open an account for a merchant. With a mail server, "
+            "they must follow a link in a mail first; without one, addresses are not checked."
+        ),
+    ] = False
+    sign_up_tier: Annotated[str, Meta(description="The tier of merchants who sign up. If empty, none.")] = ""
     oidc_issuer: Annotated[
         str,
         Meta(
@@ -166,6 +174,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             _check_command(self.master_key_command, is_alone=not self.master_key)
         if self.smtp_host and not self.smtp_from:
             raise ValueError("smtp_from is needed with smtp_host")
+        if self.sign_up and self.smtp_host and not self.public_url:
+            raise ValueError("public_url is needed with sign_up and smtp_host, for the links in mails")
 
     @property
     def alert_ms(self) -> int:

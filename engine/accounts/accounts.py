@@ -56,20 +56,8 @@ class Accounts:
         self, slug: str, name: str, details: MerchantDetails = DEFAULT_DETAILS, *, actor_name: str = "tap2"
     ) -> tuple[Merchant, Merchant]:
         """Both sides, live and test, each with the standard vocabulary; `Conflict` where the slug is taken."""
-        country, currency, locale, timezone = msgspec.structs.astuple(details)
-        if timezone not in timezones():
-            raise invalid("timezone", f"there is no timezone “{timezone}”; try Europe/Berlin")
-        now, sides = now_ms(), []
         async with self._database.write() as connection:
-            for mode in ("live", "test"):
-                merchant = Merchant(0, slug, mode, name, country, currency, locale, timezone, now)
-                merchant = await accounts.add_merchant(connection, merchant)
-                fields = [(None, Resource("field", "", field.name, 1, field, now)) for field in MERCHANT_FIELDS]
-                await resources.write(connection, merchant.id, fields)
-                entry = NewEntry(Actor(merchant.id, actor_name), now, "created", f"merchant {slug}")
-                await audit.write(connection, entry)
-                sides.append(merchant)
-        return sides[0], sides[1]
+            return await add_sides(connection, slug, name, details, actor_name=actor_name)
 
     async def merchants(self, slug: str | None = None) -> list[Merchant]:
         async with self._database.read() as connection:
@@ -181,6 +169,24 @@ class Accounts:
             if key.id == key_id and (key.expires_at is None or key.expires_at > now):
                 return key
         raise NotFound(f"there is no key “{key_id}” in force", field="id")
+
+
+async def add_sides(
+    connection: AsyncConnection, slug: str, name: str, details: MerchantDetails, *, actor_name: str
+) -> tuple[Merchant, Merchant]:
+    """Add a merchant in a transaction, as `Accounts.add_merchant`."""
+    country, currency, locale, timezone = msgspec.structs.astuple(details)
+    if timezone not in timezones():
+        raise invalid("timezone", f"there is no timezone “{timezone}”; try Europe/Berlin")
+    now, sides = now_ms(), []
+    for mode in ("live", "test"):
+        merchant = Merchant(0, slug, mode, name, country, currency, locale, timezone, now)
+        merchant = await accounts.add_merchant(connection, merchant)
+        fields = [(None, Resource("field", "", field.name, 1, field, now)) for field in MERCHANT_FIELDS]
+        await resources.write(connection, merchant.id, fields)
+        await audit.write(connection, NewEntry(Actor(merchant.id, actor_name), now, "created", f"merchant {slug}"))
+        sides.append(merchant)
+    return sides[0], sides[1]
 
 
 def _access(key: Key, merchant: Merchant, limits: Tiers) -> Access:

@@ -13,6 +13,8 @@ from engine.store.team import people
 WINDOW_MS = 5 * MINUTE
 MOST_BY_PERSON = 10
 MOST_BY_ADDRESS = 60
+MOST_SIGN_UPS = 20
+MOST_MAILS = 3
 
 Counters = tuple[tuple[str, int], ...]
 
@@ -55,6 +57,12 @@ def address_counters(address: str) -> Counters:
 def login_counters(address: str, email: str) -> Counters:
     """Return what an attempt is counted under and the most of each. The order keeps locks from crossing."""
     return *address_counters(address), (_key(f"person {address} {email[:200]}"), MOST_BY_PERSON)
+
+
+def sign_up_counters(address: str, mailbox: str = "") -> Counters:
+    """Return the same for somebody who signs up; a `mailbox` that gets a mail is counted too."""
+    own = (_key(f"sign-up {address}"), MOST_SIGN_UPS)
+    return (own, (_key(f"mail {mailbox.strip().lower()[:200]}"), MOST_MAILS)) if mailbox else (own,)
 
 
 def code_counters(address: str, user_id: int) -> Counters:

@@ -1,27 +1,46 @@
-"""The people of a merchant: invite, change roles and passwords, remove. Each change ends the sessions it concerns."""
+"""The people of a merchant: sign up, invite, change roles and passwords, remove.
+
+Each change ends the sessions it concerns.
+"""
 
 from __future__ import annotations
 
+import re
 import secrets
+import unicodedata
+from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.accounts.accounts import Accounts, hash_of
+from engine.accounts.accounts import Accounts, add_sides, hash_of
 from engine.accounts.passwords import Passwords
 from engine.clock import now_ms
-from engine.model.account import Invitation, Role, User
+from engine.model.account import NO_TEAM, Invitation, MerchantDetails, Role, User
 from engine.model.actor import Actor
 from engine.model.errors import Conflict, Forbidden, NotFound, invalid
-from engine.model.timestamps import DAY
-from engine.store import audit
+from engine.model.timestamps import DAY, HOUR
+from engine.store import accounts, audit
 from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
+from engine.store.limits import tiers
 from engine.store.team import people
 from rules import timezones
 
 INVITATION_MS = 7 * DAY
+CONFIRMATION_MS = HOUR
 LONGEST_NAME = 120
+LONGEST_SLUG = 40
+RESERVED_SLUGS = frozenset({"demo"})
+"""The demo's shoppers would come to a merchant of this name."""
 ROLES: tuple[Role, ...] = ("viewer", "editor", "publisher", "admin")
+
+
+class Application(NamedTuple):
+    """A merchant that somebody signs up for; `tier` is empty for none."""
+
+    name: str
+    details: MerchantDetails
+    tier: str = ""
 
 
 class Team:
@@ -136,11 +155,14 @@ class Team:
 
     async def invitation(self, token: str) -> Invitation:
         """Return the invitation of a link; raise `Forbidden` where it was used or has expired."""
-        async with self._database.read() as connection:
-            invitation = await people.invitation(connection, hash_of(token), now=now_ms())
-        if invitation is None:
+        invitation = await self._invitation(token)
+        if invitation is None or invitation.slug == NO_TEAM:
             raise Forbidden("This invitation has been used, has expired, or was withdrawn. Ask for a new one.")
         return invitation
+
+    async def _invitation(self, token: str) -> Invitation | None:
+        async with self._database.read() as connection:
+            return await people.invitation(connection, hash_of(token), now=now_ms())
 
     async def join(self, token: str, name: str, password: str) -> User:
         """Add the invited person; raise `Forbidden` as `invitation` does, also where two join at once."""
@@ -153,6 +175,54 @@ class Team:
                 raise Forbidden("This invitation has been used.")
             user = User(0, email, name.strip()[:LONGEST_NAME] or email, slug, invitation.role, hashed, now_ms())
             return await _add(connection, actor, user)
+
+    async def confirm(self, email: str) -> str:
+        """Return the token of a link by which the owner of an address opens an account within an hour.
+
+        Raise `Conflict` where somebody has an account with it.
+        """
+        _check(email, "admin")
+        if await self.has_user(email):
+            raise Conflict("an account with this e-mail address exists already", field="email")
+        now, token = now_ms(), secrets.token_urlsafe(32)
+        async with self._database.write() as connection:
+            confirmation = Invitation(hash_of(token), NO_TEAM, _plain(email), "admin", "", now, now + CONFIRMATION_MS)
+            await people.add_invitation(connection, confirmation)
+        return token
+
+    async def confirmed(self, token: str) -> str:
+        """Return the address that a link was sent to; raise `Forbidden` where it was used or has expired."""
+        confirmation = await self._invitation(token)
+        if confirmation is None or confirmation.slug != NO_TEAM:
+            raise Forbidden("This link has been used or has expired.")
+        return confirmation.email
+
+    async def sign_up(self, email: str, name: str, password: str, merchant: Application, *, token: str = "") -> User:
+        """Add a merchant and its first admin, both or neither; `token` is that of the link, which is used up.
+
+        Raise `Invalid`, `Conflict` where the address or the merchant's slug is taken meanwhile, and `Forbidden` as
+        `confirmed` does.
+        """
+        _check(email, "admin")
+        name, merchant_name = name.strip()[:LONGEST_NAME], merchant.name.strip()[:LONGEST_NAME]
+        slug, email = await self._free_slug(merchant_name), _plain(email)
+        hashed = await self._passwords.hash(password, owner=(email, name, merchant_name))
+        async with self._database.write() as connection:
+            if token and not await people.take_invitation(connection, hash_of(token)):
+                raise Forbidden("This link has been used.")
+            live, _ = await add_sides(connection, slug, merchant_name, merchant.details, actor_name=email)
+            if merchant.tier:
+                await _assign(connection, slug, merchant.tier)
+            return await _add(connection, Actor(live.id, email), User(0, email, name, slug, "admin", hashed, now_ms()))
+
+    async def _free_slug(self, name: str) -> str:
+        """Return the name as an id that no merchant has."""
+        async with self._database.read() as connection:
+            taken = {merchant.slug for merchant in await accounts.all_merchants(connection)} | RESERVED_SLUGS
+        ascii_name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+        slug = re.sub("[^a-z0-9]+", "-", ascii_name)[:LONGEST_SLUG].strip("-") or "merchant"
+        numbers = (f"{slug}-{number}" for number in range(2, len(taken) + 3))
+        return slug if slug not in taken else next(each for each in numbers if each not in taken)
 
     async def _actor(self, slug: str, name: str) -> Actor:
         return Actor((await self._accounts.merchant(slug)).id, name)
@@ -167,6 +237,12 @@ def _check(email: str, role: str) -> None:
         raise invalid("email", "must be an e-mail address")
     if role not in ROLES:
         raise invalid("role", f"must be one of {', '.join(ROLES)}")
+
+
+async def _assign(connection: AsyncConnection, slug: str, tier: str) -> None:
+    if tier not in await tiers.all_tiers(connection):
+        raise Conflict(f"there is no tier “{tier}”", field="tier")
+    await tiers.assign(connection, slug, tier)
 
 
 async def _add(connection: AsyncConnection, actor: Actor, user: User) -> User:

@@ -9,6 +9,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from itertools import groupby
 from typing import Protocol
+from uuid import uuid4
 
 import structlog
 
@@ -75,12 +76,20 @@ class Mailer:
             content, fault = await _written(compose, same[0])
             for mail in same:
                 if content is not None:
-                    fault = await self._transport.send(self._message(mail, content), mail.recipient)
+                    message = self._message(mail.id, mail.recipient, content, mail.created_at)
+                    fault = await self._transport.send(message, mail.recipient)
                 await self._note(mail, fault)
                 if fault in SERVER_FAULTS:
                     await self._give_back(batch[batch.index(mail) + 1 :])
                     return False
         return True
+
+    async def send_at_once(self, recipient: str, content: MailContent) -> MailFault:
+        """Send a mail that somebody waits for, without a second attempt; return why it was not accepted."""
+        fault = await self._transport.send(self._message(uuid4().hex, recipient, content, now_ms()), recipient)
+        if fault:
+            log.warning("mail not sent", kind="at once", fault=fault)
+        return fault
 
     async def _note(self, mail: Mail, fault: MailFault) -> None:
         now = now_ms()
@@ -97,13 +106,13 @@ class Mailer:
         async with self._database.write() as connection:
             await mails.release(connection, [mail.id for mail in rest], now=now_ms())
 
-    def _message(self, mail: Mail, content: MailContent) -> EmailMessage:
+    def _message(self, mail_id: str, recipient: str, content: MailContent, created_at: int) -> EmailMessage:
         """Return the message; its Message-ID is the same however often it is sent, so that copies can be told."""
         sender = self._transport.sender
         message = EmailMessage()
-        message["From"], message["To"], message["Subject"] = sender, mail.recipient, content.title
-        message["Date"] = format_datetime(datetime.fromtimestamp(mail.created_at // 1000, UTC))
-        message["Message-ID"] = f"<{mail.id}@{sender.rpartition('@')[2].rstrip('>')}>"
+        message["From"], message["To"], message["Subject"] = sender, recipient, content.title
+        message["Date"] = format_datetime(datetime.fromtimestamp(created_at // 1000, UTC))
+        message["Message-ID"] = f"<{mail_id}@{sender.rpartition('@')[2].rstrip('>')}>"
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(content.text)
         for file in content.attachments:

@@ -91,8 +91,12 @@ class Identity(msgspec.Struct, frozen=True):
     name: str
 
 
+NO_TEAM = ""
+"""The slug of an invitation to open an account for a new merchant."""
+
+
 class Invitation(msgspec.Struct, frozen=True):
-    """A link by which a person joins a team once; its token is stored only as a hash."""
+    """A link by which a person joins a team once, or opens an account; its token is stored only as a hash."""
 
     token_hash: str
     slug: str

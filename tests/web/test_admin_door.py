@@ -19,6 +19,8 @@ OUTSIDE = {
     "/admin/login/provider",
     "/admin/login/provider/callback",
     "/admin/join/{token:str}",
+    "/admin/sign-up",
+    "/admin/sign-up/{token:str}",
 }
 PAGES = (
     "/admin/",
@@ -61,6 +63,8 @@ def test_only_the_log_in_and_invitations_are_open_to_strangers() -> None:
         "/admin/login/provider",
         "/admin/login/provider/callback",
         "/admin/join/{token:str}",
+        "/admin/sign-up",
+        "/admin/sign-up/{token:str}",
     }
 
 

@@ -20,7 +20,7 @@ from web.openapi import examples
 
 SECRET = "Zanzibar"
 PART = re.compile(r"\{(\w+):\w+\}")
-OUTSIDE = ("/admin/login", "/admin/join")
+OUTSIDE = ("/admin/login", "/admin/join", "/admin/sign-up")
 OTHERS_PATHS = ("/admin/test", "/admin/{rest:path}", "/admin/live/{rest:path}")
 ENDS_THE_SESSION = "/admin/logout"
 ALL_MAY = {

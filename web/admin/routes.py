@@ -32,7 +32,7 @@ from web.admin.offers import (
     order_limits_page,
 )
 from web.admin.overview import overview_page
-from web.admin.people import join, profile_page, second_factor_page, single_sign_on, team_page
+from web.admin.people import join, profile_page, second_factor_page, sign_up, single_sign_on, team_page
 from web.admin.placements import (
     placement_learning,
     placement_list,
@@ -63,7 +63,7 @@ PAGES: Sequence[ModuleType] = (
 """The modules with pages of one side; each lists its own in `handlers`."""
 WITHOUT_SIDE: Sequence[ModuleType] = (preferences, login, profile_page, second_factor_page)
 """The modules whose handlers concern the person, whatever side they look at."""
-OUTSIDE: Sequence[ModuleType] = (login, single_sign_on, join)
+OUTSIDE: Sequence[ModuleType] = (login, single_sign_on, join, sign_up)
 """The modules with pages for those who are not logged in; each lists them in `outside`."""
 MOST_BODY_BYTES = 512 * 1024
 ERROR_PAGES: dict[Any, Any] = {

@@ -37,6 +37,14 @@ function focusFirstError(scope) {
   scope.querySelector?.("[aria-invalid=true]")?.focus();
 }
 
+// The browser knows its time zone, and does not send it.
+function chooseOwnTimezone() {
+  const choice = document.querySelector("[data-own-timezone] select");
+  if (!choice || choice.value) return;
+  const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if ([...choice.options].some((option) => option.value === own)) choice.value = own;
+}
+
 function chooseTheme(event) {
   const button = event.target.closest("[data-choose-theme]");
   if (!button) return;
@@ -113,3 +121,4 @@ document.addEventListener("htmx:sendError", (event) => {
 setInterval(pollLiveElements, POLL_MS);
 focusFirstError(document);
 dismissToasts(document);
+chooseOwnTimezone();

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from engine.model.account import Invitation, Session, User
+from engine.model.account import NO_TEAM, Invitation, Session, User
 from engine.model.errors import Conflict
 from engine.store.tables.people import invitations, login_attempts, sessions, users
 
@@ -144,8 +144,11 @@ async def uncount_attempt(connection: AsyncConnection, key: str) -> None:
 
 
 async def add_invitation(connection: AsyncConnection, invitation: Invitation) -> None:
-    """Store an invitation; an older one of the same address ends."""
-    await connection.execute(delete(invitations).where(invitations.c.email == invitation.email))
+    """Store an invitation; an older one of the same address ends, but a confirmation of it ends no invitation."""
+    query = delete(invitations).where(invitations.c.email == invitation.email)
+    if invitation.slug == NO_TEAM:
+        query = query.where(invitations.c.slug == NO_TEAM)
+    await connection.execute(query)
     await connection.execute(insert(invitations).values(msgspec.structs.asdict(invitation)))
 
 
@@ -157,8 +160,10 @@ async def invitation(connection: AsyncConnection, token_hash: str, *, now: int) 
 
 
 async def invitation_by_email(connection: AsyncConnection, email: str, *, now: int) -> Invitation | None:
-    """Return the open invitation of an address, or None."""
-    query = select(invitations).where(invitations.c.email == email, invitations.c.expires_at > now)
+    """Return the open invitation of an address to a team, or None."""
+    query = select(invitations).where(
+        invitations.c.email == email, invitations.c.slug != NO_TEAM, invitations.c.expires_at > now
+    )
     row = (await connection.execute(query)).first()
     return Invitation(*row) if row else None
 

@@ -120,7 +120,7 @@ async def profile_with(
         second_factor=await frame.engine.second_factors.state(user),
         sessions=[_row(session, frame.session) for session in await frame.engine.sessions.all_of(user)],
         locales=(("", "Browser language"), *_locale_names()),
-        timezones=(("", f"Merchant's time zone ({frame.merchant.timezone})"), *_timezone_names()),
+        timezones=(("", f"Merchant's time zone ({frame.merchant.timezone})"), *timezone_names()),
     )
     return frame.page(TEMPLATE, page, status=status)
 
@@ -137,7 +137,8 @@ def _locale_names() -> tuple[tuple[str, str], ...]:
 
 
 @lru_cache(maxsize=1)
-def _timezone_names() -> tuple[tuple[str, str], ...]:
+def timezone_names() -> tuple[tuple[str, str], ...]:
+    """Return time zones with their names, UTC first."""
     names = sorted(name for name in timezones() if "/" in name and not name.startswith("Etc/"))
     return tuple((name, name.replace("_", " ")) for name in ("UTC", *names))
 

@@ -53,7 +53,9 @@ def login_form(request: AnyRequest, text: str = "", *, status: int = 200, **valu
     form = Form(values, {"form": text} if text else {})
     provider = settings.oidc_name if settings.oidc_issuer else ""
     address = f"/admin/login/provider?next={quote(values.get('next', ''))}"
-    return form_page(request, LOGIN, form, status=status, provider=provider, provider_address=address)
+    return form_page(
+        request, LOGIN, form, status=status, provider=provider, provider_address=address, sign_up=settings.sign_up
+    )
 
 
 def has_form_token(request: AnyRequest, values: dict[str, str]) -> bool:
