@@ -33,6 +33,7 @@ from web.api.account import limits
 from web.api.customers import aliases, consent_prompt, consents, links, preferences, retention, rights
 from web.api.events import event_list, hook_deliveries, hook_endpoints
 from web.api.experiments import actions, checks, conversions, documents, given_variants, log_answers, results
+from web.api.growthbook import payloads
 from web.api.insights import metrics, reports
 from web.api.learning import refits
 from web.api.mailing import alert_recipients, report_schedules
@@ -80,6 +81,8 @@ OPEN_TO_BROWSERS = READ_LENIENTLY | {
     f"{evaluations.PATH}/{{key}}": "POST",
     f"{snapshots.PATH}/{{key}}": "GET",
     offline_decisions.PATH: "POST",
+    f"{payloads.FEATURES}/{{key}}": "GET",
+    f"{payloads.EVALUATE}/{{key}}": "POST",
 }
 
 
@@ -133,7 +136,7 @@ def create_app(settings: Settings) -> Litestar:
 
 def api() -> Router:
     """Return the router of the HTTP API."""
-    deciding = (decisions, browsers, feedback, segment_intake, evaluations, snapshots, offline_decisions)
+    deciding = (decisions, browsers, feedback, segment_intake, evaluations, payloads, snapshots, offline_decisions)
     experiments = (documents, actions, results, checks, log_answers, conversions, given_variants)
     configuring = (resources, drafts, draft_documents, rule_sets, trials, previews, plans, refits, keys, limits)
     insights = (uses, metrics, reports)

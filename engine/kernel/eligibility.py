@@ -30,6 +30,11 @@ class Eligibility:
         self._limits: dict[str | None, AmountLimits] = {}
         self._cache: dict[tuple[object, object, object], dict[int, str]] = {}
 
+    @property
+    def reads_facts(self) -> bool:
+        """Return whether a candidate is limited to some requests."""
+        return self._has_limits or self._has_lists
+
     def exclusions(self, values: Mapping[str, Any]) -> dict[int, str]:
         """Return the reason for each excluded candidate, by number."""
         reasons = dict(self._listed_exclusions(values)) if self._has_lists else {}

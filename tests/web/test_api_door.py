@@ -193,7 +193,9 @@ def test_odd_addresses_are_at_most_the_callers_fault(side: Side, part: str):
 
 def test_every_path_answers_head_and_options(server: Server, side: Side):
     for path in server.openapi["paths"]:
-        address = path.format(placement="payment_methods", id="1", name="x", version=1, event="1", key="x")
+        address = path.format(
+            placement="payment_methods", id="1", name="x", version=1, event="1", key="x", client_key="x"
+        )
         for method in ("HEAD", "OPTIONS"):
             answer = side.client.request(method, address)
             assert answer.status_code < 500

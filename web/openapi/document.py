@@ -86,6 +86,7 @@ PATH_PARTS: dict[str, tuple[Any, str]] = {
     "version": (Number, "The version"),
     "event": (Number, "The id of an event"),
     "key": (str, "The flag's key"),
+    "client_key": (str, "A publishable key"),
 }
 
 

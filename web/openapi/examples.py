@@ -21,6 +21,7 @@ BATCH: Json = {
 }
 EVALUATION: Json = {"context": {"targetingKey": "c_123", **DECISION["context"]}}
 EVALUATIONS: Json = {"context": {**EVALUATION["context"], "flags": "payment_methods"}}
+REMOTE_EVALUATION: Json = {"attributes": {"id": "c_123", "flags": "payment_methods", **DECISION["context"]}}
 PREFERENCES: Json = {
     "customer_id": "c_123",
     "default_method": "paypal",

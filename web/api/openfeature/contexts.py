@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -76,12 +77,13 @@ class BulkEvaluationRequest(msgspec.Struct, frozen=True):
     context: BulkContext
 
 
-class _OwnNames(msgspec.Struct, frozen=True):
-    """What of a context is not a fact."""
+CustomerName = Annotated[str, Meta(max_length=LONGEST_CUSTOMER_ID, pattern=WITHOUT_SURROGATES)] | int | None
 
-    targeting_key: Annotated[str, Meta(max_length=LONGEST_CUSTOMER_ID, pattern=WITHOUT_SURROGATES)] | int | None = (
-        msgspec.field(default=None, name="targetingKey")
-    )
+
+class OwnNames(msgspec.Struct, frozen=True):
+    """What of a context is not a fact. A provider with another name for the customer inherits this."""
+
+    customer: CustomerName = msgspec.field(default=None, name="targetingKey")
     customer_token: Annotated[CustomerToken, Meta(pattern=WITHOUT_SURROGATES)] | None = None
     personalization: bool = True
     flags: str | list[str] | None = None
@@ -110,15 +112,20 @@ async def read_context(request: AnyRequest, *, with_warnings: bool) -> Evaluatio
     try:
         if document.context is None and any(warning.field == "context" for warning in warnings):
             raise invalid("context", "must be an object")
-        facts = dict(document.context or {})
-        own = {name: facts.pop(name) for name in _OwnNames.__struct_encode_fields__ if name in facts}
-        names = converted(own, _OwnNames)
-        flags = _flags_of(names.flags)
+        context = context_of(document.context or {}, warnings, OwnNames)
     except Invalid as error:
         raise EvaluationRefused("INVALID_CONTEXT", error.detail) from None
-    customer = customer_text(names.targeting_key)
-    if names.customer_token is not None and customer is None:
+    if context.customer_token is not None and context.customer is None:
         raise EvaluationRefused("TARGETING_KEY_MISSING", "customer_token: proves a targetingKey, and none is given")
+    return context
+
+
+def context_of(sent: Mapping[str, Any], warnings: list[FieldProblem], kind: type[OwnNames]) -> EvaluationContext:
+    """Return a context with the names of `kind` taken out of the facts; raise `Invalid`."""
+    facts = dict(sent)
+    own = {name: facts.pop(name) for name in kind.__struct_encode_fields__ if name in facts}
+    names = converted(own, kind)
+    customer, flags = customer_text(names.customer), _flags_of(names.flags)
     return EvaluationContext(customer, names.customer_token, names.personalization, facts, flags, warnings)
 
 

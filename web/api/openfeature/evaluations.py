@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import msgspec
 from litestar import Response, post
@@ -16,21 +16,17 @@ from engine.clock import now_ms
 from engine.decisions.requests.answers import DecisionAnswer, window_end
 from engine.decisions.tokens import DECISION_TOKEN_MINUTES
 from engine.model.errors import NotFound
-from engine.model.placement import Shape
 from engine.model.timestamps import MINUTE
-from engine.service import Engine
-from web.api.browsers import customer_of, decision_for
-from web.api.decisions import count_answers, warnings_of
+from web.api.openfeature.callers import FlagCaller
 from web.api.openfeature.contexts import (
     BulkEvaluationRequest,
     ErrorCode,
-    EvaluationContext,
     EvaluationRefused,
     EvaluationRequest,
     read_context,
 )
-from web.api.openfeature.flags import SEPARATOR, AnyDecision, EvaluatedFlag, Primitive, flag_of, flags_of
-from web.http.access import access_by_either_header, engine_of, is_personal
+from web.api.openfeature.flags import SEPARATOR, EvaluatedFlag, flag_of, flags_of
+from web.http.access import access_by_either_header
 from web.http.rate_limits import admit, admit_more
 from web.http.request_reading import AnyRequest, entity_tags
 from web.http.responses import json_response
@@ -87,8 +83,8 @@ async def evaluate_flag(request: AnyRequest, key: FromPath[str]) -> Response[byt
     access = await _admitted(request)
     try:
         context = await read_context(request, with_warnings=access.merchant.mode == "test")
-        caller = _Caller(request, access, context)
-        (answer,) = await _decide(caller, [key.partition(SEPARATOR)[0]])
+        caller = FlagCaller(request, access, context)
+        (answer,) = await caller.decide([key.partition(SEPARATOR)[0]])
         if isinstance(answer, NotFound):
             raise EvaluationRefused("FLAG_NOT_FOUND", answer.detail)
     except EvaluationRefused as error:
@@ -127,81 +123,42 @@ async def evaluate_flags(request: AnyRequest) -> Response[bytes]:
             raise EvaluationRefused("INVALID_CONTEXT", "flags: name the placements to decide, separated by commas")
     except EvaluationRefused as error:
         return json_response(BulkFailure(error.code, error.detail), status=400)
-    caller = _Caller(request, access, context)
-    question = caller.question()
+    caller = FlagCaller(request, access, context)
+    question = _question(caller)
     for tag in entity_tags(request):
         if caller.engine.tokens.proves_answers(tag, access.merchant.id, access.key.id, question, now=now_ms()):
             return Response(b"", status_code=304, headers={"ETag": f'"{tag}"'})
     admit_more(request, access, "decisions", len(context.flags) - 1)
-    answers = [answer for answer in await _decide(caller, context.flags) if isinstance(answer, DecisionAnswer)]
+    answers = [answer for answer in await caller.decide(context.flags) if isinstance(answer, DecisionAnswer)]
     flags = [flag for answer in answers for flag in flags_of(*caller.view(answer))]
-    return json_response(Flags(flags), headers=caller.etag(question, answers))
+    return json_response(Flags(flags), headers=_etag(caller, question, answers))
 
 
-class _Caller(NamedTuple):
-    """The key that calls, and the customer that it names."""
+def _question(caller: FlagCaller) -> str:
+    """Return all that the answers depend on but chance and what is learned, as a text."""
+    live, merchant, context = caller.engine.live, caller.access.merchant.id, caller.context
+    actives = {key: live.get(merchant, key) for key in context.flags}
+    versions = [(key, active.plan.version if active else 0) for key, active in actives.items()]
+    return json.dumps([versions, caller.customer, caller.personal, context.facts], sort_keys=True)
 
-    request: AnyRequest
-    access: Access
-    context: EvaluationContext
 
-    @property
-    def engine(self) -> Engine:
-        return engine_of(self.request)
+def _etag(caller: FlagCaller, question: str, answers: Sequence[DecisionAnswer]) -> dict[str, str]:
+    """Return the header by which the same question is answered with 304 until a decision's window ends.
 
-    @property
-    def customer(self) -> str | None:
-        return customer_of(self.engine, self.access, self.context.customer, self.context.customer_token)
-
-    @property
-    def personal(self) -> bool:
-        return is_personal(self.request, self.access, asked=self.context.personalization)
-
-    def view(self, answer: DecisionAnswer) -> tuple[AnyDecision, Shape, dict[str, Primitive]]:
-        """Return the decision as the caller's kind of key gets it, its shape, and further metadata."""
-        is_browser = self.access.key.kind == "publishable"
-        decision = decision_for(self.engine, self.access, answer) if is_browser else answer.decision
-        more: dict[str, Primitive] = {}
-        if not answer.is_personal:
-            more["personalized"] = False
-        if answer.prompts:
-            more["prompt_consent"] = True
-        warnings = warnings_of(answer, self.context.warnings) if self.access.merchant.mode == "test" else []
-        if warnings:
-            more["warnings"] = "; ".join(f"{warning.field}: {warning.message}" for warning in warnings)
-        return decision, answer.plan.placement.shape, more
-
-    def question(self) -> str:
-        """Return all that the answers depend on but chance and what is learned, as a text."""
-        actives = {key: self.engine.live.get(self.access.merchant.id, key) for key in self.context.flags}
-        versions = [(key, active.plan.version if active else 0) for key, active in actives.items()]
-        return json.dumps([versions, self.customer, self.personal, self.context.facts], sort_keys=True)
-
-    def etag(self, question: str, answers: Sequence[DecisionAnswer]) -> dict[str, str]:
-        """Return the header by which the same question is answered with 304 until a decision's window ends.
-
-        Nothing stands for an answer that failed, or of which nothing is stored.
-        """
-        if not answers or any(answer.decision.fallback or not answer.is_personal for answer in answers):
-            return {}
-        now = now_ms()
-        expires = min(now + DECISION_TOKEN_MINUTES * MINUTE, *(window_end(answer.plan, now) for answer in answers))
-        merchant, key = self.access.merchant.id, self.access.key.id
-        return {"ETag": f'"{self.engine.tokens.for_answers(merchant, key, question, expires=expires)}"'}
+    Nothing stands for an answer that failed, or of which nothing is stored.
+    """
+    if not answers or any(answer.decision.fallback or not answer.is_personal for answer in answers):
+        return {}
+    now = now_ms()
+    expires = min(now + DECISION_TOKEN_MINUTES * MINUTE, *(window_end(answer.plan, now) for answer in answers))
+    merchant, key = caller.access.merchant.id, caller.access.key.id
+    return {"ETag": f'"{caller.engine.tokens.for_answers(merchant, key, question, expires=expires)}"'}
 
 
 async def _admitted(request: AnyRequest) -> Access:
     access = access_by_either_header(request)
     await admit(request, access, "decisions")
     return access
-
-
-async def _decide(caller: _Caller, placements: Sequence[str]) -> list[DecisionAnswer | NotFound]:
-    merchant, facts = caller.access.merchant.id, caller.context.facts
-    decider = caller.engine.decider
-    answers = await decider.decide_each(merchant, placements, caller.customer, facts, personal=caller.personal)
-    count_answers(caller.request, caller.access, [each for each in answers if isinstance(each, DecisionAnswer)])
-    return answers
 
 
 handlers = [evaluate_flag, evaluate_flags]
