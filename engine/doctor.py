@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +22,7 @@ from engine.migrate import current_revision, newest_revision, runs_here
 from engine.settings import Settings
 from engine.store.connection.database import CONNECT_SECONDS, POOL_SIZE, SQLITE_FILE
 from engine.store.customers import data_keys, fingerprints
+from engine.store.customers.data_keys import WrappedKey
 
 MASTER = "master key"
 GIGABYTE = 10**9
@@ -155,14 +156,20 @@ async def _master_keys(connection: AsyncConnection, settings: Settings) -> Check
     except UnusableKey as error:
         remedy = "mend the command" if settings.master_key_command else "restore the key from the backup"
         return CheckResult(MASTER, "error", error.detail, remedy)
-    if missing := await data_keys.under_others(connection, masters, limit=1):
+    if missing := await _under_others(connection, masters):
         detail = f"the key with the fingerprint {missing[0].master} is missing"
         remedy = "restore master.key from the backup, or add it to TAP2_MASTER_KEY or what its command prints"
         return CheckResult(MASTER, "error", detail, remedy)
-    if await data_keys.under_others(connection, masters[:1], limit=1):
-        detail = "data keys are under an older key"
+    if await _under_others(connection, masters[:1]):
+        detail = "keys are under an older key"
         return CheckResult(MASTER, "warning", detail, "run `tap2 keys rotate`, which goes on where it was stopped")
     return CheckResult(MASTER, "ok", f"fingerprint {masters[0]}")
+
+
+async def _under_others(connection: AsyncConnection, masters: Sequence[str]) -> list[WrappedKey]:
+    """Return a key of each table that is under none of these master keys."""
+    tables = data_keys.TABLES
+    return [row for table in tables for row in await data_keys.under_others(connection, masters, limit=1, table=table)]
 
 
 async def _postgres(connection: AsyncConnection, settings: Settings) -> list[CheckResult]:

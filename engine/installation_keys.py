@@ -20,7 +20,7 @@ def key_source(settings: Settings) -> KeySource:
 
 def data_keys_of(settings: Settings, database: Database, customer_key: bytes) -> DataKeys:
     """Return the data keys of an installation, which are not loaded yet."""
-    return DataKeys(database, master_keys(key_source(settings), customer_key))
+    return DataKeys(database, master_keys(key_source(settings), customer_key), customer_key)
 
 
 async def rotate_master_key(settings: Settings, keys: DataKeys, *, new: bool) -> Rotation:

@@ -120,7 +120,7 @@ class Engine:
         self.database = database
         self.write_probe = WriteProbe(database)
         self.data_keys = data_keys_of(settings, database, customer_key)
-        self.hasher, self.tokens = Hasher(customer_key), Tokens(customer_key)
+        self.hasher, self.tokens = Hasher(customer_key), Tokens(self.data_keys.signing)
         self.live = Live(database)
         self.recorder = Recorder(database, self.live.add_news)
         self.dictionary_trainer = DictionaryTrainer(database, self.live, self.recorder)
@@ -216,7 +216,7 @@ class Engine:
         self.privacy_requests = PrivacyRequests(database, self.hasher)
         self.customer_export = CustomerExport(database, self.settings_reader, self.hasher, weights)
         self.retention = Retention(database, self.settings.retention_days)
-        self.center_links = CenterLinks(customer_key)
+        self.center_links = CenterLinks(self.data_keys.signing)
         self.customer_look_up = CustomerLookUp(
             database, self.hasher, self.preferences, self.consents, self.customer_export
         )

@@ -1,4 +1,4 @@
-"""Keys that encrypt what is stored: a new one each day, wrapped with a master key.
+"""Keys that encrypt what is stored, a new one each day, and keys that sign: all wrapped with a master key.
 
 A new master key needs to encrypt these keys anew, and nothing else.
 """
@@ -11,34 +11,68 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import Table
 
 from engine.accounts.customer_key import UnusableKey
-from engine.accounts.master_keys import MasterKeys
+from engine.accounts.master_keys import DATA, SIGNING, MasterKeys
 from engine.accounts.sealing import Sealer, open_with, seal_with
 from engine.clock import now_ms
+from engine.model.errors import Conflict
 from engine.model.timestamps import DAY, MINUTE
 from engine.store.connection.database import Database
 from engine.store.customers import data_keys
-from engine.store.customers.data_keys import WrappedKey
+from engine.store.customers.data_keys import TABLES, SigningKey, WrappedKey
 
 KEY_BITS = 256
 LOADED_AFTER_MS = MINUTE
 """Other processes have loaded a key by then, so that they can read what it encrypts."""
 AT_ONCE = 50
+OLDER_VALID_MS = DAY
+"""What was signed before a new signing key stays valid so long: no token or link of a customer is valid for longer."""
+KINDS = tuple(zip(TABLES, (DATA, SIGNING), strict=True))
 
 
 class Rotation(NamedTuple):
-    """Whether there is a new master key, how many data keys there are, and how many of them were wrapped anew."""
+    """Whether there is a new master key, how many keys are under it, and how many of them were wrapped anew."""
 
     new_master_key: bool
     keys: int
     rewrapped: int
 
 
-class DataKeys:
-    """Holds the data keys in memory. `follow` loads those that other processes made."""
+class SigningKeys:
+    """The keys that sign what customers and browsers send back. Without any, it is the customer key."""
 
-    def __init__(self, database: Database, masters: MasterKeys) -> None:
+    def __init__(self, customer_key: bytes) -> None:
+        self._keys = [(customer_key, 0, 0)]
+
+    @property
+    def count(self) -> int:
+        """Return how many keys there are beside the customer key."""
+        return len(self._keys) - 1
+
+    def add(self, row: SigningKey, key: bytes) -> None:
+        """Take a key in after the ones before it."""
+        self._keys.append((key, row.created_at, row.older_until))
+
+    def secrets(self, purpose: bytes) -> list[bytes]:
+        """Return the secrets for a purpose: the first one signs, what any of them signed is accepted.
+
+        A key signs when all processes have loaded it. Older ones are accepted until the end that each newer key set.
+        """
+        now = now_ms()
+        signing = max(index for index, key in enumerate(self._keys) if key[1] <= now - LOADED_AFTER_MS)
+        last_ended = max((index for index, key in enumerate(self._keys) if key[2] <= now), default=0)
+        older = range(signing - 1, last_ended - 1, -1)
+        order = [signing, *range(signing + 1, len(self._keys)), *older]
+        return [hmac.digest(self._keys[index][0], purpose, "sha256") for index in order]
+
+
+class DataKeys:
+    """Holds the data keys in memory, and those that sign. `follow` loads those that other processes made."""
+
+    def __init__(self, database: Database, masters: MasterKeys, customer_key: bytes) -> None:
+        self.signing = SigningKeys(customer_key)
         self._database = database
         self._masters = masters
         self._keys: dict[int, bytes] = {}
@@ -48,8 +82,12 @@ class DataKeys:
         """Load new keys; raise `UnusableKey` if a master key is missing."""
         async with self._database.read() as connection:
             rows = await data_keys.after(connection, max(self._keys, default=-1))
-        for row, key in zip(rows, await self._unwrapped(rows), strict=True):
+            signing = await data_keys.signing(connection, after=self.signing.count)
+        for row, key in zip(rows, await self._unwrapped(rows, DATA), strict=True):
             self._keys[row.id], self._made[row.id] = key, row.created_at
+        wrapped = [row.wrapped_key for row in signing]
+        for new, key in zip(signing, await self._unwrapped(wrapped, SIGNING), strict=True):
+            self.signing.add(new, key)
 
     async def make_due(self, *, now: int) -> None:
         """Make the keys of today and tomorrow if there are none, and load them."""
@@ -84,40 +122,62 @@ class DataKeys:
 
         May be stopped at any moment and run again. Nobody waits: processes hold the keys in memory.
         """
-        is_new = add_master is not None and not await self._left()
+        is_new = add_master is not None and not [row for table, _ in KINDS for row in await self._left(table)]
         if add_master and is_new:
             add_master()
             await self._reload()
         count = 0
-        while rows := await self._left():
-            keys = await self._unwrapped(rows)
-            anew = [self._masters.wrap(row.id, row.created_at, key) for row, key in zip(rows, keys, strict=True)]
-            async with self._database.write() as connection:
-                for old, new in zip(rows, anew, strict=True):
-                    await data_keys.rewrap(connection, old, new)
-            count += len(rows)
+        for table, kind in KINDS:
+            while rows := await self._left(table):
+                keys = await self._unwrapped(rows, kind)
+                async with self._database.write() as connection:
+                    for row, key in zip(rows, keys, strict=True):
+                        anew = self._masters.wrap(row.id, row.created_at, key, kind=kind)
+                        await data_keys.rewrap(connection, row, anew, table=table)
+                count += len(rows)
         async with self._database.read() as connection:
             return Rotation(is_new, await data_keys.count(connection), count)
+
+    async def renew_signing(self, *, at_once: bool = False) -> SigningKey:
+        """Make a new key that signs; with `at_once`, what older keys signed is soon refused.
+
+        Raise `Conflict` if the master key comes from the customer key: whoever has this could unwrap the new key.
+        """
+        if self._masters.are_of_the_customer_key:
+            raise Conflict(
+                "the master key comes from the customer key, so a new key would protect nothing: run "
+                "`tap2 keys rotate` first, or set TAP2_MASTER_KEY or TAP2_MASTER_KEY_COMMAND"
+            )
+        await self.follow()
+        now, key = now_ms(), AESGCM.generate_key(KEY_BITS)
+        wrapped = self._masters.wrap(self.signing.count + 1, now, key, kind=SIGNING)
+        older_until = now + LOADED_AFTER_MS + (0 if at_once else OLDER_VALID_MS)
+        row = SigningKey(*wrapped, older_until)
+        async with self._database.write() as connection:
+            if not await data_keys.add_signing(connection, row):
+                raise Conflict("another process has just made a new key; try again")
+        await self.follow()
+        return row
 
     async def give_up(self) -> None:
         """Delete keys whose master key is missing; what they encrypted stays unreadable."""
         async with self._database.write() as connection:
             await data_keys.give_up(connection, self._masters.fingerprints)
 
-    async def _unwrapped(self, rows: Sequence[WrappedKey]) -> list[bytes]:
+    async def _unwrapped(self, rows: Sequence[WrappedKey], kind: str) -> list[bytes]:
         if not {row.master for row in rows} <= set(self._masters.fingerprints):
             # Another process may have written a new master key since.
             await self._reload()
-        return [self._masters.unwrap(row) for row in rows]
+        return [self._masters.unwrap(row, kind=kind) for row in rows]
 
     async def _reload(self) -> None:
         """Read the master keys again, in a thread: a command may take seconds, and no decision should wait."""
         await asyncio.to_thread(self._masters.reload)
 
-    async def _left(self) -> list[WrappedKey]:
-        """Return some keys that are wrapped with another master key than the first."""
+    async def _left(self, table: Table) -> list[WrappedKey]:
+        """Return some keys of a table that are wrapped with another master key than the first."""
         async with self._database.read() as connection:
-            return await data_keys.under_others(connection, self._masters.fingerprints[:1], limit=AT_ONCE)
+            return await data_keys.under_others(connection, self._masters.fingerprints[:1], limit=AT_ONCE, table=table)
 
 
 class StoredSealer:

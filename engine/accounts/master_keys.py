@@ -21,6 +21,8 @@ from engine.model.errors import Conflict
 from engine.store.customers.data_keys import WrappedKey
 
 FILE = "master.key"
+DATA, SIGNING = "", "signing "
+"""Kinds of keys that are wrapped. A key cannot be unwrapped as one of another kind."""
 
 
 class KeySource(NamedTuple):
@@ -47,24 +49,29 @@ class MasterKeys:
         """Return the fingerprints of the keys; the first is that of the key which wraps."""
         return list(self._ciphers)
 
-    def wrap(self, id: int, created_at: int, key: bytes) -> WrappedKey:
-        """Return a data key encrypted with the first master key."""
+    @property
+    def are_of_the_customer_key(self) -> bool:
+        """Return whether the only master key is the one that comes from the customer key."""
+        return len(self._ciphers) == 1
+
+    def wrap(self, id: int, created_at: int, key: bytes, *, kind: str = DATA) -> WrappedKey:
+        """Return a data key, or a key of another kind, encrypted with the first master key."""
         master, cipher = next(iter(self._ciphers.items()))
         nonce = secrets.token_bytes(NONCE_BYTES)
-        wrapped = nonce + cipher.encrypt(nonce, key, str(id).encode())
+        wrapped = nonce + cipher.encrypt(nonce, key, f"{kind}{id}".encode())
         return WrappedKey(id, created_at, master, b64encode(wrapped).decode())
 
-    def unwrap(self, row: WrappedKey) -> bytes:
-        """Return a data key; raise `UnusableKey` if its master key is missing."""
+    def unwrap(self, row: WrappedKey, *, kind: str = DATA) -> bytes:
+        """Return a key; raise `UnusableKey` if its master key is missing."""
         cipher, raw = self._ciphers.get(row.master), b64decode(row.wrapped)
         try:
             if cipher is not None:
-                return cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], str(row.id).encode())
+                return cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], f"{kind}{row.id}".encode())
         except InvalidTag:
             pass
         raise UnusableKey(
-            f"the master key {row.master} of data key {row.id} is missing: restore {FILE} from the backup, or add the "
-            f"key to TAP2_MASTER_KEY or to what {COMMAND} prints"
+            f"the master key {row.master} of {kind or 'data '}key {row.id} is missing: restore {FILE} from the backup, "
+            f"or add the key to TAP2_MASTER_KEY or to what {COMMAND} prints"
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import re
 import secrets
@@ -64,7 +63,7 @@ class SecondFactors:
         self._accounts = accounts
         self._limits = LoginLimits(database)
         self._sealer = StoredSealer(keys, customer_key, b"secrets of second factors")
-        self._challenge_key = hmac.digest(customer_key, b"log-ins that wait for a code", "sha256")
+        self._keys = keys.signing
 
     async def state(self, user: User) -> SecondFactorState:
         """Return whether a person has a second factor."""
@@ -116,7 +115,7 @@ class SecondFactors:
 
     def challenge(self, user: User) -> str:
         """Return the proof, for 5 minutes, that somebody knows a person's password; it ends with the password."""
-        return self._signed(user, now_ms() + CHALLENGE_MS)
+        return self._signed(user, now_ms() + CHALLENGE_MS)[0]
 
     async def challenged(self, challenge: str) -> User:
         """Return the person of a challenge; `Forbidden` where it is over or invented."""
@@ -124,7 +123,8 @@ class SecondFactors:
         if match and (expires := int(match["expires"])) > now_ms():
             async with self._database.read() as connection:
                 user = await people.user_by_id(connection, int(match["id"]))
-            if user and hmac.compare_digest(self._signed(user, expires).encode(), challenge.encode()):
+            accepted = self._signed(user, expires) if user else []
+            if user and any(hmac.compare_digest(each.encode(), challenge.encode()) for each in accepted):
                 return user
         raise Forbidden("The log-in took too long. Start again.")
 
@@ -162,10 +162,13 @@ class SecondFactors:
                 return await second_factors.use_step(connection, factor.user_id, step)
         return False
 
-    def _signed(self, user: User, expires: int) -> str:
+    def _signed(self, user: User, expires: int) -> list[str]:
+        """Return a challenge, and after it those that older keys would have signed."""
         text = f"{user.id}.{expires}"
-        signature = hmac.digest(self._challenge_key, f"{text}.{user.password_hash}".encode(), hashlib.sha256).hex()
-        return f"{text}.{signature}"
+        secrets = self._keys.secrets(b"log-ins that wait for a code")
+        return [
+            f"{text}.{hmac.digest(key, f'{text}.{user.password_hash}'.encode(), 'sha256').hex()}" for key in secrets
+        ]
 
     async def _note(self, connection: AsyncConnection, user: User, actor_name: str, action: str) -> None:
         actor = Actor((await self._accounts.merchant(user.slug)).id, actor_name)

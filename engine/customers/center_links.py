@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 import msgspec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from engine.accounts.sealing import Sealer
+from engine.accounts.data_keys import SigningKeys
+from engine.accounts.sealing import open_with, seal_with
 from engine.clock import now_ms
 from engine.model.actor import Actor
 from engine.model.timestamps import MINUTE
@@ -46,10 +48,10 @@ _PLAIN, _SAFE = "+/=", "-_."
 
 
 class CenterLinks:
-    """Makes and reads links and sessions. The secret comes from the customer key, so that all processes share it."""
+    """Makes and reads links and sessions, with keys that all processes share."""
 
-    def __init__(self, customer_key: bytes) -> None:
-        self._sealer = Sealer(customer_key, PURPOSE)
+    def __init__(self, keys: SigningKeys) -> None:
+        self._keys = keys
 
     def issue(self, actor: Actor, customer_id: str, *, minutes: int = LINK_MINUTES, language: str = "") -> IssuedLink:
         """Return a link for a customer; an expired one still says in which language to tell so."""
@@ -69,13 +71,15 @@ class CenterLinks:
 
     def seal(self, kind: Kind, visit: CenterVisit) -> str:
         """Return a visit as a text for addresses and cookies; a link is no session, nor the other way round."""
-        sealed = self._sealer.seal(msgspec.json.encode(visit).decode(), kind)
+        cipher = AESGCM(self._keys.secrets(PURPOSE)[0])
+        sealed = seal_with(cipher, msgspec.json.encode(visit).decode(), kind)
         return sealed.translate(str.maketrans(_PLAIN, _SAFE))
 
     def open(self, kind: Kind, text: str) -> CenterVisit | None:
         """Return the visit of a text, also of one that has expired; None for a text that is not of this server."""
+        sealed = text.translate(str.maketrans(_SAFE, _PLAIN))
         try:
-            plain = self._sealer.open(text.translate(str.maketrans(_SAFE, _PLAIN)), kind)
+            plain = [open_with(AESGCM(secret), sealed, kind) for secret in self._keys.secrets(PURPOSE)]
         except ValueError:
             return None
-        return None if plain is None else _decode(plain)
+        return next((_decode(each) for each in plain if each is not None), None)

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable
 
 import msgspec
 
+from engine.accounts.data_keys import SigningKeys
 from engine.model.timestamps import MINUTE
 
+PURPOSE = b"tokens for browsers"
 DECISION_TOKEN_MINUTES = 120
 LONGEST_CUSTOMER_TOKEN_MINUTES = 24 * 60
 SIGNATURE_BYTES = 16
@@ -36,10 +39,10 @@ _read_ticket = msgspec.json.Decoder(SnapshotTicket).decode
 
 
 class Tokens:
-    """Sign and check tokens. The secret comes from the customer key, so that all processes share it."""
+    """Sign and check tokens with keys that all processes share."""
 
-    def __init__(self, customer_key: bytes) -> None:
-        self._secret = hmac.digest(customer_key, b"tokens for browsers", "sha256")
+    def __init__(self, keys: SigningKeys) -> None:
+        self._keys = keys
 
     def for_decision(self, merchant_id: int, key_id: str, decision_id: str, *, now: int, closes_at: int) -> str:
         """Return the proof that a key got a decision; it ends with the decision's window or earlier.
@@ -69,28 +72,35 @@ class Tokens:
     def for_snapshot(self, merchant_id: int, key_id: str, ticket: SnapshotTicket) -> str:
         """Return a ticket as a signed text, which is valid for the key that got it."""
         content = urlsafe_b64encode(msgspec.json.encode(ticket)).decode().rstrip("=")
-        return f"sn_{content}_{self._signature('sn', merchant_id, key_id, content)}"
+        return f"sn_{content}_{self._signatures('sn', merchant_id, key_id, content)[0]}"
 
     def snapshot(self, token: str, merchant_id: int, key_id: str) -> SnapshotTicket | None:
         """Return the ticket that a key sends back, also after its end; None if it was never given to this key."""
         content, _, signature = token.removeprefix("sn_").rpartition("_")
-        expected = self._signature("sn", merchant_id, key_id, content)
-        if not token.startswith("sn_") or not hmac.compare_digest(expected.encode(), signature.encode()):
+        accepted = self._signatures("sn", merchant_id, key_id, content)
+        if not token.startswith("sn_") or not _is_any(signature, accepted):
             return None
         return _read_ticket(urlsafe_b64decode(content + "=" * (-len(content) % 4)))
 
     def _signed(self, kind: str, expires: int, *parts: int | str) -> str:
-        return f"{kind}_{expires:x}_{self._signature(kind, expires, *parts)}"
+        return f"{kind}_{expires:x}_{self._signatures(kind, expires, *parts)[0]}"
 
-    def _signature(self, *parts: int | str) -> str:
+    def _signatures(self, *parts: int | str) -> list[str]:
+        """Return the signature of parts, and after it those with keys that are accepted too."""
         # Every part but the last is a number or an id without line breaks, so no two lists of parts read alike.
-        text = "\n".join(map(str, parts))
-        return hmac.digest(self._secret, text.encode(), "sha256")[:SIGNATURE_BYTES].hex()
+        text = "\n".join(map(str, parts)).encode()
+        secrets = self._keys.secrets(PURPOSE)
+        return [hmac.digest(secret, text, "sha256")[:SIGNATURE_BYTES].hex() for secret in secrets]
 
     def _is_valid(self, kind: str, token: str, now: int, *parts: int | str) -> bool:
         try:
             expires = int(token.split("_")[1], 16)
         except (IndexError, ValueError):
             return False
-        expected = self._signed(kind, expires, *parts)
-        return hmac.compare_digest(expected.encode(), token.encode()) and now < expires
+        accepted = self._signatures(kind, expires, *parts)
+        return _is_any(token, [f"{kind}_{expires:x}_{signature}" for signature in accepted]) and now < expires
+
+
+def _is_any(text: str, accepted: Iterable[str]) -> bool:
+    """Return whether a text is any of some, in a time that does not say how much of it is right."""
+    return any(hmac.compare_digest(each.encode(), text.encode()) for each in accepted)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.accounts.data_keys import SigningKeys
 from engine.clock import now_ms
 from engine.customers.center import CUSTOMER, PLACE
 from engine.customers.center_links import LONGEST_LINK_MINUTES, SESSION_MS, CenterLinks, CenterVisit
@@ -18,7 +19,7 @@ from engine.model.documents.preferences import PreferenceChange
 from engine.model.errors import Invalid
 from engine.model.timestamps import MINUTE
 
-LINKS = CenterLinks(b"k" * 32)
+LINKS = CenterLinks(SigningKeys(b"k" * 32))
 NOTICE = ConsentNotice(version="1", text="what was read")
 IDS = st.text(min_size=1, max_size=256).filter(lambda text: text.isprintable())
 
@@ -60,7 +61,7 @@ def test_no_text_of_strangers_opens_anything(text: str):
 
 
 def test_a_link_of_another_server_opens_nothing():
-    assert CenterLinks(b"l" * 32).open("link", LINKS.seal("link", visit())) is None
+    assert CenterLinks(SigningKeys(b"l" * 32)).open("link", LINKS.seal("link", visit())) is None
 
 
 def test_a_link_is_no_session():

@@ -133,12 +133,12 @@ async def test_a_rotation_that_is_stopped_anywhere_goes_on_and_nobody_notices(sh
     count, steps = sum((await masters(engine)).values()), 0
     rewrap = data_keys.rewrap
 
-    async def stop(*arguments: Any) -> None:
+    async def stop(*arguments: Any, **table: Any) -> None:
         nonlocal steps
         steps -= 1
         if steps < 0:
             raise asyncio.CancelledError
-        await rewrap(*arguments)
+        await rewrap(*arguments, **table)
 
     monkeypatch.setattr(data_keys, "rewrap", stop)
     for steps in (0, 1, 60, 130):

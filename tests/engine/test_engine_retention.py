@@ -76,7 +76,7 @@ STAY = {
     "identities", "keys", "ledger", "logos", "merchants", "metric_alarms", "offer_codes", "plans", "prediction_alarms",
     "recovery_codes", "refits", "report_schedules", "tiers",
     "resources", "retention_policies", "rule_fired", "second_factors", "statistics", "users", "webhook_endpoints",
-    "fingerprints", "data_keys", "schema_readers", "leases", "write_probes",
+    "fingerprints", "data_keys", "signing_keys", "schema_readers", "leases", "write_probes",
 }  # fmt: skip
 
 

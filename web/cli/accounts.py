@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from engine.accounts.data_keys import Rotation
+from engine.accounts.data_keys import LOADED_AFTER_MS, Rotation
 from engine.installation_keys import rotate_master_key
 from engine.model.account import Kind, MerchantDetails
+from engine.model.timestamps import rfc3339
 from engine.service import Engine
 from rules.language.codes import COUNTRIES, CURRENCIES, OFTEN_MISTAKEN
 from web.cli.common import as_json, show, with_engine
@@ -114,6 +117,20 @@ def keys_rotate(*, no_new: bool, json: bool) -> None:
         return await rotate_master_key(engine.settings, engine.data_keys, new=not no_new)
 
     show(with_engine(work)._asdict(), json=json)
+
+
+@keys.command("rotate-signing")
+@click.option("--at-once", is_flag=True, help="Refuse what older keys signed a minute from now, not a day later.")
+@as_json
+def keys_rotate_signing(*, at_once: bool, json: bool) -> None:
+    """Sign tokens and links of customers with a new key, in place of the customer key. Servers may run meanwhile."""
+
+    async def work(engine: Engine) -> dict[str, Any]:
+        key = await engine.data_keys.renew_signing(at_once=at_once)
+        ends = rfc3339(key.older_until)
+        return {"number": key.id, "signs_from": rfc3339(key.created_at + LOADED_AFTER_MS), "older_valid_until": ends}
+
+    show(with_engine(work), json=json)
 
 
 def _code(option: str, value: str, codes: frozenset[str], kind: str) -> str:

@@ -66,7 +66,16 @@ DATA_MAP: tuple[DataEntry, ...] = (
     *_nobody("report_schedules", "alert_recipients", "mails", "export_counts", "logos"),
     *_nobody("merchants", "keys", "users", "sessions", "second_factors", "recovery_codes", "identities"),
     # Of the installation itself: fingerprints are of keys.
-    *_nobody("fingerprints", "data_keys", "schema_readers", "leases", "metric_alarms", "decision_times", "tiers"),
+    *_nobody(
+        "fingerprints",
+        "data_keys",
+        "signing_keys",
+        "schema_readers",
+        "leases",
+        "metric_alarms",
+        "decision_times",
+        "tiers",
+    ),
     *_nobody("login_attempts", "invitations", "audit", "audit_heads", "emergencies", "write_probes"),
     *_nobody("resources", "plans", "active_plans", "drafts", "draft_changes", "candidate_colours"),
     *_nobody("preference_defaults", "consent_policies", "retention_policies"),

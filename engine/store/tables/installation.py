@@ -35,3 +35,15 @@ data_keys = Table(
     Column("master", Text, nullable=False),
     Column("wrapped", Text, nullable=False),
 )
+
+# Keys that sign what customers and browsers send back, each in place of the one before. Encrypted like data keys.
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("master", Text, nullable=False),
+    Column("wrapped", Text, nullable=False),
+    # Until when what older keys signed is accepted.
+    Column("older_until", BigInteger, nullable=False),
+)
