@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import certifi
 import hypothesis
 import msgspec
 import pytest
@@ -61,6 +62,19 @@ def unsynced_sqlite() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         pragmas = tuple(pragma.replace("synchronous=FULL", "synchronous=OFF") for pragma in database.PRAGMAS)
         patch.setattr(database, "PRAGMAS", pragmas)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_authorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Trust a single certificate authority: each client would read those of the whole world, for 50 ms."""
+    bundle = Path(certifi.where()).read_text()
+    folder = tmp_path_factory.mktemp("authorities")
+    end = "-----END CERTIFICATE-----"
+    (folder / "one.pem").write_text(bundle[bundle.index("-----BEGIN") : bundle.index(end)] + end)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSL_CERT_FILE", str(folder / "one.pem"))
+        patch.setenv("SSL_CERT_DIR", str(folder / "none"))
         yield
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 SQLITE = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
@@ -11,3 +13,10 @@ SQLITE_FIRST = pytest.mark.parametrize(
     "database_kind", ["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.long])], indirect=True
 )
 """Runs a slow test on SQLite with `make test`, and on PostgreSQL too with `make verify`."""
+
+
+def few_of(values: Iterable[object], most: int) -> list[pytest.ParameterSet]:
+    """Return values to repeat a test with: the first `most` with `make test`, all with `make verify`."""
+    return [
+        pytest.param(value, marks=[pytest.mark.long] if number >= most else []) for number, value in enumerate(values)
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
+from functools import cache
 
 from benchmarks.import_graph import PACKAGES, Module, circles, floors, module_imports, read, room_imports
 from benchmarks.process import ROOT
@@ -22,9 +23,22 @@ from benchmarks.structure import (
     wide,
 )
 
-MODULES = read(ROOT)
-IMPORTS = module_imports(MODULES)
-FUNCTIONS = functions(MODULES)
+
+@cache
+def modules():
+    """Read the whole tree, which takes seconds: only where one of these tests runs."""
+    return read(ROOT)
+
+
+@cache
+def imports():
+    return module_imports(modules())
+
+
+@cache
+def all_functions():
+    return functions(modules())
+
 
 COMING = ("engine/gateways",)
 
@@ -44,16 +58,16 @@ def module(name: str, text: str) -> Module:
 
 
 def test_no_two_modules_import_each_other():
-    assert circles(IMPORTS) == []
+    assert circles(imports()) == []
 
 
 def test_rooms_of_a_package_import_one_way():
-    assert {package: rooms for package in PACKAGES if (rooms := circles(room_imports(IMPORTS, package)))} == {}
+    assert {package: rooms for package in PACKAGES if (rooms := circles(room_imports(imports(), package)))} == {}
 
 
 def test_no_folder_holds_too_many_modules():
     # Migrations are numbered in one folder, and their number only grows.
-    counts = {name: count for name, count in modules_a_folder(MODULES).items() if name != "migrations/versions"}
+    counts = {name: count for name, count in modules_a_folder(modules()).items() if name != "migrations/versions"}
     assert {name for name, count in counts.items() if count > MODULES_A_FOLDER} == set()
 
 
@@ -64,24 +78,24 @@ def test_test_files_have_names_of_their_own():
 
 
 def test_most_files_and_functions_are_short():
-    assert percentile([module.text.count("\n") for module in MODULES], 0.9) <= FILE_LINES_P90
-    assert percentile([function.lines for function in FUNCTIONS], 0.9) <= FUNCTION_LINES_P90
+    assert percentile([module.text.count("\n") for module in modules()], 0.9) <= FILE_LINES_P90
+    assert percentile([function.lines for function in all_functions()], 0.9) <= FUNCTION_LINES_P90
 
 
 def test_few_functions_take_many_parameters():
-    assert len(wide(FUNCTIONS)) <= WIDE_FUNCTIONS
+    assert len(wide(all_functions())) <= WIDE_FUNCTIONS
 
 
 def test_docstrings_open_with_a_verb():
-    assert len(noun_clauses(MODULES)) / len(docstrings(MODULES)) < NOUN_CLAUSES
+    assert len(noun_clauses(modules())) / len(docstrings(modules())) < NOUN_CLAUSES
 
 
 def test_old_words_name_nothing():
-    assert len(forbidden(MODULES)) <= FORBIDDEN_NAMES
+    assert len(forbidden(modules())) <= FORBIDDEN_NAMES
 
 
 def test_few_class_names_stand_twice():
-    assert len(classes_twice(MODULES)) <= CLASSES_TWICE
+    assert len(classes_twice(modules())) <= CLASSES_TWICE
 
 
 def test_tests_keep_up_with_the_product():
@@ -131,6 +145,6 @@ def test_architecture_page_names_files_that_exist():
 
 
 def test_architecture_page_describes_every_room_of_the_engine():
-    rooms = room_imports(IMPORTS, "engine")
+    rooms = room_imports(imports(), "engine")
     folders = {f"{room}/" for room in rooms if (ROOT / "engine" / room).is_dir()}
     assert folders <= set(re.findall(r"^\| `(\w+/)` \|", PAGE.read_text(), re.MULTILINE))

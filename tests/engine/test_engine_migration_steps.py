@@ -16,9 +16,12 @@ from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, inspe
 from engine.clock import now_ms
 from engine.migrate import configuration
 from engine.model.timestamps import DAY
+from tests.marks import few_of
 
 SCRIPTS = ScriptDirectory.from_config(configuration())
 REVISIONS = sorted(script.revision for script in SCRIPTS.walk_revisions())
+NEWEST = 12
+"""Migrations that `make test` tries; the older ones have not changed, and `make verify` tries them too."""
 MERCHANT = """
 INSERT INTO merchants (id, slug, mode, name, country, currency, locale, timezone, created_at, revision)
 VALUES (1, 's', 'live', 'S', 'DE', 'EUR', 'de', 'UTC', 1, 0)
@@ -147,7 +150,7 @@ def test_each_migration_says_what_it_is_for(revision):
     assert len(SCRIPTS.get_revision(revision).doc or "") > 10
 
 
-@pytest.mark.parametrize("revision", [revision for revision in REVISIONS if revision not in ONE_WAY])
+@pytest.mark.parametrize("revision", few_of([each for each in REVISIONS[::-1] if each not in ONE_WAY], NEWEST))
 def test_a_migration_goes_down_and_up_with_data(engine, copy_at, tmp_path, revision):
     previous = SCRIPTS.get_revision(revision).down_revision or "base"
     copy_at(revision, tmp_path / "tap2.sqlite")
