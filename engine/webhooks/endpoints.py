@@ -52,6 +52,11 @@ class Webhooks:
         async with self._database.read() as connection:
             return await endpoints.states(connection, merchant_id)
 
+    async def messages(self) -> dict[str, int]:
+        """Return how many messages of all merchants wait and are parked, by their state."""
+        async with self._database.read() as connection:
+            return await endpoints.messages(connection)
+
     async def get(self, merchant_id: int, endpoint_id: str) -> Endpoint:
         async with self._database.read() as connection:
             return await _own(connection, merchant_id, endpoint_id)

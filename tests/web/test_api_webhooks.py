@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -93,6 +94,10 @@ def test_a_test_message_is_in_the_log_with_its_fault(side: Side):
     [attempt] = item["attempts"]
     assert attempt["fault"] in ("unresolved", "timeout", "connection", "internal_address")
     assert side.client.get(path).json()["parked"] == 1
+    [parked_messages] = re.findall(
+        r'^tap2_webhook_messages\{state="parked"\} (\S+)$', side.client.get("/metrics").text, re.MULTILINE
+    )
+    assert float(parked_messages) >= 1
     event = side.client.get("/v1/events", params={"type": "endpoint.test"}).json()["items"][-1]
     assert (event["id"], event["data"]) == (sent["event_id"], {"endpoint_id": path.rpartition("/")[2]})
     again = side.client.post(f"{path}/deliveries/{sent['event_id']}/resend")

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from engine.model.errors import Unavailable
 from engine.offers.alerts import LEVELS
 from engine.service import Engine
-from web.http.metrics import BUDGETS, EMERGENCIES, OUTAGES, PREDICTIONS, WAITING, exposition
+from web.http.metrics import BUDGETS, EMERGENCIES, OUTAGES, PREDICTIONS, WAITING, WEBHOOK_MESSAGES, exposition
 from web.http.request_reading import AnyRequest
 from web.openapi.operation import Answer, Operation
 
@@ -59,6 +59,8 @@ async def metrics(request: AnyRequest, engine: NamedDependency[Engine]) -> Respo
     with suppress(Exception):  # the other numbers are wanted most when the database does not answer
         async with asyncio.timeout(1):
             EMERGENCIES.set(await engine.emergencies.count_unseen())
+            for state, count in (await engine.webhooks.messages()).items():
+                WEBHOOK_MESSAGES.labels(state).set(count)
     return Response(exposition(), headers={"content-type": CONTENT_TYPE_LATEST})
 
 

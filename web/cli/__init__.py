@@ -18,10 +18,11 @@ from web.cli import (
     serve,
 )
 from web.cli.customers import preferences_import, rights
+from web.cli.events import event_list, webhooks
 from web.cli.experiments import documents as experiments
 from web.cli.failures import CommandGroup
 from web.cli.installation import audit, maintenance, status, tiers
-from web.cli.offers import budgets, codes, events
+from web.cli.offers import budgets, codes
 from web.cli.simulation import simulate
 
 
@@ -54,7 +55,8 @@ for command in (
     budgets.offers,
     budgets.budget,
     codes.codes,
-    events.events,
+    event_list.events,
+    webhooks.webhooks,
     evaluate.evaluate,
     export.export,
     demo.demo,

@@ -59,6 +59,12 @@ COMMITS = SummedHistogram(
     "Time to commit a group of decisions and outcomes, with waiting for the database",
     buckets=BOUNDS,
 )
+WEBHOOK_MESSAGES = Gauge(
+    "tap2_webhook_messages",
+    "Messages of webhooks that wait to be delivered, or are parked after the last attempt, by their state",
+    ["state"],
+    multiprocess_mode=NEWEST,
+)
 LOGINS = Counter("tap2_logins", "Log-ins, by their result: ok, refused or limited", ["result"])
 PEOPLE = Counter("tap2_people_changes", "Changes of people and their log-in methods, by kind", ["change"])
 JOB_RUNS = Counter("tap2_job_runs", "Runs of jobs, by their result: ok or failed", ["job", "result"])

@@ -60,6 +60,15 @@ async def states(connection: AsyncConnection, merchant_id: int) -> dict[str, End
     return {id: EndpointState(queued, parked, delivered.get(id)) for id, queued, parked in rows}
 
 
+async def messages(connection: AsyncConnection) -> dict[str, int]:
+    """Return how many messages of all merchants wait and are parked, by their state."""
+    c = webhook_deliveries.c
+    # By endpoint, the index of states finds them without those that were delivered.
+    undelivered = (c.endpoint_id.in_(select(_table.c.id)), c.state.in_(("waiting", "parked")))
+    query = select(c.state, func.count()).where(*undelivered).group_by(c.state)
+    return {"waiting": 0, "parked": 0} | {row[0]: row[1] for row in await connection.execute(query)}
+
+
 async def behind(connection: AsyncConnection, *, until: int | None, limit: int) -> list[Endpoint]:
     """Return enabled endpoints that events were recorded for since they were read; those recorded up to `until`."""
     newer = select(outbox.c.id).where(outbox.c.merchant_id == _table.c.merchant_id, outbox.c.id > _table.c.read_up_to)

@@ -76,7 +76,7 @@ async def list_deliveries(
     limit, before = parameters.limit, int(parameters.cursor) if parameters.cursor else None
     rows = await engine.webhooks.page(access.merchant.id, id, state=parameters.state, before=before, limit=limit + 1)
     following = str(rows[limit - 1].delivery.event_id) if len(rows) > limit else None
-    return json_response(DeliveriesPage([_item(row) for row in rows[:limit]], following), headers=NO_STORE)
+    return json_response(DeliveriesPage([delivery_item(row) for row in rows[:limit]], following), headers=NO_STORE)
 
 
 @post(
@@ -90,7 +90,7 @@ async def list_deliveries(
     ).route(),
 )
 async def test(actor: NamedDependency[Actor], engine: NamedDependency[Engine], id: FromPath[str]) -> Response[bytes]:
-    return json_response(_item(await engine.webhooks.test(actor, id)), status=202, headers=NO_STORE)
+    return json_response(delivery_item(await engine.webhooks.test(actor, id)), status=202, headers=NO_STORE)
 
 
 @post(
@@ -123,10 +123,11 @@ async def resend(
 ) -> Response[bytes]:
     await engine.webhooks.send_again(actor, id, event)
     row = await engine.webhooks.delivery(actor.merchant_id, id, event)
-    return json_response(_item(row), status=202, headers=NO_STORE)
+    return json_response(delivery_item(row), status=202, headers=NO_STORE)
 
 
-def _item(row: LoggedDelivery) -> DeliveryItem:
+def delivery_item(row: LoggedDelivery) -> DeliveryItem:
+    """Return a message as the log of deliveries shows it."""
     delivery = row.delivery
     retry_at = rfc3339(delivery.next_at) if delivery.state == "waiting" else None
     attempts = [_attempt(attempt) for attempt in row.attempts]

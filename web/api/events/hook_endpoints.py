@@ -74,7 +74,7 @@ async def list_endpoints(
 ) -> Response[bytes]:
     items, cursor = part_of(await engine.webhooks.all(access.merchant.id), parameters)
     states = await engine.webhooks.states(access.merchant.id)
-    body = WebhookEndpoints([WebhookEndpoint(**_fields(each, states.get(each.id))) for each in items], cursor)
+    body = WebhookEndpoints([WebhookEndpoint(**endpoint_fields(each, states.get(each.id))) for each in items], cursor)
     return json_response(body, headers=NO_STORE)
 
 
@@ -94,7 +94,7 @@ async def create(
     actor: NamedDependency[Actor], engine: NamedDependency[Engine], document: NamedDependency[NewEndpoint]
 ) -> Response[bytes]:
     endpoint, secret = await engine.webhooks.create(actor, document)
-    body = CreatedWebhook(**_fields(endpoint), secret=secret)
+    body = CreatedWebhook(**endpoint_fields(endpoint), secret=secret)
     headers = {**NO_STORE, "Location": f"{PATH}/{endpoint.id}"}
     return json_response(body, status=201, version=endpoint.version, headers=headers)
 
@@ -150,17 +150,18 @@ async def rotate(
 ) -> Response[bytes]:
     endpoint, secret = await engine.webhooks.rotate(actor, id, overlap_hours=document.overlap_hours)
     states = await engine.webhooks.states(actor.merchant_id)
-    body = CreatedWebhook(**_fields(endpoint, states.get(id)), secret=secret)
+    body = CreatedWebhook(**endpoint_fields(endpoint, states.get(id)), secret=secret)
     return json_response(body, status=201, version=endpoint.version, headers=NO_STORE)
 
 
 async def _shown(engine: Engine, endpoint: Endpoint) -> Response[bytes]:
     states = await engine.webhooks.states(endpoint.merchant_id)
-    body = WebhookEndpoint(**_fields(endpoint, states.get(endpoint.id)))
+    body = WebhookEndpoint(**endpoint_fields(endpoint, states.get(endpoint.id)))
     return json_response(body, version=endpoint.version, headers=NO_STORE)
 
 
-def _fields(endpoint: Endpoint, state: EndpointState | None = None) -> dict[str, Any]:
+def endpoint_fields(endpoint: Endpoint, state: EndpointState | None = None) -> dict[str, Any]:
+    """Return the fields of a `WebhookEndpoint`."""
     now = state or EndpointState()
     return {
         "id": endpoint.id,

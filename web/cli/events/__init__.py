@@ -1,0 +1,1 @@
+"""Commands about events and where they are sent to."""
