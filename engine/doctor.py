@@ -19,6 +19,7 @@ from engine.clock import now_ms
 from engine.data_folder import database_url
 from engine.installation_keys import key_source
 from engine.migrate import current_revision, newest_revision, runs_here
+from engine.model.timestamps import rfc3339
 from engine.settings import Settings
 from engine.store.connection.database import CONNECT_SECONDS, POOL_SIZE, SQLITE_FILE
 from engine.store.customers import data_keys, fingerprints
@@ -127,7 +128,7 @@ async def _database(connection: AsyncConnection, settings: Settings, shown: str)
         return [*findings, CheckResult("schema", "error", detail, remedy)]
     findings += [CheckResult("schema", "ok", str(revision)), await _fingerprint(connection, settings)]
     if not any(finding.state == "error" for finding in findings):
-        findings.append(await _master_keys(connection, settings))
+        findings += [await _master_keys(connection, settings), await _signing_key(connection)]
     return findings if is_sqlite else [*findings, *await _postgres(connection, settings)]
 
 
@@ -164,6 +165,13 @@ async def _master_keys(connection: AsyncConnection, settings: Settings) -> Check
         detail = "keys are under an older key"
         return CheckResult(MASTER, "warning", detail, "run `tap2 keys rotate`, which goes on where it was stopped")
     return CheckResult(MASTER, "ok", f"fingerprint {masters[0]}")
+
+
+async def _signing_key(connection: AsyncConnection) -> CheckResult:
+    """Return what signs tokens and links, which an operator checks after a leak and after a restore."""
+    made = await data_keys.signing(connection, after=0)
+    detail = f"number {made[-1].id}, made {rfc3339(made[-1].created_at)}" if made else "the customer key signs"
+    return CheckResult("signing key", "ok", detail)
 
 
 async def _under_others(connection: AsyncConnection, masters: Sequence[str]) -> list[WrappedKey]:

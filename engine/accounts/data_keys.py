@@ -45,6 +45,7 @@ class SigningKeys:
 
     def __init__(self, customer_key: bytes) -> None:
         self._keys = [(customer_key, 0, 0)]
+        self._derived: dict[bytes, list[bytes]] = {}
 
     @property
     def count(self) -> int:
@@ -54,18 +55,25 @@ class SigningKeys:
     def add(self, row: SigningKey, key: bytes) -> None:
         """Take a key in after the ones before it."""
         self._keys.append((key, row.created_at, row.older_until))
+        self._derived.clear()
 
     def secrets(self, purpose: bytes) -> list[bytes]:
         """Return the secrets for a purpose: the first one signs, what any of them signed is accepted.
 
         A key signs when all processes have loaded it. Older ones are accepted until the end that each newer key set.
         """
+        derived = self._derived.get(purpose)
+        if derived is None:
+            derived = [hmac.digest(key, purpose, "sha256") for key, _, _ in self._keys]
+            self._derived[purpose] = derived
+        return derived if len(derived) == 1 else [derived[index] for index in self._order()]
+
+    def _order(self) -> list[int]:
+        """Return the positions of the key that signs, of newer ones, and of older ones that are still accepted."""
         now = now_ms()
-        signing = max(index for index, key in enumerate(self._keys) if key[1] <= now - LOADED_AFTER_MS)
-        last_ended = max((index for index, key in enumerate(self._keys) if key[2] <= now), default=0)
-        older = range(signing - 1, last_ended - 1, -1)
-        order = [signing, *range(signing + 1, len(self._keys)), *older]
-        return [hmac.digest(self._keys[index][0], purpose, "sha256") for index in order]
+        signing = max(index for index, (_, made, _) in enumerate(self._keys) if made <= now - LOADED_AFTER_MS)
+        last_ended = max((index for index, (_, _, until) in enumerate(self._keys) if until <= now), default=0)
+        return [signing, *range(signing + 1, len(self._keys)), *range(signing - 1, last_ended - 1, -1)]
 
 
 class DataKeys:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -72,7 +72,7 @@ class Tokens:
     def for_snapshot(self, merchant_id: int, key_id: str, ticket: SnapshotTicket) -> str:
         """Return a ticket as a signed text, which is valid for the key that got it."""
         content = urlsafe_b64encode(msgspec.json.encode(ticket)).decode().rstrip("=")
-        return f"sn_{content}_{self._signatures('sn', merchant_id, key_id, content)[0]}"
+        return f"sn_{content}_{self._signature('sn', merchant_id, key_id, content)}"
 
     def snapshot(self, token: str, merchant_id: int, key_id: str) -> SnapshotTicket | None:
         """Return the ticket that a key sends back, also after its end; None if it was never given to this key."""
@@ -83,14 +83,14 @@ class Tokens:
         return _read_ticket(urlsafe_b64decode(content + "=" * (-len(content) % 4)))
 
     def _signed(self, kind: str, expires: int, *parts: int | str) -> str:
-        return f"{kind}_{expires:x}_{self._signatures(kind, expires, *parts)[0]}"
+        return f"{kind}_{expires:x}_{self._signature(kind, expires, *parts)}"
+
+    def _signature(self, *parts: int | str) -> str:
+        return _signature_with(self._keys.secrets(PURPOSE)[0], parts)
 
     def _signatures(self, *parts: int | str) -> list[str]:
-        """Return the signature of parts, and after it those with keys that are accepted too."""
-        # Every part but the last is a number or an id without line breaks, so no two lists of parts read alike.
-        text = "\n".join(map(str, parts)).encode()
-        secrets = self._keys.secrets(PURPOSE)
-        return [hmac.digest(secret, text, "sha256")[:SIGNATURE_BYTES].hex() for secret in secrets]
+        """Return the signatures of parts that are accepted."""
+        return [_signature_with(secret, parts) for secret in self._keys.secrets(PURPOSE)]
 
     def _is_valid(self, kind: str, token: str, now: int, *parts: int | str) -> bool:
         try:
@@ -99,6 +99,12 @@ class Tokens:
             return False
         accepted = self._signatures(kind, expires, *parts)
         return _is_any(token, [f"{kind}_{expires:x}_{signature}" for signature in accepted]) and now < expires
+
+
+def _signature_with(secret: bytes, parts: Sequence[int | str]) -> str:
+    # Every part but the last is a number or an id without line breaks, so no two lists of parts read alike.
+    text = "\n".join(map(str, parts))
+    return hmac.digest(secret, text.encode(), "sha256")[:SIGNATURE_BYTES].hex()
 
 
 def _is_any(text: str, accepted: Iterable[str]) -> bool:

@@ -148,11 +148,14 @@ def test_a_signing_key_needs_a_master_key_of_its_own(folder):
     refused = tap2("keys", "rotate-signing", folder=folder)
     assert refused.exit_code == 1
     assert "tap2 keys rotate" in refused.stderr
+    assert findings(folder)[0]["signing key"]["detail"] == "the customer key signs"
     assert tap2("keys", "rotate", folder=folder).exit_code == 0
     made = json.loads(tap2("keys", "rotate-signing", "--at-once", "--json", folder=folder).stdout)
     assert made["number"] == 1
     assert made["signs_from"] == made["older_valid_until"]
-    assert findings(folder)[0]["master key"]["state"] == "ok"
+    results, _ = findings(folder)
+    assert results["master key"]["state"] == "ok"
+    assert results["signing key"]["detail"].startswith("number 1, made 2")
     with sqlite3.connect(folder / "tap2.sqlite") as database:
         database.execute("UPDATE signing_keys SET master = 'another'")
     results, status = findings(folder)
