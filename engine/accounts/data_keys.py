@@ -33,11 +33,15 @@ KINDS = tuple(zip(TABLES, (DATA, SIGNING), strict=True))
 
 
 class Rotation(NamedTuple):
-    """Whether there is a new master key, how many keys are under it, and how many of them were wrapped anew."""
+    """Whether there is a new master key, how many keys are under it, and how many of them were wrapped anew.
+
+    `older_texts` from before data keys were encrypted with one.
+    """
 
     new_master_key: bool
     keys: int
     rewrapped: int
+    older_texts: int = 0
 
 
 class SigningKeys:
@@ -81,14 +85,14 @@ class DataKeys:
 
     def __init__(self, database: Database, masters: MasterKeys, customer_key: bytes) -> None:
         self.signing = SigningKeys(customer_key)
-        self._database = database
+        self.database = database
         self._masters = masters
         self._keys: dict[int, bytes] = {}
         self._made: dict[int, int] = {}
 
     async def follow(self) -> None:
         """Load new keys; raise `UnusableKey` if a master key is missing."""
-        async with self._database.read() as connection:
+        async with self.database.read() as connection:
             rows = await data_keys.after(connection, max(self._keys, default=-1))
             signing = await data_keys.signing(connection, after=self.signing.count)
         for row, key in zip(rows, await self._unwrapped(rows, DATA), strict=True):
@@ -105,7 +109,7 @@ class DataKeys:
             return
         await self._reload()
         rows = [self._masters.wrap(day, now, AESGCM.generate_key(KEY_BITS)) for day in days]
-        async with self._database.write() as connection:
+        async with self.database.write() as connection:
             await data_keys.add(connection, rows)
         await self.follow()
 
@@ -138,12 +142,12 @@ class DataKeys:
         for table, kind in KINDS:
             while rows := await self._left(table):
                 keys = await self._unwrapped(rows, kind)
-                async with self._database.write() as connection:
+                async with self.database.write() as connection:
                     for row, key in zip(rows, keys, strict=True):
                         anew = self._masters.wrap(row.id, row.created_at, key, kind=kind)
                         await data_keys.rewrap(connection, row, anew, table=table)
                 count += len(rows)
-        async with self._database.read() as connection:
+        async with self.database.read() as connection:
             return Rotation(is_new, await data_keys.count(connection), count)
 
     async def renew_signing(self, *, at_once: bool = False) -> SigningKey:
@@ -161,7 +165,7 @@ class DataKeys:
         wrapped = self._masters.wrap(self.signing.count + 1, now, key, kind=SIGNING)
         older_until = now + LOADED_AFTER_MS + (0 if at_once else OLDER_VALID_MS)
         row = SigningKey(*wrapped, older_until)
-        async with self._database.write() as connection:
+        async with self.database.write() as connection:
             if not await data_keys.add_signing(connection, row):
                 raise Conflict("another process has just made a new key; try again")
         await self.follow()
@@ -169,7 +173,7 @@ class DataKeys:
 
     async def give_up(self) -> None:
         """Delete keys whose master key is missing; what they encrypted stays unreadable."""
-        async with self._database.write() as connection:
+        async with self.database.write() as connection:
             await data_keys.give_up(connection, self._masters.fingerprints)
 
     async def _unwrapped(self, rows: Sequence[WrappedKey], kind: str) -> list[bytes]:
@@ -184,7 +188,7 @@ class DataKeys:
 
     async def _left(self, table: Table) -> list[WrappedKey]:
         """Return some keys of a table that are wrapped with another master key than the first."""
-        async with self._database.read() as connection:
+        async with self.database.read() as connection:
             return await data_keys.under_others(connection, self._masters.fingerprints[:1], limit=AT_ONCE, table=table)
 
 

@@ -32,6 +32,7 @@ STEP_SECONDS = 30
 DRIFT_STEPS = (0, -1, 1)
 """A code counts for 30 seconds before and after its own 30, because clocks differ."""
 SETUP_MS = 15 * MINUTE
+PURPOSE = b"secrets of second factors"
 CHALLENGE_MS = 5 * MINUTE
 RECOVERY_CODES = 10
 RECOVERY_BYTES = 15
@@ -62,7 +63,7 @@ class SecondFactors:
         self._database = database
         self._accounts = accounts
         self._limits = LoginLimits(database)
-        self._sealer = StoredSealer(keys, customer_key, b"secrets of second factors")
+        self._sealer = StoredSealer(keys, customer_key, PURPOSE)
         self._keys = keys.signing
 
     async def state(self, user: User) -> SecondFactorState:

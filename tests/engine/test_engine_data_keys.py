@@ -20,8 +20,10 @@ from engine.decisions.requests.settings_reader import PURPOSE
 from engine.installation_keys import accept_customer_key, data_keys_of, rotate_master_key
 from engine.model.documents.preferences import PreferenceChange
 from engine.model.errors import Conflict
+from engine.model.events.webhook import NewEndpoint
 from engine.model.timestamps import DAY, MINUTE
 from engine.store.customers import data_keys
+from engine.webhooks.endpoints import PURPOSE as OF_WEBHOOKS
 from tests.marks import SQLITE_FIRST
 
 pytestmark = pytest.mark.anyio
@@ -104,6 +106,42 @@ async def test_texts_from_before_data_keys_stay_readable(shop):
     async with engine.database.write() as connection:
         await connection.execute(text("UPDATE customer_settings SET sealed = :sealed"), {"sealed": older})
     assert await language(engine, shop.id, "anna") == "it"
+
+
+async def test_texts_from_before_data_keys_are_encrypted_with_one(shop, open_another):
+    engine, names = shop.engine, [f"c{number}" for number in range(60)]
+    key = Path(engine.settings.data, "customer.key").read_text().encode()
+    for name in names:
+        await say(engine, shop.id, name)
+    tables = ("customer_settings", "customer_setting_versions")
+    async with engine.database.write() as connection:
+        for name in names:
+            customer = engine.hasher(shop.id, name)
+            older = Sealer(key, PURPOSE).seal('{"preferences":{"language":"it"}}', f"{shop.id}:{customer}")
+            for table in tables:
+                change = text(f"UPDATE {table} SET sealed = :sealed WHERE customer = :customer")
+                await connection.execute(change, {"sealed": older, "customer": customer})
+    user = await engine.team.add_user("anna@example.com", "Anna", "shop", "admin", "correct horse battery staple 7")
+    sealed = Sealer(key, b"secrets of second factors").seal("SECRET", user.id)
+    async with engine.database.write() as connection:
+        values = {"user": user.id, "sealed": sealed}
+        await connection.execute(text("INSERT INTO second_factors VALUES (:user, :sealed, 1, 0, 1)"), values)
+    endpoint, _ = await engine.webhooks.create(shop.actor(), NewEndpoint(url="https://example.com/", types=[]))
+    async with engine.database.write() as connection:
+        values = {"older": Sealer(key, OF_WEBHOOKS).seal("whsec_older", endpoint.id)}
+        await connection.execute(text("UPDATE webhook_endpoints SET secret = :older"), values)
+    assert (await rotate(engine)).older_texts == 2 * len(names) + 2
+    endpoint = await engine.webhooks.get(shop.id, endpoint.id)
+    assert engine.webhooks.secrets_of(endpoint, now=now_ms()) == ["whsec_older"]
+    async with engine.database.read() as connection:
+        stored = [endpoint.secret, *await connection.scalars(text("SELECT secret FROM second_factors"))]
+        for table in tables:
+            stored += await connection.scalars(text(f"SELECT sealed FROM {table}"))
+    assert len(stored) == 2 * len(names) + 2
+    assert all("." in each for each in stored)
+    other = await open_another()
+    assert {await language(other, shop.id, name) for name in names} == {"it"}
+    assert (await rotate(engine)).older_texts == 0
 
 
 async def test_a_rotation_changes_the_wrapping_alone(shop, open_another):

@@ -110,7 +110,7 @@ def keys_create(*, merchant: str, kind: Kind, mode: str, name: str, person: str,
 def keys_rotate(*, no_new: bool, json: bool) -> None:
     """Make a new master key, and encrypt all data keys with it. Servers may run meanwhile.
 
-    If a rotation was stopped half-way, it goes on instead. No other value is changed.
+    If a rotation was stopped half-way, it goes on instead. Texts from before data keys are encrypted with one, too.
     """
 
     async def work(engine: Engine) -> Rotation:
