@@ -1,4 +1,4 @@
-"""OpenFeature's web provider in a page of another origin: CORS, the ETag, and a publishable key."""
+"""OpenFeature's web provider and GrowthBook's SDK in a page of another origin: CORS, the ETag, a publishable key."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from benchmarks.process import ROOT
 from tests.browser.origins import origin
 from tests.serving import Side
 from tests.web.conftest import server, side  # noqa: F401  fixtures
+from tests.web.test_growthbook import blocks
 from tests.web.test_openfeature_doc import TEXT
 
 PACKAGES = ROOT / "node_modules" / "@openfeature"
@@ -22,6 +23,7 @@ FILES = {
     "@openfeature/ofrep-web-provider": "ofrep-web-provider/index.esm.js",
     "@openfeature/ofrep-core": "ofrep-web-provider/node_modules/@openfeature/ofrep-core/index.esm.js",
 }
+BUNDLE = ROOT / "node_modules" / "@growthbook" / "growthbook" / "dist" / "bundles" / "esm.min.js"
 FLAGS = "**/ofrep/v1/evaluate/flags"
 
 
@@ -55,3 +57,21 @@ def test_a_page_gets_its_order_and_keeps_it_when_loaded_again(page: Page, side: 
     page.wait_for_function("window.details")
     assert again.value.status == 304
     assert page.evaluate("details.flagMetadata.decision_id") == decision
+
+
+def test_growthbooks_example_decides_in_a_page(chromium: Browser, side: Side):  # noqa: F811
+    if not BUNDLE.is_file():
+        pytest.skip("the package of GrowthBook is missing: npm ci")
+    imports = json.dumps({"imports": {"@growthbook/growthbook": "/growthbook.js"}})
+    names = f"const SERVER = '{side.server.url}', KEY = '{side.new_key('publishable')}';"
+    script = f"{blocks('javascript')[0]} window.decided = {{ order, decision }};"
+    html = f"<script type=importmap>{imports}</script><script>{names}</script><script type=module>{script}</script>"
+    with origin({"/": html, "/growthbook.js": BUNDLE.read_text()}) as base_url:
+        context = chromium.new_context(base_url=base_url)
+        page = context.new_page()
+        page.goto("/")
+        page.wait_for_function("window.decided")
+        decided = page.evaluate("decided")
+        context.close()
+    logged = side.client.get(f"/v1/decisions/{decided['decision']['decision_id']}").json()
+    assert [ranked["id"] for ranked in logged["ranking"]] == decided["order"]["ranking"]

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +16,7 @@ from openfeature.flag_evaluation import Reason
 
 from benchmarks.process import ROOT
 from tests.serving import Side
+from tests.web.node_packages import run_module
 from tests.web.test_openfeature import SHOW_CVV
 
 TEXT = (ROOT / "docs" / "openfeature.md").read_text()
@@ -72,15 +69,8 @@ def test_the_python_provider_understands_our_errors(flags: Any):
 
 
 def test_the_javascript_example_decides(side: Side, tmp_path: Path):
-    if not shutil.which("node") or not (ROOT / "node_modules" / "@openfeature").is_dir():
-        pytest.skip("Node or the packages of OpenFeature are missing: npm ci")
-    (tmp_path / "node_modules").symlink_to(ROOT / "node_modules")
-    names = f"const SERVER = {json.dumps(side.server.url)}, KEY = {json.dumps(side.key)};\n"
-    (tmp_path / "try.mjs").write_text(names + blocks("javascript")[0])
-    run = subprocess.run(
-        ["node", "try.mjs"], cwd=tmp_path, env={**os.environ}, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert run.returncode == 0, run.stderr
-    ranking, decision = run.stdout.split()
+    package = "@openfeature/ofrep-provider"
+    names = {"SERVER": side.server.url, "KEY": side.key}
+    ranking, decision = run_module(blocks("javascript")[0], tmp_path, package, **names)
     logged = side.client.get(f"/v1/decisions/{decision}").json()
     assert [ranked["id"] for ranked in logged["ranking"]] == ranking.split(",")

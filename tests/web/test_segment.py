@@ -1,14 +1,16 @@
-"""Outcomes from Segment's Python library, unchanged, and what messages mean."""
+"""Outcomes from Segment's libraries for Python and Node, unchanged, and what messages mean."""
 
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
 from segment.analytics.client import Client
 
 from tests.serving import Server, Side
+from tests.web.node_packages import run_module
 from web.api.feedback import Outcome
 from web.api.segment.messages import minor_units, outcome_of
 from web.http.request_reading import UnreadItem
@@ -40,6 +42,32 @@ def test_segments_library_reports_a_purchase(server: Server, side: Side):
     reported = {each["type"]: each for each in outcomes(side, decision["decision_id"])}
     assert set(reported) == {"selected", "converted"}
     assert (reported["converted"]["amount"], reported["converted"]["candidate_id"]) == (12_900, chosen)
+
+
+NODE = """import { Analytics } from "@segment/analytics-node";
+const library = new Analytics({ writeKey: KEY, host: SERVER });
+library.on("error", (error) => console.log("error", error.code));
+const about = { decision_id: DECISION, payment_method: METHOD };
+library.identify({ userId: "c_1", traits: { plan: "gold" } });
+library.track({ userId: "c_1", event: "Payment Info Entered", properties: about });
+for (const _ of [1, 2]) {
+  const properties = { ...about, total: 129.0, currency: "EUR", order_id: "4712" };
+  library.track({ userId: "c_1", event: "Order Completed", properties, messageId: "order-4712" });
+  await library.flush();
+}
+await library.closeAndFlush();
+"""
+
+
+def test_segments_library_for_node_reports_a_purchase(server: Server, side: Side, tmp_path: Path):
+    decision = side.decide("c_1")
+    id, chosen = decision["decision_id"], decision["ranking"][0]["id"]
+    names = {"SERVER": server.url, "KEY": side.key, "DECISION": id, "METHOD": chosen}
+    assert run_module(NODE, tmp_path, "@segment/analytics-node", **names) == []
+    reported = outcomes(side, id)
+    assert sorted(each["type"] for each in reported) == ["converted", "selected"]
+    [order] = [each for each in reported if each["type"] == "converted"]
+    assert (order["amount"], order["candidate_id"], order["event_id"]) == (12_900, chosen, "order-4712")
 
 
 def test_each_message_has_a_status_and_the_others_are_counted(side: Side):
