@@ -1,6 +1,7 @@
 """Check the clients: no answer later than its timeout, no outcome lost or doubled, whatever breaks.
 
-`python -m benchmarks.verify clients`; takes a few minutes and needs Node and the packages of sdks/javascript.
+`python -m benchmarks.verify clients`; takes a few minutes and needs Node, the packages of sdks/javascript, and PHP with
+pcntl and pcov (Debian: php-cli and php-pcov).
 """
 
 from __future__ import annotations
@@ -18,16 +19,17 @@ from typing import Any, NamedTuple
 
 from benchmarks.clients.fault_proxy import faulty
 from benchmarks.clients.killable import Killable, killable
+from benchmarks.clients.php_coverage import covered
 from benchmarks.process import ROOT
 
 CHECKOUTS = 1_000
 EVENTS = 10_000
 JAVASCRIPT = ROOT / "sdks" / "javascript"
-LANGUAGES = ("JavaScript", "Python")
+LANGUAGES = ("JavaScript", "Python", "PHP")
 
 
 class Driver(NamedTuple):
-    """A program that checks out with a client; both take the same variables and print the same."""
+    """A program that checks out with a client; all take the same variables and print the same."""
 
     command: Sequence[str]
     folder: Path
@@ -43,6 +45,8 @@ def driver_of(language: str, javascript: Path = JAVASCRIPT) -> Driver:
     """Return the driver of a language; `javascript` is the folder of the built package."""
     if language == "JavaScript":
         return Driver(("node", "test/checkouts.mjs"), javascript)
+    if language == "PHP":
+        return Driver(("php", "benchmarks/clients/php_checkouts.php"), ROOT)
     return Driver((sys.executable, "-m", "benchmarks.clients.python_checkouts"), ROOT)
 
 
@@ -91,8 +95,8 @@ def _result(server: Killable, summary: dict[str, Any], sent: set[str]) -> Result
 
 def figures() -> list[tuple[str, str, str]]:
     """Return (subject, goal, measured) for the table of docs/verification.md."""
-    if shutil.which("node") is None:
-        raise SystemExit("this check needs Node")
+    if shutil.which("node") is None or shutil.which("php") is None:
+        raise SystemExit("this check needs Node, and PHP with pcov")
     subprocess.run(["node", "build.mjs"], cwd=JAVASCRIPT, check=True)
     rows = []
     for language in LANGUAGES:
@@ -102,7 +106,13 @@ def figures() -> list[tuple[str, str, str]]:
         with tempfile.TemporaryDirectory(prefix="tap2-clients-") as name, killable(Path(name)) as server:
             broken, faults = over_a_faulty_network(driver, server, EVENTS)
         rows += _rows(language, died, broken, faults)
-    return rows
+    return [*rows, _coverage_row()]
+
+
+def _coverage_row() -> tuple[str, str, str]:
+    lines, executed, worst = covered()
+    measured = f"{executed / lines:.1%} ({executed} of {lines}; least: {worst})"
+    return "PHP: lines of the client that its tests execute", "> 80%", measured
 
 
 def _rows(language: str, died: Result, broken: Result, faults: dict[str, int]) -> list[tuple[str, str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,7 +17,8 @@ PACKAGE = ROOT / "sdks" / "php"
 PHP = shutil.which("php") or ""
 ORDER = ["card", {"id": "paypal", "label": "PayPal"}]
 PATIENCE = 20.0
-needs_php = pytest.mark.skipif(not PHP, reason="no PHP: apt-get install --no-install-recommends php-cli")
+NO_PHP = "no PHP: apt-get install --no-install-recommends php-cli"
+needs_php = pytest.mark.skipif(not PHP, reason=NO_PHP)
 
 
 class Run(NamedTuple):
@@ -40,6 +42,9 @@ def run(url: str, *calls: tuple[str, list[Any]], key: str = "sk_test_x", certifi
 def php(*arguments: Any, text: str = "") -> str:
     """Run PHP, with every notice an error; return what it prints."""
     strict = ["-d", "display_errors=stderr", "-d", "error_reporting=-1"]
+    if "TAP2_PHP_COVERAGE" in os.environ:
+        noting = Path(__file__).with_name("php_coverage.php")
+        strict += ["-d", "pcov.enabled=1", "-d", f"pcov.directory={PACKAGE}", "-d", f"auto_prepend_file={noting}"]
     done = subprocess.run(
         [PHP, *strict, *map(str, arguments)],
         input=text,

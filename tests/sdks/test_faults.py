@@ -1,4 +1,4 @@
-"""Both clients while the server dies and connections break; `make verify` does the same with more checkouts."""
+"""All clients while the server dies and connections break; `make verify` does the same with more checkouts."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks.clients.killable import Killable
 from benchmarks.clients.run import LANGUAGES, Driver, driver_of, over_a_faulty_network, while_the_server_dies
+from tests.sdks.php import NO_PHP, PHP
 
 pytestmark = pytest.mark.long
 CHECKOUTS = 500
@@ -16,6 +17,8 @@ EVENTS = 1_000
 def driver(request: pytest.FixtureRequest) -> Driver:
     if request.param == "JavaScript":
         return driver_of(request.param, request.getfixturevalue("package"))
+    if request.param == "PHP" and not PHP:
+        pytest.skip(NO_PHP)
     return driver_of(request.param)
 
 
