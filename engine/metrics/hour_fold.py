@@ -99,14 +99,19 @@ class _Traits(NamedTuple):
 
 def add_new(sums: Sums, entries: Iterable[tuple[DecisionRow, Sequence[str]]]) -> None:
     """Add new decisions without outcomes, with their rankings: the same as `add` of each, counted first."""
-    counts: Counter[tuple[_Traits, bool]] = Counter()
+    decisions: Counter[HourCell] = Counter()
+    fallbacks: Counter[HourCell] = Counter()
     for row, ranking in entries:
         answer = _read_answer(row.answer)
-        counts[_Traits.of(row, answer.experiments, ranking[0] if ranking else ""), answer.fallback] += 1
-    for (traits, is_fallback), times in counts.items():
-        _add_all(sums, traits, MetricTotals(decisions=times, fallbacks=times * is_fallback))
+        traits = _Traits.of(row, answer.experiments, ranking[0] if ranking else "")
+        cells = list(traits.cells())
+        if answer.fallback:
+            fallbacks.update(cells)
         if traits.first:
-            sums.add(HOURS, traits.cell("candidate", traits.first), *MetricTotals(decisions=times))
+            cells.append(traits.cell("candidate", traits.first))
+        decisions.update(cells)
+    for cell, times in decisions.items():
+        sums.add(HOURS, cell, *MetricTotals(decisions=times, fallbacks=fallbacks[cell]))
 
 
 def add(sums: Sums, state: DecisionState, *, sign: int = 1) -> None:

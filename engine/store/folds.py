@@ -174,7 +174,11 @@ class Sums:
         self.exposures: list[Exposure] = []
 
     def add(self, fold: Fold, cell: tuple[Any, ...], *values: int) -> None:
-        sums = self.of[fold.name].setdefault(cell, [0] * len(values))
+        cells = self.of[fold.name]
+        sums = cells.get(cell)
+        if sums is None:
+            cells[cell] = list(values)
+            return
         for column, value in enumerate(values):
             sums[column] += value
 
@@ -195,9 +199,11 @@ def news_of(sums: Sums) -> News:
 async def add(connection: AsyncConnection, sums: Sums) -> None:
     """Add to all folds. Keys go in one order, so that two writers never wait for each other in a ring."""
     for fold in FOLDS:
-        cells = sums.of[fold.name].items()
+        cells = sums.of[fold.name]
+        if not cells:
+            continue
         own = (writer_number(connection),) if fold.has_writers else ()
-        rows: list[tuple[Any, ...]] = sorted((*cell, *values, *own) for cell, values in cells if any(values))
+        rows: list[tuple[Any, ...]] = sorted((*cell, *values, *own) for cell, values in cells.items() if any(values))
         columns = (*fold.columns, "writer") if fold.has_writers else fold.columns
         await insert_many(connection, fold.table, columns, rows, on_conflict="add")
     changed = [UnitKey(*cell[:5]) for fold in (BOUGHT, MEASURES) for cell in sums.of[fold.name]]
