@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any, Literal, NamedTuple
 
+from engine.intake.group_reader import GroupFact, GroupReader, group_reader
 from engine.model.errors import FieldProblem
 from engine.model.placement import FieldDocument
 from engine.model.standard_vocabulary import ENGINE_FIELD_NAMES
@@ -66,11 +67,28 @@ class Intake:
             # As written, and by their form without case; of two that differ only in case, each is read as itself.
             allowed = {value.casefold(): value for value in reversed(field.allowed)} | {v: v for v in field.allowed}
             node[leaf] = _DeclaredFact(field.name, CONVERTERS[field.type], allowed)
+        self._readers = self._group_readers() if len(self._fields) <= MOST_FACTS else {}
+
+    def _group_readers(self) -> dict[str, GroupReader]:
+        """Return the readers of the groups that stand in no other group."""
+        groups = ((name, node) for name, node in self._tree.items() if type(node) is dict)
+        return {name: group_reader(self._facts_of(node)) for name, node in groups}
+
+    def _facts_of(self, group: Mapping[str, Any]) -> tuple[GroupFact, ...]:
+        facts = ((leaf, self._fields[node.name]) for leaf, node in group.items() if type(node) is _DeclaredFact)
+        return tuple(GroupFact(leaf, field.name, field.type, field.allowed) for leaf, field in facts)
 
     def read(self, context: Mapping[str, Any]) -> Reading:
         """Return `{"cart.total": 1}` for `{"cart": {"total": 1}}`, with notes of what was left out."""
-        reading = Reading({}, [])
-        self._collect(self._tree, context, "", reading)
+        reading, readers = Reading({}, []), self._readers
+        values = reading.values
+        unusual = {}
+        for name, value in context.items():
+            reader = readers.get(name)
+            if reader is None or type(value) is not dict or not reader(value, values):
+                unusual[name] = value
+        if unusual:
+            self._collect(self._tree, unusual, "", reading)
         return reading
 
     def names_for(self, purposes: Set[str]) -> list[str]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.intake.context import MOST_FACTS, MOST_NOTES, FactNote, Intake
 from engine.model.placement import FieldDocument
@@ -140,3 +144,31 @@ def test_notes_keep_the_value_for_the_fields_page():
 def test_a_value_that_differs_only_in_case_keeps_the_merchants_writing():
     twins = Intake([FieldDocument(name="a.b", type="string", allowed=("x", "X"))])
     assert [twins.values({"a": {"b": text}})["a.b"] for text in ("x", "X")] == ["x", "X"]
+
+
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=300),
+    st.sampled_from(["DE", "de", "EUR", "mobile", "Glad", "GLAD", "2.4", "2.4.0", "2026-11-30", "VIP"]),
+    st.lists(st.sampled_from(["vip", "staff", "other", 5]), max_size=3),
+    st.just([52.5, 13.4]),
+)
+NAMES = [field.name.split(".") for field in (*STANDARD, *EXTRA)]
+
+
+@given(st.lists(st.tuples(st.sampled_from([*NAMES, ["cart", "x"], ["no", "y"], ["cart"], ["z"]]), VALUES), max_size=12))
+def test_groups_that_are_read_at_once_mean_the_same(pairs):
+    context = {}
+    for (*groups, leaf), value in pairs:
+        node = context
+        for group in groups:
+            node = node.setdefault(group, {}) if isinstance(node, dict) else {}
+        if isinstance(node, dict):
+            node[leaf] = value
+    slowly = Intake((*STANDARD, *EXTRA))
+    slowly._readers = {}
+    assert INTAKE.read(context).values == slowly.read(context).values
+    assert Counter(map(repr, INTAKE.read(context).notes)) == Counter(map(repr, slowly.read(context).notes))
