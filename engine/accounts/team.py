@@ -10,6 +10,7 @@ import secrets
 import unicodedata
 from typing import NamedTuple
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.accounts.accounts import Accounts, add_sides, hash_of
@@ -30,6 +31,7 @@ INVITATION_MS = 7 * DAY
 CONFIRMATION_MS = HOUR
 LONGEST_NAME = 120
 LONGEST_SLUG = 40
+MOST_SLUGS_TRIED = 10
 RESERVED_SLUGS = frozenset({"demo"})
 """The demo's shoppers would come to a merchant of this name."""
 ROLES: tuple[Role, ...] = ("viewer", "editor", "publisher", "admin")
@@ -200,20 +202,30 @@ class Team:
     async def sign_up(self, email: str, name: str, password: str, merchant: Application, *, token: str = "") -> User:
         """Add a merchant and its first admin, both or neither; `token` is that of the link, which is used up.
 
-        Raise `Invalid`, `Conflict` where the address or the merchant's slug is taken meanwhile, and `Forbidden` as
-        `confirmed` does.
+        Raise `Invalid`, `Conflict` where the address is taken, and `Forbidden` as `confirmed` does.
         """
         _check(email, "admin")
-        name, merchant_name = name.strip()[:LONGEST_NAME], merchant.name.strip()[:LONGEST_NAME]
-        slug, email = await self._free_slug(merchant_name), _plain(email)
-        hashed = await self._passwords.hash(password, owner=(email, name, merchant_name))
+        hashed = await self._passwords.hash(password, owner=(_plain(email), name, merchant.name))
+        user = User(0, _plain(email), name.strip()[:LONGEST_NAME], "", "admin", hashed, now_ms())
+        for _ in range(MOST_SLUGS_TRIED):
+            try:
+                return await self._open(user, merchant, token)
+            except Conflict as error:
+                # Somebody else took the id of the merchant meanwhile.
+                if error.field != "slug":
+                    raise
+        raise Conflict("many merchants of this name sign up at once; try again", field="merchant")
+
+    async def _open(self, user: User, merchant: Application, token: str) -> User:
+        name = merchant.name.strip()[:LONGEST_NAME]
+        slug = await self._free_slug(name)
         async with self._database.write() as connection:
             if token and not await people.take_invitation(connection, hash_of(token)):
                 raise Forbidden("This link has been used.")
-            live, _ = await add_sides(connection, slug, merchant_name, merchant.details, actor_name=email)
+            live, _ = await add_sides(connection, slug, name, merchant.details, actor_name=user.email)
             if merchant.tier:
                 await _assign(connection, slug, merchant.tier)
-            return await _add(connection, Actor(live.id, email), User(0, email, name, slug, "admin", hashed, now_ms()))
+            return await _add(connection, Actor(live.id, user.email), msgspec.structs.replace(user, slug=slug))
 
     async def _free_slug(self, name: str) -> str:
         """Return the name as an id that no merchant has."""
