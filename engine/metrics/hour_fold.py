@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from bandits.evidence.delay import bin_of
-from engine.kernel.experiments.measures import PaidOrder, measures_of, paid_order
+from engine.kernel.experiments.measures import PaidOrder, discount_cost, measures_of, paid_order
 from engine.learning.credit_settings import EnrolmentHead
 from engine.learning.outcome_effects import DecisionState, counting, measured_outcomes
 from engine.model.experiment import HOLDBACK_ID
@@ -127,7 +127,7 @@ def add(sums: Sums, state: DecisionState, *, sign: int = 1) -> None:
         decisions=1,
         fallbacks=int(state.answer.fallback),
         converted=int(order is not None),
-        cost=_discount(measured, currency),
+        cost=discount_cost(measured, currency),
         timed=int("checkout_time" in values),
         time_ms=values.get("checkout_time", (0, 0))[1],
         revenue=values.get("revenue", (0, 0))[1],
@@ -182,11 +182,6 @@ def _add_purchase(sums: Sums, traits: _Traits, counted: Sequence[OutcomeRow], to
         values = MetricTotals(timed=1, time_ms=totals.time_ms)
         bin = bin_of(totals.time_ms) // BINS_OF_A_DELAY
         sums.add(HOURS, traits.cell("delay", f"{bin:02}"), *(sign * value for value in values))
-
-
-def _discount(outcomes: Sequence[OutcomeRow], currency: str) -> int:
-    """Return what redeemed offers took off, in the merchant's currency."""
-    return sum(each.amount or 0 for each in outcomes if each.type == "redeemed" and each.currency == currency)
 
 
 def _visit(row: DecisionRow, returning: object) -> str:

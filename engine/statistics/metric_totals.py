@@ -14,7 +14,7 @@ class MetricTotals(NamedTuple):
 
     `converted` decisions have a purchase that was not wholly refunded. `shown`, `selected`, `refunded` and `redeemed`
     have such an outcome, `timed` a known time from shown to converted, `time_ms` in all. `cost` is what redeemed offers
-    took off.
+    took off, less what refunds gave back of it.
     """
 
     decisions: int = 0

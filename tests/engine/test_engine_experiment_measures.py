@@ -99,6 +99,19 @@ async def test_a_margin_is_what_is_kept_after_fees_and_refunds(empty_shop: Shop)
 
 
 @pytest.mark.anyio
+async def test_an_experiment_counts_the_discount_of_what_was_kept(empty_shop: Shop) -> None:
+    await open_shop(empty_shop, primary="margin")
+    answers = await some_units(empty_shop)
+    answer, units = answers["control"][0], len(answers["control"])
+    await empty_shop.report(answer, "redeemed", "card", amount=700)
+    await empty_shop.report(answer, "converted", "card", amount=10_000)
+    assert (await values_of(empty_shop, "margin"))["control"] == pytest.approx((3_000 - 110 - 700) / units)
+    await empty_shop.report(answer, "refunded", "card", amount=4_000)
+    assert (await values_of(empty_shop, "margin"))["control"] == pytest.approx((1_800 - 70 - 420) / units)
+    assert await compare(empty_shop.engine.database) == []
+
+
+@pytest.mark.anyio
 async def test_checkouts_are_timed_from_shown_to_bought(empty_shop: Shop) -> None:
     await open_shop(empty_shop, primary="checkout_time")
     now, answers = now_ms(), await some_units(empty_shop)

@@ -104,6 +104,25 @@ async def test_a_refund_takes_its_amount_back(empty_shop: Shop) -> None:
 
 
 @pytest.mark.anyio
+async def test_a_refund_gives_back_its_share_of_the_discount(empty_shop: Shop) -> None:
+    await open_shop(empty_shop)
+    answer = await empty_shop.decide("ada")
+    await empty_shop.report(answer, "redeemed", "card", amount=701)
+    await empty_shop.report(answer, "converted", "card", amount=10_000)
+    # 30% of 100.00 is 30.00; the card costs 1.10, and the offer 7.01.
+    assert (await total(empty_shop))[7:10] == (10_000, 3_000 - 110 - 701, 701)
+    await empty_shop.report(answer, "refunded", "card", amount=4_000)
+    # 40% of 7.01 come back, rounded down as in the ledger: 2.80. 30% of 60.00 is 18.00, and the card costs 0.70.
+    assert (await total(empty_shop))[7:10] == (6_000, 1_800 - 70 - 421, 421)
+    candidates = await totals(empty_shop, "candidate")
+    assert candidates["", "card"][7:10] == (6_000, 1_309, 421)
+    assert await compare(empty_shop.engine.database) == []
+    await empty_shop.report(answer, "refunded", "card", amount=6_000)
+    assert (await total(empty_shop))[7:10] == (0, 0, 0)
+    assert await compare(empty_shop.engine.database) == []
+
+
+@pytest.mark.anyio
 async def test_purchases_in_other_currencies_stand_apart(empty_shop: Shop) -> None:
     await open_shop(empty_shop)
     for currency, amount in (("EUR", 5_000), ("GBP", 3_000)):
@@ -161,6 +180,8 @@ async def _checkouts(shop: Shop, random: np.random.Generator, count: int) -> Non
             bought: dict[str, Any] = {"amount": amount, "currency": currency, "at": time + int(random.integers(90_000))}
             rows.append(shop.outcome(answer, "selected", method, at=time + 1_000))
             rows.append(shop.outcome(answer, "converted", method, event=f"buy-{number}", **bought))
+            if number % 3 == 0:
+                rows.append(shop.outcome(answer, "redeemed", method, **(bought | {"amount": amount // 7})))
             if random.random() < 0.2:
                 part = amount if random.random() < 0.5 else amount // 2
                 rows.append(shop.outcome(answer, "refunded", method, amount=part, currency=currency, at=time + HOUR))
@@ -187,6 +208,19 @@ async def _from_log(shop: Shop) -> Counter[str]:
             SUM(CASE WHEN currency = 'GBP' THEN amount ELSE 0 END)
         FROM rest WHERE amount > 0
     """
+    discounts = """
+        WITH bought AS (
+            SELECT decision_id, MAX(amount) AS amount FROM outcomes
+            WHERE type = 'converted' AND merchant_id = :m GROUP BY decision_id
+        ), refunds AS (
+            SELECT decision_id, CAST(SUM(amount) AS BIGINT) AS amount FROM outcomes
+            WHERE type = 'refunded' AND merchant_id = :m GROUP BY decision_id
+        )
+        SELECT SUM(used.amount - used.amount * COALESCE(refunds.amount, 0) / bought.amount)
+        FROM outcomes AS used JOIN bought ON bought.decision_id = used.decision_id
+        LEFT JOIN refunds ON refunds.decision_id = used.decision_id
+        WHERE used.type = 'redeemed' AND used.currency = 'EUR' AND used.merchant_id = :m
+    """
     types = "SELECT type, COUNT(DISTINCT decision_id) FROM outcomes WHERE merchant_id = :m GROUP BY type"
     async with shop.engine.database.read() as connection:
         count = text("SELECT COUNT(*) FROM decisions WHERE merchant_id = :m")
@@ -194,6 +228,7 @@ async def _from_log(shop: Shop) -> Counter[str]:
         counts = Counter({"decisions": int(decided.scalar_one())})
         bought, euros, pounds = (await connection.execute(text(purchases), {"m": shop.id})).one()
         counts |= Counter({"converted": int(bought), "revenue": int(euros), "GBP": int(pounds)})
+        counts["cost"] = int((await connection.execute(text(discounts), {"m": shop.id})).scalar_one())
         for type, number in await connection.execute(text(types), {"m": shop.id}):
             counts[type] = int(number) if type != "converted" else counts["converted"]
     return counts
@@ -205,7 +240,7 @@ async def test_every_sum_is_what_sql_counts_in_the_log(empty_shop: Shop) -> None
     await _checkouts(empty_shop, np.random.default_rng(16), 150)
     for _ in ("as kept", "as rebuilt"):
         log, sums = await _from_log(empty_shop), await total(empty_shop)
-        for name in ("decisions", "shown", "selected", "converted", "refunded", "revenue"):
+        for name in ("decisions", "shown", "selected", "converted", "refunded", "redeemed", "revenue", "cost"):
             assert getattr(sums, name) == log[name], name
         currencies = await totals(empty_shop, "currency")
         pounds = sum(each.revenue for (_, value), each in currencies.items() if value == "GBP")

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from engine.kernel.offers.ledger import share_of
 from engine.model.documents.metric import METRICS, PURCHASES
 from engine.model.experiment import Experiment
 from engine.model.outcome import OutcomeRow
@@ -66,22 +67,39 @@ def order_terms(margin_percent: float, candidates: Iterable[CandidateFees] = ())
     return MeasureTerms(OF_DECISIONS, margin_percent=margin_percent, fees={each.id: each for each in candidates})
 
 
+class _Payment(NamedTuple):
+    """The last purchase of a decision; its amount before refunds and what they took off, in its own currency."""
+
+    purchase: OutcomeRow
+    total: int
+    refunded: int
+    is_undone: bool
+
+
 def paid_order(outcomes: Sequence[OutcomeRow], currency: str) -> PaidOrder | None:
     """Return the purchase that was not wholly refunded, None where there was none.
 
     The last amount counts, less refunds in its currency; amounts in another currency than the merchant's count as 0.
     """
-    purchases = [outcome for outcome in outcomes if outcome.type == "converted"]
-    if not purchases:
+    payment = _payment_of(outcomes, currency)
+    if payment is None or payment.is_undone:
         return None
-    refunds = [outcome for outcome in outcomes if outcome.type == "refunded"]
-    if any(refund.amount is None for refund in refunds):
-        return None
-    last = ([outcome for outcome in purchases if outcome.currency == currency] or purchases)[-1]
-    rest = (last.amount or 0) - sum(refund.amount or 0 for refund in refunds if refund.currency == last.currency)
-    if refunds and rest <= 0:
-        return None
-    return PaidOrder(max(0, rest) if last.currency == currency else 0, last.candidate)
+    purchase, total, refunded, _ = payment
+    return PaidOrder(max(0, total - refunded) if purchase.currency == currency else 0, purchase.candidate)
+
+
+def discount_cost(outcomes: Sequence[OutcomeRow], currency: str) -> int:
+    """Return what redeemed offers cost in this currency, in minor units.
+
+    A refund gives back its share of each, as in the ledger of offers: of a purchase that was wholly refunded, all.
+    """
+    spent = [each.amount or 0 for each in outcomes if each.type == "redeemed" and each.currency == currency]
+    payment = _payment_of(outcomes, currency) if spent else None
+    if payment is not None and payment.is_undone:
+        return 0
+    if payment is None or not payment.refunded:
+        return sum(spent)
+    return sum(each - share_of(each, payment.refunded, payment.total) for each in spent)
 
 
 def measures_of(
@@ -109,11 +127,24 @@ def checkout_time(outcomes: Sequence[OutcomeRow]) -> int | None:
     return None if shown is None or paid is None or paid < shown else paid - shown
 
 
-def margin_of(terms: MeasureTerms, order: PaidOrder, discount: int) -> int:
-    """Return what the merchant keeps of an order after cost, fee and the discount of offers, in minor units."""
+def margin_of(terms: MeasureTerms, order: PaidOrder, cost: int) -> int:
+    """Return what the merchant keeps of an order after cost, fee and what its offers cost, in minor units."""
     fees = terms.fees.get(order.candidate or "", CandidateFees(""))
     fee = order.amount * fees.fee_percent / 100 + fees.fee_fixed
-    return round(order.amount * terms.margin_percent / 100 - fee) - discount
+    return round(order.amount * terms.margin_percent / 100 - fee) - cost
+
+
+def _payment_of(outcomes: Sequence[OutcomeRow], currency: str) -> _Payment | None:
+    """Return what was paid and refunded, None without a purchase; a refund without an amount is of the whole."""
+    purchases = [outcome for outcome in outcomes if outcome.type == "converted"]
+    if not purchases:
+        return None
+    purchase = ([outcome for outcome in purchases if outcome.currency == currency] or purchases)[-1]
+    refunds = [outcome for outcome in outcomes if outcome.type == "refunded"]
+    total = purchase.amount or 0
+    refunded = sum(refund.amount or 0 for refund in refunds if refund.currency == purchase.currency)
+    is_undone = any(refund.amount is None for refund in refunds) or (bool(refunds) and refunded >= total)
+    return _Payment(purchase, total, refunded, is_undone)
 
 
 def _amounts(
@@ -123,8 +154,7 @@ def _amounts(
     if order is not None and "revenue" in terms.names:
         yield "revenue", order.amount
     if order is not None and "margin" in terms.names:
-        redeemed = [each for each in outcomes if each.type == "redeemed" and each.currency == currency]
-        yield "margin", margin_of(terms, order, sum(each.amount or 0 for each in redeemed))
+        yield "margin", margin_of(terms, order, discount_cost(outcomes, currency))
     time = checkout_time(outcomes) if "checkout_time" in terms.names else None
     if time is not None:
         yield "checkout_time", time

@@ -92,9 +92,14 @@ def refund(hold: Hold, *, amount: int) -> Transition:
     if not 0 < amount <= left:
         raise invalid("amount", f"must be from 1 to {left}, what is left of the order")
     refunded = hold.refunded + amount
-    returned = hold.spent * refunded // hold.cart_total
+    returned = share_of(hold.spent, refunded, hold.cart_total)
     after = hold._replace(refunded=refunded, returned=returned)
     return _moved(after, Movement("refund", returned - hold.returned, int(after.is_refunded)))
+
+
+def share_of(discount: int, refunded: int, total: int) -> int:
+    """Return the share of a discount that belongs to the refunded part of a total, rounded down."""
+    return discount * refunded // total
 
 
 def _require(hold: Hold, state: str) -> None:
