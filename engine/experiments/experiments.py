@@ -19,7 +19,7 @@ from engine.experiments.checks import (
     free_offset,
     is_due,
 )
-from engine.experiments.ending.changes import changes_of_winner, next_change
+from engine.experiments.ending.changes import changes_of_winner, has_winner, next_change
 from engine.experiments.log_answers import answers_of
 from engine.experiments.past.purchases import terms_before
 from engine.model.actor import Actor
@@ -247,12 +247,26 @@ class Experiments:
 
         return (await self._publisher.publish(actor, edit, reason=reason, approval="given")).changes[-1].resource
 
-    async def propose(self, actor: Actor, placement: str, id: str, *, winner: str, reason: str) -> Resource:
-        """End it with a winner whose changes a second person must approve: until then everybody gets the control."""
+    async def propose(self, actor: Actor, placement: str, id: str, *, winner: str, reason: str, note: str) -> Resource:
+        """End it with a winner whose changes a second person must approve: until then everybody gets the control.
+
+        The audit log also has the `note`, which says where the changes are now.
+        """
 
         def change(_configuration: Configuration, old: Experiment) -> Experiment:
             _expect(old, "running", "stopped")
             return _moved(old, state="stopped", winner=winner, reason=reason, ended_at=old.status.ended_at or now_ms())
+
+        return await self._change(actor, (placement, id), change, reason=f"{reason}; {note}", approval="given")
+
+    async def complete(self, actor: Actor, placement: str, id: str, *, reason: str) -> Resource:
+        """Conclude it for its proposed winner; `Conflict` where not all that the winner changes is in force."""
+
+        def change(configuration: Configuration, old: Experiment) -> Experiment:
+            _expect(old, "stopped")
+            if not old.status.winner or not has_winner(configuration, placement, old):
+                raise Conflict("what the winner changes is not in force", field="winner")
+            return _moved(old, state="concluded")
 
         return await self._change(actor, (placement, id), change, reason=reason, approval="given")
 

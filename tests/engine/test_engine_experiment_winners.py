@@ -12,10 +12,12 @@ from engine.clock import now_ms
 from engine.experiments import experiments, supervisor
 from engine.experiments.ending.winners import may_conclude
 from engine.model.actor import Actor
+from engine.model.errors import Conflict
 from engine.model.experiment import Experiment, ExperimentStatus, Guardrail, Variant
 from engine.model.placement import Fixed
 from engine.model.timestamps import DAY
 from engine.store.connection.bulk import insert_many
+from engine.store.events import outbox
 from engine.store.experiments.sums import UnitTotals
 from engine.store.tables import experiment_sums
 from tests import factories
@@ -119,29 +121,108 @@ async def test_what_a_person_stopped_stays_stopped(shop: Shop) -> None:
     assert (await after(shop, 30)).status.state == "stopped"
 
 
-async def with_review(shop: Shop) -> None:
+async def with_review(shop: Shop, sold: tuple[int, int] = (500, 700), **changes: Any) -> None:
     """Let changes need a second person; the experiment is approved by one."""
-    await shop.engine.experiments.create(shop.actor(), PLACEMENT, experiment())
+    await shop.engine.experiments.create(shop.actor(), PLACEMENT, experiment(**changes))
     await shop.engine.accounts.set_review(shop.merchant, on=True, actor_name="tester")
     await shop.engine.experiments.ask(shop.actor(), PLACEMENT, ID)
     await shop.engine.experiments.approve(Actor(shop.id, "second"), PLACEMENT, ID)
     await shop.engine.experiments.start(shop.actor(), PLACEMENT, ID)
-    await sell(shop, 500, 700)
+    await sell(shop, *sold)
+
+
+async def publish_draft(shop: Shop) -> None:
+    """Let a second person approve what is in the draft, and put it in force."""
+    head = (await shop.engine.drafts.get(shop.id, PLACEMENT)).head
+    if head.state != "in_review":
+        await shop.engine.releases.ask(shop.actor(), PLACEMENT, revision=head.revision, reason="")
+        head = (await shop.engine.drafts.get(shop.id, PLACEMENT)).head
+    await shop.engine.releases.approve(Actor(shop.id, "second"), PLACEMENT, revision=head.revision)
+    head = (await shop.engine.drafts.get(shop.id, PLACEMENT)).head
+    await shop.engine.releases.publish(shop.actor(), PLACEMENT, revision=head.revision, reason="")
+
+
+async def ends_of(shop: Shop) -> list[tuple[str, str | None]]:
+    """Return the state and the winner of each `experiment.completed`, the oldest first."""
+    async with shop.engine.database.read() as connection:
+        rows = await outbox.page(connection, shop.id, after=0, type="experiment.completed", limit=10)
+    ends = [msgspec.json.decode(row.body) for row in rows]
+    return [(each["state"], each["winner"]) for each in ends]
 
 
 async def test_with_review_the_winner_waits_in_the_draft(shop: Shop) -> None:
     await with_review(shop)
     done = await after(shop, 7.1)
     assert (done.status.state, done.status.winner) == ("stopped", "paypal")
-    assert done.status.reason.endswith("its changes wait in the draft for approval")
+    entry, *_ = await shop.engine.catalogue.audit(shop.id, limit=1)
+    assert entry.reason == f"{done.status.reason}; its changes wait in the draft for approval"
     assert await first_of(shop) != "paypal"
     draft = await shop.engine.drafts.get(shop.id, PLACEMENT)
     assert draft.head.state == "in_review"
     assert draft.head.asked_by == "engine"
-    await shop.engine.releases.approve(Actor(shop.id, "second"), PLACEMENT, revision=draft.head.revision)
-    await shop.engine.releases.publish(shop.actor(), PLACEMENT, revision=draft.head.revision, reason="")
+    assert (await after(shop, 7.15)).status == done.status
+    assert await ends_of(shop) == [("stopped", "paypal")]
+
+
+async def test_a_published_draft_concludes_the_experiment(shop: Shop) -> None:
+    await with_review(shop)
+    stopped = await after(shop, 7.1)
+    await publish_draft(shop)
     assert await first_of(shop) == "paypal"
-    assert (await after(shop, 7.2)).status == done.status
+    version = (await shop.decide("somebody")).decision.plan_version
+    done = await after(shop, 7.2)
+    assert done.status == msgspec.structs.replace(stopped.status, state="concluded")
+    entry, *_ = await shop.engine.catalogue.audit(shop.id, limit=1)
+    assert (entry.actor, entry.subject) == ("engine", f"experiment {ID} in {PLACEMENT}")
+    assert entry.reason == f"{stopped.status.reason}; its changes are published"
+    assert (await after(shop, 7.3)).status == done.status
+    assert await ends_of(shop) == [("stopped", "paypal"), ("concluded", "paypal")]
+    again = await shop.decide("somebody")
+    assert (again.decision.ranking[0].id, again.decision.plan_version > version) == ("paypal", True)
+
+
+async def test_other_changes_of_the_draft_do_not_hide_the_winner(shop: Shop) -> None:
+    await with_review(shop)
+    await shop.engine.drafts.save(shop.actor(), PLACEMENT, factories.rule({"exclude": ["klarna"]}), revision=None)
+    await after(shop, 7.1)
+    await publish_draft(shop)
+    assert (await after(shop, 7.2)).status.state == "concluded"
+
+
+async def test_a_discarded_winner_stays_stopped(shop: Shop) -> None:
+    await with_review(shop)
+    stopped = await after(shop, 7.1)
+    await shop.engine.drafts.discard(shop.actor(), PLACEMENT, revision=None)
+    assert (await after(shop, 7.2)).status == stopped.status
+    # What else is published meanwhile concludes nothing.
+    await shop.engine.drafts.save(shop.actor(), PLACEMENT, factories.rule({"exclude": ["klarna"]}), revision=None)
+    await publish_draft(shop)
+    assert (await after(shop, 7.3)).status == stopped.status
+    with pytest.raises(Conflict, match="what the winner changes is not in force"):
+        await shop.engine.experiments.complete(shop.actor(), PLACEMENT, ID, reason="by hand")
+    assert await ends_of(shop) == [("stopped", "paypal")]
+
+
+async def test_a_part_of_the_winner_concludes_nothing(shop: Shop) -> None:
+    both = msgspec.structs.replace(PAYPAL, candidates_off=("klarna",), values={"layout": "wide"})
+    await with_review(shop, variants=(CONTROL, both))
+    stopped = await after(shop, 7.1)
+    draft = await shop.engine.drafts.get(shop.id, PLACEMENT)
+    [rule] = [item.id for item in draft.changes if item.kind == "rule"]
+    await shop.engine.drafts.discard(shop.actor(), PLACEMENT, [rule], revision=None)
+    await publish_draft(shop)
+    assert (await after(shop, 7.2)).status == stopped.status
+    document = draft.of_kind("rule")[rule].after
+    await shop.engine.drafts.save(shop.actor(), PLACEMENT, document, revision=None)
+    await publish_draft(shop)
+    assert (await after(shop, 7.3)).status.state == "concluded"
+
+
+async def test_with_review_a_control_that_wins_needs_nobody(shop: Shop) -> None:
+    await with_review(shop, sold=(700, 500))
+    done = await after(shop, 7.1)
+    assert (done.status.state, done.status.winner) == ("concluded", "control")
+    assert not (await shop.engine.drafts.get(shop.id, PLACEMENT)).changes
 
 
 async def test_a_draft_of_others_is_left_to_them(shop: Shop) -> None:
@@ -159,7 +240,8 @@ async def test_what_somebody_edits_is_not_overwritten(shop: Shop) -> None:
     await shop.engine.drafts.save(shop.actor(), PLACEMENT, edited, revision=None)
     done = await after(shop, 7.1)
     assert (done.status.state, done.status.winner) == ("stopped", "paypal")
-    assert "its changes are not in the draft" in done.status.reason
+    entry, *_ = await shop.engine.catalogue.audit(shop.id, limit=1)
+    assert f"{done.status.reason}; its changes are not in the draft: " in entry.reason
     item = await shop.engine.drafts.item(shop.id, PLACEMENT, "candidate", edited.id)
     assert item.after == edited
 

@@ -8,10 +8,15 @@ from typing import Any, cast
 
 import pytest
 
+from engine.experiments.ending.changes import changes_of_winner
+from engine.model.actor import Actor
 from engine.model.errors import NotFound
 from engine.model.experiment import Experiment, ExperimentStatus, State, Variant
 from engine.model.placement import Fixed, Split, Thompson
 from tests import factories
+from tests.serving import Server, Side
+from tests.web.people import person_of
+from tests.web.test_admin_experiments import PAGE, PLACEMENT, act, create, stored
 from web.admin.experiments.experiment_actions import ACTIONS, action_of, actions_for
 from web.admin.shell.frame import Frame
 from web.charts.experiment_charts import VariantLift, lifts
@@ -163,3 +168,28 @@ def test_labels_at_the_ends_of_lines_do_not_overlap() -> None:
     assert min(high - low for low, high in pairwise(heights)) >= 0.02
     assert spec["data"]["values"][0]["range_text"] == "-10,0\xa0% to +30,0\xa0%"
     assert spec["usermeta"]["numbers"]["decimal"] == ","
+
+
+def test_the_page_says_where_the_changes_of_a_proposed_winner_are(server: Server, side: Side) -> None:
+    admin, actor, engine = person_of(server, side), Actor(side.merchant.id, "engine"), server.engine
+    create(admin)
+    act(admin, "start")
+    proposal = {"winner": "paypal-on-top", "reason": "by itself: it is better", "note": "in the draft"}
+    server.run(engine.experiments.propose(actor, PLACEMENT, "paypal-first", **proposal))
+    page = admin.get(PAGE)
+    assert "everybody gets the control: by itself: it is better" in page
+    assert "Not all changes of “PayPal on top” are in the draft. Conclude publishes them" in page
+    configuration = server.run(engine.catalogue.configuration(actor.merchant_id))
+    changes = changes_of_winner(configuration, PLACEMENT, stored(server, side), "paypal-on-top")
+    for change in changes:
+        server.run(engine.drafts.save(actor, PLACEMENT, change.resource.document, revision=None))
+    page = admin.get(PAGE)
+    assert "The changes of “PayPal on top” wait in the draft." in page
+    assert f'/placements/{PLACEMENT}/changes">Look at the draft</a>' in page
+    revision = server.run(engine.drafts.get(actor.merchant_id, PLACEMENT)).head.revision
+    server.run(engine.releases.publish(actor, PLACEMENT, revision=revision, reason="it is better"))
+    assert "The experiment is concluded within a minute." in admin.get(PAGE)
+    server.run(engine.supervisor.run())
+    page = admin.get(PAGE)
+    assert "“PayPal on top” is in force." in page
+    assert "Look at the draft" not in page

@@ -6,10 +6,11 @@ import math
 
 import structlog
 
+from engine.configuration.configuration import Configuration
 from engine.configuration.configuration_cache import ConfigurationCache
 from engine.configuration.drafts import Drafts
 from engine.configuration.release import Releases
-from engine.experiments.ending.changes import changes_of_winner
+from engine.experiments.ending.changes import changes_of_winner, has_winner
 from engine.experiments.experiments import Experiments
 from engine.experiments.results import ExperimentResults, Results
 from engine.model.actor import Actor
@@ -27,7 +28,10 @@ AFTER_THE_END = DAY
 
 
 class Winners:
-    """Ends experiments that publish their winner. `conclude` returns whether it ended, or proposed, anything."""
+    """Ends experiments that publish their winner. `conclude` returns whether it ended, or proposed, anything.
+
+    An experiment whose winner was proposed is concluded once all that the winner changes is in force.
+    """
 
     def __init__(
         self,
@@ -42,9 +46,14 @@ class Winners:
         self._drafts, self._releases = releases
 
     async def conclude(self, actor: Actor, resource: Resource, *, now: int) -> bool:
-        """Publish the winner where the experiment says so and has one, as late as its planned end (epoch ms)."""
+        """Publish the winner where the experiment says so and has one, as late as its planned end (epoch ms).
+
+        Where it was proposed, conclude once it is published.
+        """
         document: Experiment = resource.document
         configuration = await self._configurations.load(actor.merchant_id)
+        if document.status.state == "stopped" and document.status.winner:
+            return await self._complete(actor, resource, configuration)
         window = configuration.get("placement", "", resource.place).document.window_minutes * MINUTE
         if not may_conclude(document, window, now):
             return False
@@ -53,11 +62,21 @@ class Winners:
         if not winner:
             return False
         reason = reason_of(document, results, winner)
-        if configuration.review:
+        if configuration.review and changes_of_winner(configuration, resource.place, document, winner):
             await self._propose(actor, resource, winner, reason)
         else:
             log.warning("winner published", placement=resource.place, experiment=resource.id, reason=reason)
             await self._experiments.conclude(actor, resource.place, resource.id, winner=winner, reason=reason)
+        return True
+
+    async def _complete(self, actor: Actor, resource: Resource, configuration: Configuration) -> bool:
+        """Conclude an experiment whose proposed winner somebody has published meanwhile."""
+        placement, document = resource.place, resource.document
+        if not has_winner(configuration, placement, document):
+            return False
+        reason = f"{document.status.reason}; its changes are published"
+        await self._experiments.complete(actor, placement, resource.id, reason=reason)
+        log.info("winner concluded", placement=placement, experiment=resource.id, reason=reason)
         return True
 
     async def _propose(self, actor: Actor, resource: Resource, winner: str, reason: str) -> None:
@@ -65,18 +84,18 @@ class Winners:
         placement, configuration = resource.place, await self._configurations.load(actor.merchant_id)
         changes = changes_of_winner(configuration, placement, resource.document, winner)
         is_free = not (await self._drafts.get(actor.merchant_id, placement)).changes
-        where = "its changes wait in the draft for approval" if changes else "nothing has to change"
+        where = "its changes wait in the draft for approval"
         try:
             for change in changes:
                 seen = change.before.version if change.before is not None else 0
                 await self._drafts.save(actor, placement, change.resource.document, revision=seen)
-            if changes and is_free:
+            if is_free:
                 revision = (await self._drafts.get(actor.merchant_id, placement)).head.revision
                 await self._releases.ask(actor, placement, revision=revision, reason=reason)
         except EngineError as error:
             where = f"its changes are not in the draft: {error.detail}"
         log.warning("winner proposed", placement=placement, experiment=resource.id, reason=reason)
-        await self._experiments.propose(actor, placement, resource.id, winner=winner, reason=f"{reason}; {where}")
+        await self._experiments.propose(actor, placement, resource.id, winner=winner, reason=reason, note=where)
 
 
 def may_conclude(document: Experiment, window: int, now: int) -> bool:

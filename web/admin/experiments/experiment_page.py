@@ -11,6 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
 
 from engine.configuration.configuration import Configuration
+from engine.experiments.ending.changes import has_winner
 from engine.model.errors import Conflict, FieldProblem, Forbidden, Invalid, NotFound
 from engine.model.experiment import Experiment
 from engine.model.resource import Resource
@@ -31,6 +32,7 @@ from web.experiments.experiment_words import (
     Summary,
     days_run,
     measured,
+    name_of,
     start_text,
     state_of,
     summary,
@@ -50,7 +52,8 @@ EDITABLE = ("draft", "in_review", "approved", "running", "paused")
 class ExperimentPage:
     """One experiment; `form` keeps what was typed into an action that was refused, `results` is None before a start.
 
-    `shown_look` is the number of the stored look that is shown, 0 for the results now.
+    `shown_look` is the number of the stored look that is shown, 0 for the results now. `proposal` says where the
+    changes of a winner are that waits for a second person, empty where none waits.
     """
 
     document: Experiment
@@ -60,6 +63,7 @@ class ExperimentPage:
     state_kind: str
     verdict: Summary
     at_end: str
+    proposal: str
     looks: Sequence[LookLine]
     shown_look: int
     run: int | None
@@ -178,6 +182,7 @@ async def _page(
         state_kind=kind,
         verdict=summary(document, results, frame.show, is_stored=bool(shown.look)),
         at_end=at_end(document, looks, results.verdict, frame.show) if results and shown == NOW else "",
+        proposal=await _proposal(frame, resource, configuration),
         looks=look_lines(document, looks, frame.show),
         shown_look=shown.look,
         run=days_run(document, frame.show.now),
@@ -201,6 +206,20 @@ async def _page(
             for each in document.guardrails
         ],
     )
+
+
+async def _proposal(frame: Frame, resource: Resource, configuration: Configuration) -> str:
+    """Return where the changes are of a winner that a second person must publish."""
+    document: Experiment = resource.document
+    if document.status.state != "stopped" or not document.status.winner:
+        return ""
+    name = name_of(document, document.status.winner)
+    if has_winner(configuration, resource.place, document):
+        return f"The changes of “{name}” are published. The experiment is concluded within a minute."
+    draft = await frame.engine.drafts.configuration(frame.merchant.id, resource.place)
+    if has_winner(draft, resource.place, document):
+        return f"The changes of “{name}” wait in the draft. Once they are published, the experiment is concluded."
+    return f"Not all changes of “{name}” are in the draft. Conclude publishes them; archive leaves all as it is."
 
 
 def _segments(configuration: Configuration, look: Look | None) -> SegmentsView | None:
