@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -47,12 +48,17 @@ def park(folder: Path) -> None:
     asyncio.run(run())
 
 
+def own(folder: Path, id: str) -> Any:
+    """Return the row of a webhook; those of other tests stand beside it."""
+    return next(row for row in printed(folder, "webhooks", "list", *SHOP) if row["id"] == id)
+
+
 def test_a_webhook_is_added_tested_and_removed(folder: Path) -> None:
     made = printed(folder, *ADD, "--type", "budget.alert", "--description", "Books", "--format", "cloudevents")
     id, secret = made["id"], made.pop("secret")
     assert Webhook(secret)
     assert (made["url"], made["types"]) == (URL, ["arm.jumped", "budget.alert"])
-    assert printed(folder, "webhooks", "list", *SHOP) == [made]
+    assert own(folder, id) == made
     assert printed(folder, "webhooks", "list", *SHOP, "--test") == []
     message = printed(folder, "webhooks", "test", id, *SHOP)
     assert (message["type"], message["state"]) == ("endpoint.test", "waiting")
@@ -60,14 +66,14 @@ def test_a_webhook_is_added_tested_and_removed(folder: Path) -> None:
     assert printed(folder, "webhooks", "deliveries", id, "--state", "parked", *SHOP) == []
     assert "being sent already" in refused(folder, "webhooks", "resend", id, "--event", str(message["event_id"]), *SHOP)
     park(folder)
-    assert printed(folder, "webhooks", "list", *SHOP)[0]["parked"] == 1
+    assert own(folder, id)["parked"] == 1
     assert printed(folder, "webhooks", "resend", id, *SHOP) == {"count": 1}
     assert printed(folder, "webhooks", "deliveries", id, *SHOP)[0]["state"] == "waiting"
     rotated = printed(folder, "webhooks", "rotate", id, "--overlap-hours", "1", *SHOP)
     assert rotated["secret"] != secret
     assert rotated["old_secret_until"]
     assert printed(folder, "webhooks", "remove", id, *SHOP) == {"id": id, "state": "removed"}
-    assert printed(folder, "webhooks", "list", *SHOP) == []
+    assert id not in [row["id"] for row in printed(folder, "webhooks", "list", *SHOP)]
 
 
 @pytest.mark.parametrize("command", ["test", "rotate", "remove", "deliveries", "resend"])
