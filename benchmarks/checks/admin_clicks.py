@@ -7,7 +7,6 @@ Typing is no click; choosing from a list is one.
 from __future__ import annotations
 
 import re
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import NamedTuple
 
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
+from benchmarks.chromium import chromium_path
 from benchmarks.process import TAP2, Server, free_port
 
 EMAIL = "demo@tap2.example"
@@ -99,7 +99,7 @@ QUESTIONS = (
 
 def figures() -> Iterator[Figure]:
     """Yield (what, goal, measured)."""
-    path = shutil.which("chromium")
+    path = chromium_path()
     if path is None:
         raise SystemExit("this check needs Chromium")
     with demo() as server, sync_playwright() as playwright:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import shutil
 import subprocess
 import tempfile
 from collections import Counter
@@ -20,6 +19,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
+from benchmarks.chromium import chromium_path
 from benchmarks.process import ROOT
 from engine.clock import now_ms
 from engine.decisions.offline.intake import OfflineDecision
@@ -197,7 +197,7 @@ def milliseconds_in_a_page(file: Path) -> list[float]:
         return times;
     }"""
     with sync_playwright() as playwright:
-        path = shutil.which("chromium")
+        path = chromium_path()
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
         page = browser.new_page()
         page.add_script_tag(content=bundled)

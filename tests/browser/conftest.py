@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect, sync_playwright
 
+from benchmarks.chromium import chromium_path
 from web.cli import main
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -106,8 +106,7 @@ def _wait_until_ready(site: Site, process: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    # The shell has no windows of its own to draw, and takes a third less time.
-    path = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+    path = chromium_path()
     if path is None:
         pytest.skip("Chromium is not installed: apt-get install chromium-headless-shell")
     expect.set_options(timeout=PATIENCE_MS)
