@@ -139,7 +139,7 @@ def add(sums: Sums, state: DecisionState, *, sign: int = 1) -> None:
     _add_purchase(sums, traits, counted, totals, sign)
 
 
-def _add_all(sums: Sums, traits: _Traits, totals: MetricTotals, sign: int = 1) -> None:
+def _add_all(sums: Sums, traits: _Traits, totals: MetricTotals, sign: int) -> None:
     signed = [sign * value for value in totals]
     for cell in traits.cells():
         sums.add(HOURS, cell, *signed)
