@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.accounts.accounts import Accounts, add_sides, hash_of
 from engine.accounts.passwords import Passwords
+from engine.accounts.tiers import assign_tier
 from engine.clock import now_ms
 from engine.model.account import NO_TEAM, Invitation, MerchantDetails, Role, User
 from engine.model.actor import Actor
@@ -23,7 +24,6 @@ from engine.model.timestamps import DAY, HOUR
 from engine.store import accounts, audit
 from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
-from engine.store.limits import tiers
 from engine.store.team import people
 from rules import timezones
 
@@ -202,7 +202,8 @@ class Team:
     async def sign_up(self, email: str, name: str, password: str, merchant: Application, *, token: str = "") -> User:
         """Add a merchant and its first admin, both or neither; `token` is that of the link, which is used up.
 
-        Raise `Invalid`, `Conflict` where the address is taken, and `Forbidden` as `confirmed` does.
+        Raise `Invalid`, `Conflict` where the address is taken, `NotFound` without the tier, and `Forbidden` as
+        `confirmed` does.
         """
         _check(email, "admin")
         hashed = await self._passwords.hash(password, owner=(_plain(email), name, merchant.name))
@@ -224,7 +225,7 @@ class Team:
                 raise Forbidden("This link has been used.")
             live, _ = await add_sides(connection, slug, name, merchant.details, actor_name=user.email)
             if merchant.tier:
-                await _assign(connection, slug, merchant.tier)
+                await assign_tier(connection, slug, merchant.tier, actor_name=user.email)
             return await _add(connection, Actor(live.id, user.email), msgspec.structs.replace(user, slug=slug))
 
     async def _free_slug(self, name: str) -> str:
@@ -249,12 +250,6 @@ def _check(email: str, role: str) -> None:
         raise invalid("email", "must be an e-mail address")
     if role not in ROLES:
         raise invalid("role", f"must be one of {', '.join(ROLES)}")
-
-
-async def _assign(connection: AsyncConnection, slug: str, tier: str) -> None:
-    if tier not in await tiers.all_tiers(connection):
-        raise Conflict(f"there is no tier “{tier}”", field="tier")
-    await tiers.assign(connection, slug, tier)
 
 
 async def _add(connection: AsyncConnection, actor: Actor, user: User) -> User:

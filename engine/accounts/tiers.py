@@ -61,14 +61,7 @@ class MerchantTiers:
     async def assign(self, slug: str, name: str, *, actor_name: str) -> None:
         """Give a merchant a tier, on both sides; an empty name takes it away."""
         async with self._database.write() as connection:
-            if name and name not in await tiers.all_tiers(connection):
-                raise NotFound(f"there is no tier “{name}”", field="tier")
-            sides = [each for each in await accounts.all_merchants(connection) if each.slug == slug]
-            if not sides:
-                raise NotFound(f"there is no merchant “{slug}”", field="merchant")
-            await tiers.assign(connection, slug, name)
-            for side in sides:
-                await _note(connection, side, actor_name, {"tier": side.tier}, {"tier": name})
+            await assign_tier(connection, slug, name, actor_name=actor_name)
 
     async def of(self, merchant_id: int) -> Tier:
         """Return the limits of a merchant's side."""
@@ -115,6 +108,18 @@ class MerchantTiers:
             f"{begin.day} {begin:%B %Y} ({merchant.timezone})",
             retry_after=max(1, -(-(month.end - now_ms()) // 1000)),
         )
+
+
+async def assign_tier(connection: AsyncConnection, slug: str, name: str, *, actor_name: str) -> None:
+    """Give a merchant a tier in a transaction, as `MerchantTiers.assign`; raise `NotFound`."""
+    if name and name not in await tiers.all_tiers(connection):
+        raise NotFound(f"there is no tier “{name}”", field="tier")
+    sides = [each for each in await accounts.all_merchants(connection) if each.slug == slug]
+    if not sides:
+        raise NotFound(f"there is no merchant “{slug}”", field="merchant")
+    await tiers.assign(connection, slug, name)
+    for side in sides:
+        await _note(connection, side, actor_name, {"tier": side.tier}, {"tier": name})
 
 
 async def _note(

@@ -6,7 +6,7 @@ import pytest
 
 from engine.accounts.team import Application
 from engine.model.account import MerchantDetails
-from engine.model.errors import Conflict, Forbidden
+from engine.model.errors import Conflict, Forbidden, NotFound
 
 pytestmark = pytest.mark.anyio
 PASSWORD = "four words make a wall"
@@ -44,7 +44,7 @@ async def test_a_link_that_is_followed_twice_at_once_opens_one_account(engine):
 
 async def test_an_account_that_cannot_be_opened_leaves_the_link_and_no_merchant(engine):
     token = await engine.team.confirm("ada@bakery.example")
-    with pytest.raises(Conflict, match="no tier"):
+    with pytest.raises(NotFound, match="no tier"):
         await engine.team.sign_up("ada@bakery.example", "Ada", PASSWORD, BAKERY._replace(tier="gone"), token=token)
     assert await slugs_of(engine) == []
     assert await engine.team.confirmed(token) == "ada@bakery.example"

@@ -206,6 +206,9 @@ def test_merchants_get_the_tier_of_the_setting(server: Server) -> None:
     server.run(engine.tiers.replace({"starter": Tier(exports_a_month=5)}, actor_name="tests"))
     user = server.run(engine.team.sign_up("tier@bakery.example", "T", PASSWORD, new_merchant("Tiered", "starter")))
     assert server.run(engine.accounts.merchant(user.slug)).tier == "starter"
+    client = server.client()
+    log_in(client, user.email, PASSWORD)
+    assert "starter" in Person(client, user.email).get("/admin/audit"), "merchants read changes of their limits"
 
 
 def test_there_is_no_sign_up_unless_the_operator_opens_it(tmp_path_factory: pytest.TempPathFactory) -> None:

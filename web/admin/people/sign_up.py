@@ -29,6 +29,7 @@ from web.admin.shell.public_forms import (
     has_form_token,
     let_in,
     network_address,
+    wait_words,
 )
 from web.admin.shell.render import Page
 from web.format import ENGLISH, viewer_locale
@@ -78,7 +79,7 @@ async def sign_up(request: AnyRequest) -> Response[Any]:
         await engine.login_limits.count(sign_up_counters(network_address(request), mailbox))
         return await _send_link(request, form) if by_mail else await _open(request, form, values.get("password", ""))
     except TooMany as limit:
-        return _page(request, step, Form(form.values, {"form": _too_often(limit)}), status=429)
+        return _page(request, step, Form(form.values, {"form": wait_words(limit.retry_after)}), status=429)
 
 
 @get("/sign-up/{token:str}", include_in_schema=False)
@@ -139,7 +140,7 @@ async def _open(request: AnyRequest, form: Form, password: str, *, token: str = 
         user = await engine.team.sign_up(form.value("email"), form.value("name"), password, merchant, token=token)
     except Invalid as error:
         return _page(request, "account", form.with_problems(error.problems), confirmed=confirmed, status=422)
-    except Conflict as error:
+    except (Conflict, NotFound) as error:
         field = error.field if error.field == "email" and not confirmed else "form"
         again = form.with_problems([FieldProblem(field or "form", error.detail)])
         return _page(request, "account", again, confirmed=confirmed, status=409)
@@ -199,10 +200,6 @@ def _form_of(values: dict[str, str]) -> Form:
 def _page(request: AnyRequest, step: str, form: Form, *, confirmed: str = "", status: int = 200) -> Page:
     lists = {"countries": country_names(), "currencies": currency_names(), "timezones": timezone_names()}
     return form_page(request, TEMPLATE, form, status=status, step=step, confirmed=confirmed, **lists)
-
-
-def _too_often(limit: TooMany) -> str:
-    return f"Too many attempts. Try again in {max(1, round(limit.retry_after / 60))} min."
 
 
 def _open_engine(request: AnyRequest) -> Engine:

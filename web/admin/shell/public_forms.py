@@ -71,6 +71,11 @@ def problem(values: dict[str, str], text: str) -> Form:
 def too_often(wait: int) -> str:
     """Count a log-in that was refused as one too many; return what its page says."""
     count_login("limited")
+    return wait_words(wait)
+
+
+def wait_words(wait: int) -> str:
+    """Return what a page says to somebody who must wait, in seconds, before the next attempt."""
     return f"Too many attempts. Try again in {max(1, round(wait / 60))} min."
 
 
