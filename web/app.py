@@ -33,13 +33,14 @@ from web.api.account import limits
 from web.api.customers import aliases, consent_prompt, consents, links, preferences, retention, rights
 from web.api.events import event_list, hook_deliveries, hook_endpoints
 from web.api.experiments import actions, checks, conversions, documents, given_variants, log_answers, results
-from web.api.growthbook import payloads
+from web.api.growthbook import payloads, subscriptions
 from web.api.insights import metrics, reports
 from web.api.learning import refits
 from web.api.mailing import alert_recipients, report_schedules
 from web.api.offers import codes, ledger, listing, predictions, redemptions
 from web.api.offline import offline_decisions, snapshots
-from web.api.openfeature import evaluations
+from web.api.openfeature import evaluations, event_streams
+from web.api.openfeature.event_streams import OpenStreams
 from web.api.segment import intake as segment_intake
 from web.demo.background import demo
 from web.http import logs, problem_details
@@ -79,6 +80,8 @@ OPEN_TO_BROWSERS = READ_LENIENTLY | {
     f"{rights.CUSTOMERS}/export": "POST",
     evaluations.PATH: "POST",
     f"{evaluations.PATH}/{{key}}": "POST",
+    f"{event_streams.PATH}/{{key}}": "GET",
+    f"{subscriptions.PATH}/{{key}}": "GET",
     f"{snapshots.PATH}/{{key}}": "GET",
     offline_decisions.PATH: "POST",
     f"{payloads.FEATURES}/{{key}}": "GET",
@@ -96,6 +99,7 @@ def create_app(settings: Settings) -> Litestar:
         times.commits = app.state.engine.recorder.commit_latencies
         app.state.rate_limits = RateLimits(settings)
         app.state.turns = RequestTurns()
+        app.state.open_streams = OpenStreams()
         app.state.hint_limit = HintLimit()
         app.state.openid = provider_of(settings)
         app.state.engine.mail.mailer.compose = MailComposer(app.state.engine)
@@ -136,7 +140,8 @@ def create_app(settings: Settings) -> Litestar:
 
 def api() -> Router:
     """Return the router of the HTTP API."""
-    deciding = (decisions, browsers, feedback, segment_intake, evaluations, payloads, snapshots, offline_decisions)
+    deciding = (decisions, browsers, feedback, segment_intake, snapshots, offline_decisions)
+    flags = (evaluations, event_streams, payloads, subscriptions)
     experiments = (documents, actions, results, checks, log_answers, conversions, given_variants)
     configuring = (resources, drafts, draft_documents, rule_sets, trials, previews, plans, refits, keys, limits)
     insights = (uses, metrics, reports)
@@ -144,6 +149,18 @@ def api() -> Router:
     offers = (listing, predictions, redemptions, codes, ledger)
     webhooks = (event_list, hook_endpoints, hook_deliveries)
     customers = (preferences, consents, consent_prompt, retention, rights, links, aliases)
-    modules = (*deciding, *customers, *offers, *webhooks, *configuring, *insights, *mailing, *experiments, log, health)
+    modules = (
+        *deciding,
+        *flags,
+        *customers,
+        *offers,
+        *webhooks,
+        *configuring,
+        *insights,
+        *mailing,
+        *experiments,
+        log,
+        health,
+    )
     handlers = [handler for module in modules for handler in list[Any](module.handlers)]
     return Router("/", route_handlers=handlers, dependencies=DEPENDENCIES)

@@ -39,6 +39,7 @@ class Live:
         self._watches: dict[tuple[int, str], OutageWatch] = {}
         self._unread: News = News()
         self._unread_since: dict[tuple[int, str, str, str], int] = {}
+        self._changes: dict[int, asyncio.Event] = {}
         self._loading = asyncio.Lock()
         self._refreshing = asyncio.Lock()
 
@@ -48,6 +49,10 @@ class Live:
     def versions(self) -> dict[tuple[int, str], int]:
         """Return the plan version in force of every placement of every merchant."""
         return {key: active.plan.version for key, active in self._active.items()}
+
+    async def wait_for_change(self, merchant_id: int) -> None:
+        """Wait until a plan of a merchant is replaced in this process."""
+        await self._changes.setdefault(merchant_id, asyncio.Event()).wait()
 
     def placements(self, merchant_id: int) -> dict[str, Active]:
         return {key: active for (owner, key), active in self._active.items() if owner == merchant_id}
@@ -90,6 +95,7 @@ class Live:
                 versions = await plans.active(connection)
             for key in self._active.keys() - versions.keys():
                 del self._active[key], self._renewers[key], self._watches[key]
+                self._note_change(key[0])
             for key, version in versions.items():
                 active = self._active.get(key)
                 if active is None or active.plan.version != version:
@@ -122,10 +128,15 @@ class Live:
             await renewer.begin(now_ms())
         key = (merchant_id, placement)
         self._active[key], self._renewers[key], self._watches[key] = active, renewers, watch
+        self._note_change(merchant_id)
         # Mark every bucket as unread: outcomes after the last snapshot were not read before the restart.
         for learner in active.streams:
             for bucket in buckets:
                 self._add_unread((*key, learner, bucket), 1)
+
+    def _note_change(self, merchant_id: int) -> None:
+        if merchant_id in self._changes:
+            self._changes.pop(merchant_id).set()
 
     async def _read_shares(self, merchant_id: int, active: Active) -> None:
         """Take over the shares that a bandit moved, also for the hours to come."""

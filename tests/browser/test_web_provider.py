@@ -59,6 +59,18 @@ def test_a_page_gets_its_order_and_keeps_it_when_loaded_again(page: Page, side: 
     assert page.evaluate("details.flagMetadata.decision_id") == decision
 
 
+def test_a_page_hears_of_a_new_plan_without_polling(page: Page, side: Side):  # noqa: F811
+    with page.expect_response("**/ofrep/v1/events/**") as stream:
+        page.goto("/")
+    assert stream.value.status == 200
+    page.wait_for_function("window.details")
+    with page.expect_response(FLAGS) as again:
+        label = {"id": "twint", "label": "TWINT"}
+        assert side.client.post("/v1/placements/payment_methods/candidates", json=label).status_code == 201
+    assert again.value.status == 200
+    assert "twint" in again.value.json()["flags"][0]["value"]["ranking"]
+
+
 def test_growthbooks_example_decides_in_a_page(chromium: Browser, side: Side):  # noqa: F811
     if not BUNDLE.is_file():
         pytest.skip("the package of GrowthBook is missing: npm ci")

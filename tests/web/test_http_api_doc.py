@@ -114,4 +114,7 @@ def test_every_collection_of_operations_has_an_example(server: Server):
         "/v1/placements/{placement}/draft/vocabulary/{name}/keep",
         "/v1/placements/{placement}/draft/lists/{name}/keep",
         "/v1/placements/{placement}/draft/budgets/{id}/keep",
+        # Streams without an end.
+        "/ofrep/v1/events/{client_key}",
+        "/sub/{client_key}",
     }

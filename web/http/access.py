@@ -66,14 +66,17 @@ def engine_of(request: AnyRequest) -> Engine:
 
 def access_of(request: AnyRequest) -> Access:
     """Return the key that was sent and its merchant; raise `Unauthorized`."""
-    header = _header(request, b"authorization")
-    return _access(request, header[7:].strip() if header[:7].lower() == "bearer " else "")
+    return _access(request, _bearer(request))
 
 
 def access_by_either_header(request: AnyRequest) -> Access:
     """Return as `access_of`, also for a key in `X-API-Key`, which OpenFeature's protocol allows."""
-    key = _header(request, b"x-api-key").strip()
-    return _access(request, key) if key else access_of(request)
+    return _access(request, key_by_either_header(request))
+
+
+def key_by_either_header(request: AnyRequest) -> str:
+    """Return the text of the key in `X-API-Key` or `Authorization`, empty without one."""
+    return _header(request, b"x-api-key").strip() or _bearer(request)
 
 
 def access_by_basic(request: AnyRequest) -> Access:
@@ -86,6 +89,11 @@ def access_by_basic(request: AnyRequest) -> Access:
     except ValueError:
         user = ""
     return _access(request, user)
+
+
+def _bearer(request: AnyRequest) -> str:
+    header = _header(request, b"authorization")
+    return header[7:].strip() if header[:7].lower() == "bearer " else ""
 
 
 def _access(request: AnyRequest, key: str) -> Access:

@@ -11,6 +11,8 @@ MOST_HEAD_BYTES = 65_536
 """Of the line and the headers of a request."""
 REQUEST_SECONDS = 60.0
 """A request must have arrived this long after its first byte, and the first one after the connection opened."""
+ENDLESS = "tap2.endless"
+"""Where a request's scope says that its response ends only with the connection."""
 HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -67,6 +69,11 @@ class HttpProtocol(HttpToolsProtocol):
         if self._check is not None:
             self._check.cancel()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        if self.cycle is not None and ENDLESS in self.cycle.scope:
+            self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

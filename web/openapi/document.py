@@ -54,6 +54,7 @@ HEADERS: dict[str, tuple[str, str]] = {
     "RateLimit-Policy": ("The limit: its name, `q` decisions or outcomes in `w` seconds", '^"'),
     "Retry-After": ("Seconds to wait", "^[0-9]+$"),
     "WWW-Authenticate": ("How to authenticate", "^Bearer$"),
+    "X-SSE-Support": ("`enabled` where the client may open `/sub/{client_key}`", "^enabled$"),
 }
 HEADERS_OF_PROBLEMS = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
 HEADERS_OF_LIMITS = ("RateLimit", "RateLimit-Policy")

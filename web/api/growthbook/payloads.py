@@ -13,9 +13,10 @@ from msgspec import Meta
 from engine.decisions.requests.answers import DecisionAnswer
 from engine.decisions.requests.constant_answer import constant_answer
 from engine.model.errors import FieldProblem, Invalid, invalid
-from web.api.growthbook.client_keys import admitted_client
 from web.api.growthbook.features import FeaturesPayload, SdkFeature, constant_features, decided_features, tracks_of
+from web.api.growthbook.subscriptions import stream_support
 from web.api.openfeature.callers import FlagCaller
+from web.api.openfeature.client_keys import admitted_client
 from web.api.openfeature.contexts import CustomerName, EvaluationContext, OwnNames, context_of
 from web.api.openfeature.flags import flags_of
 from web.http.access import engine_of
@@ -29,7 +30,7 @@ from web.openapi.operation import Answer, Operation
 FEATURES, EVALUATE = "/api/features", "/api/eval"
 TAG = "GrowthBook"
 KEY = "The client key is a publishable key."
-LIMITS = ("RateLimit", "RateLimit-Policy")
+LIMITS = ("RateLimit", "RateLimit-Policy", "X-SSE-Support")
 TAG_LENGTH = 32
 
 _Attributes = Annotated[
@@ -89,7 +90,7 @@ async def list_features(request: AnyRequest, client_key: FromPath[str]) -> Respo
     }
     body = msgspec.json.encode(FeaturesPayload(features))
     tag = hashlib.sha256(body).hexdigest()[:TAG_LENGTH]
-    headers = {"ETag": f'"{tag}"'}
+    headers = {"ETag": f'"{tag}"', **stream_support(request, access)}
     if tag in entity_tags(request):
         return Response(b"", status_code=304, headers=headers)
     return Response(body, media_type=JSON, headers=headers)
@@ -123,7 +124,7 @@ async def evaluate_features(request: AnyRequest, client_key: FromPath[str]) -> R
             active = caller.engine.live.get(access.merchant.id, answer.decision.placement)
             experiments = active.plan.document.experiments if active else ()
             features.update(decided_features(flags, tracks_of(answer, experiments, caller.customer)))
-    return json_response(FeaturesPayload(features))
+    return json_response(FeaturesPayload(features), headers=stream_support(request, access))
 
 
 def _context_of(document: RemoteEvaluationRequest, warnings: list[FieldProblem]) -> EvaluationContext:

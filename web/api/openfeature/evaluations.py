@@ -25,6 +25,7 @@ from web.api.openfeature.contexts import (
     EvaluationRequest,
     read_context,
 )
+from web.api.openfeature.event_streams import EventStream, event_streams
 from web.api.openfeature.flags import SEPARATOR, EvaluatedFlag, flag_of, flags_of
 from web.http.access import access_by_either_header
 from web.http.rate_limits import admit, admit_more
@@ -54,10 +55,14 @@ class BulkFailure(msgspec.Struct, frozen=True, rename="camel"):
     error_details: ErrorDetails
 
 
-class Flags(msgspec.Struct, frozen=True):
-    """The flags of the named placements and of the values that they set. One that does not exist is not in it."""
+class Flags(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The flags of the named placements and of the values that they set. One that does not exist is not in it.
+
+    `eventStreams` tell a page when to ask again.
+    """
 
     flags: list[EvaluatedFlag]
+    event_streams: list[EventStream] = []
 
 
 @post(
@@ -131,7 +136,8 @@ async def evaluate_flags(request: AnyRequest) -> Response[bytes]:
     admit_more(request, access, "decisions", len(context.flags) - 1)
     answers = [answer for answer in await caller.decide(context.flags) if isinstance(answer, DecisionAnswer)]
     flags = [flag for answer in answers for flag in flags_of(*caller.view(answer))]
-    return json_response(Flags(flags), headers=_etag(caller, question, answers))
+    streams = event_streams(request, access, context.flags)
+    return json_response(Flags(flags, streams), headers=_etag(caller, question, answers))
 
 
 def _question(caller: FlagCaller) -> str:

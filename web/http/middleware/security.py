@@ -24,7 +24,7 @@ ALWAYS: tuple[Header, ...] = (
 OVER_TLS: Header = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 ANY_ORIGIN: tuple[Header, ...] = (
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"ETag, Retry-After, RateLimit, RateLimit-Policy"),
+    (b"access-control-expose-headers", b"ETag, Retry-After, RateLimit, RateLimit-Policy, X-SSE-Support"),
 )
 ANY_KEY = "/{key}"
 PREFLIGHT_MAX_AGE_SECONDS = b"7200"
@@ -80,12 +80,16 @@ def _with(scope: Any, headers: Sequence[Header], send: Send) -> Send:
 
 
 def _without_body(send: Send) -> Send:
-    """Drop the body: HEAD is served as GET without it."""
+    """Drop the body: HEAD is served as GET without it. Its first part ends the response, which may have no end."""
+    has_ended = False
 
     async def send_without(message: Message) -> None:
-        if message["type"] == "http.response.body":
-            message["body"] = b""
-        await send(message)
+        nonlocal has_ended
+        if message["type"] != "http.response.body":
+            await send(message)
+        elif not has_ended:
+            has_ended = True
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     return send_without
 

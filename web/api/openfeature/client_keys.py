@@ -1,4 +1,4 @@
-"""Client keys: GrowthBook's SDKs send theirs in the address, so only publishable keys may be one."""
+"""Client keys: GrowthBook's SDKs and streams of events have theirs in the address, so it must be publishable."""
 
 from __future__ import annotations
 
