@@ -6,10 +6,12 @@ import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import now_ms
 from engine.customers.changes import Changer, CustomerKey, change_settings
@@ -104,50 +106,69 @@ class Eraser:
             begun = await erasing.noted(connection, unfinished=True)
         due = [each for each in begun if each.requested_at <= now - SWEEP_AFTER_MS]
         for erasure in due:
-            await self._erase_log(erasure.merchant_id, erasure.customer, until=erasure.requested_at + SWEEP_AFTER_MS)
-            async with self._database.write() as connection:
-                await erasing.finish(connection, erasure, done_at=now_ms())
+            key = CustomerKey(erasure.merchant_id, erasure.customer)
+            await self._erase_log(key, until=erasure.requested_at + SWEEP_AFTER_MS)
+            await self._database.write_through(partial(erasing.finish, erasure=erasure, done_at=now_ms()))
         return len(due)
 
     async def _begin(self, line: LedgerLine) -> ErasureReceipt:
         key = CustomerKey(line.merchant_id, line.customer)
-        async with self._database.write() as connection:
+
+        async def note(connection: AsyncConnection) -> None:
             await erasing.note(connection, *key, requested_at=line.requested_at)
             if line.suppress:
                 # From here on, decisions store nothing of the customer.
                 await change_settings(connection, self._reader, key, lambda before: REFUSED, ERASED, anew=True)
-        count = await self._erase_log(*key, until=now_ms() + MINUTE)
-        async with self._database.write() as connection:
+
+        async def delete_rest(connection: AsyncConnection) -> None:
             await erasing.pseudonymize(connection, *key, secrets.token_hex(16))
             await erasing.delete_rest(connection, *key)
             if line.suppress:
                 await change_settings(connection, self._reader, key, lambda before: REFUSED, ERASED)
+
+        await self._database.write_through(note)
+        count = await self._erase_log(key, until=now_ms() + MINUTE)
+        await self._database.write_through(delete_rest)
         return ErasureReceipt(now_ms(), count, line.suppress)
 
-    async def _erase_log(self, merchant_id: int, customer: str, *, until: int) -> int:
+    async def _erase_log(self, key: CustomerKey, *, until: int) -> int:
         """Delete a customer's decisions, outcomes and units, and what they added to sums; return how many decisions."""
-        count = 0
-        while following := await self._next_decisions(merchant_id, customer, until=until):
-            async with self._database.write() as connection:
-                sums = Sums()
-                rows = await self._processor.erase(connection, following, sums)
-                await folds.add(connection, sums)
-                await rollups.add_firsts(connection, _firsts(rows))
-                await rollups.add(connection, *_uses(rows), {})
-                await exposures.forget(connection, merchant_id, [row.id for row in rows])
-                await customer_segments.forget(connection, merchant_id, customer, [row.decided_at for row in rows])
-                await erasing.delete_decisions(connection, rows)
+        count, following = 0, await self._next_decisions(*key, until=until)
+        while following:
+            work = partial(self._erase_decisions, key=key, following=following)
+            sums, erased = await self._database.write_through(work)
             self._on_learned(news_of(sums))
-            count += len(rows)
-        async with self._database.write() as connection:
-            while purchases := await erasing.purchases(connection, merchant_id, customer, limit=MOST_AT_ONCE):
-                sums = Sums()
-                await self._processor.retract(connection, purchases, sums)
-                await folds.add(connection, sums)
-            await exposures.forget(connection, merchant_id, [customer])
-            await folds.remove_empty(connection, merchant_id)
-            await rollups.remove_empty(connection, merchant_id)
+            count += erased
+            # A look for more reads the whole log that is in no segment yet.
+            is_last = len(following) < MOST_AT_ONCE
+            following = [] if is_last else await self._next_decisions(*key, until=until)
+        await self._database.write_through(partial(self._erase_rest, key=key))
         return count
+
+    async def _erase_decisions(
+        self, connection: AsyncConnection, key: CustomerKey, following: Sequence[DecisionRow]
+    ) -> tuple[Sums, int]:
+        """Delete decisions of a customer; return what they take from sums, and how many were still there."""
+        (merchant_id, customer), sums = key, Sums()
+        rows = await self._processor.erase(connection, following, sums)
+        await folds.add(connection, sums)
+        await rollups.add_firsts(connection, _firsts(rows))
+        await rollups.add(connection, *_uses(rows), {})
+        await exposures.forget(connection, merchant_id, [row.id for row in rows])
+        await customer_segments.forget(connection, merchant_id, customer, [row.decided_at for row in rows])
+        await erasing.delete_decisions(connection, rows)
+        return sums, len(rows)
+
+    async def _erase_rest(self, connection: AsyncConnection, key: CustomerKey) -> None:
+        """Delete purchases without a decision, units, and sums that came back to zero."""
+        merchant_id, customer = key
+        while purchases := await erasing.purchases(connection, *key, limit=MOST_AT_ONCE):
+            sums = Sums()
+            await self._processor.retract(connection, purchases, sums)
+            await folds.add(connection, sums)
+        await exposures.forget(connection, merchant_id, [customer])
+        await folds.remove_empty(connection, merchant_id)
+        await rollups.remove_empty(connection, merchant_id)
 
     async def _next_decisions(self, merchant_id: int, customer: str, *, until: int) -> list[DecisionRow]:
         async with self._database.read() as connection:

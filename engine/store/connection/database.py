@@ -58,6 +58,11 @@ class Database:
         async with acquired(self._off_path), self._writer.begin() as connection:
             yield connection
 
+    async def write_through(self, work: Work[T]) -> T:
+        """`write` for many statements: `work` may wait for nothing but its connection, and makes one trip to a thread."""
+        async with self.write() as connection:
+            return await work(connection)
+
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """A connection for queries; each sees the moment at which it runs."""
@@ -120,6 +125,10 @@ class SqliteDatabase(Database):
         turn = self._file_turn.taken_in(self._thread)
         async with acquired(self._off_path, self._turn, turn), self._writer.begin() as connection:
             yield connection
+
+    async def write_through(self, work: Work[T]) -> T:
+        async with acquired(self._off_path):
+            return await self.transact(work)
 
     async def transact(self, work: Work[T]) -> T:
         async with acquired(self._turn):
