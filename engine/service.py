@@ -39,6 +39,7 @@ from engine.customers.consents import Consents
 from engine.customers.erasure import Eraser
 from engine.customers.erasure_file import ErasureFile
 from engine.customers.export import CustomerExport
+from engine.customers.inactivity import InactiveCustomers
 from engine.customers.lookup import CustomerLookUp
 from engine.customers.opt_in import OptIns
 from engine.customers.preferences import CustomerPreferences
@@ -56,6 +57,7 @@ from engine.decisions.offline.snapshots import Snapshots
 from engine.decisions.recorder import Recorder
 from engine.decisions.requests.customer_reader import CustomerReader
 from engine.decisions.requests.settings_reader import SettingsReader
+from engine.decisions.requests.visits import Visits
 from engine.decisions.tokens import Tokens
 from engine.decisions.upkeep.customer_index import index_customers
 from engine.decisions.upkeep.dictionaries import DictionaryTrainer
@@ -155,12 +157,12 @@ class Engine:
         loader = CustomerLoader(database)
         self.settings_reader = SettingsReader(database, self.data_keys, customer_key)
         self.customers = CustomerReader(loader, self.settings_reader)
-        self.settled = SettledVariants(database)
+        self.settled, self.visits = SettledVariants(database), Visits(database)
         self.variant_reader = VariantReader(self.live, self.customers, self.settled, self.hasher, weights)
         self.decider = Decider(
             self.live,
             self.recorder,
-            CustomerReaders(self.customers, BudgetReader(database), self.settled, weights),
+            CustomerReaders(self.customers, BudgetReader(database), self.settled, weights, self.visits),
             self.hasher,
             self.use_counter,
             timeout_seconds=settings.decision_timeout_ms / 1000,
@@ -215,7 +217,8 @@ class Engine:
         self.opt_ins = OptIns(database, self.settings_reader)
         self.privacy_requests = PrivacyRequests(database, self.hasher)
         self.customer_export = CustomerExport(database, self.settings_reader, self.hasher, weights)
-        self.retention = Retention(database, self.settings.retention_days)
+        self.retention = Retention(database, self.settings.retention_days, self.settings.inactive_days)
+        self.inactive_customers = InactiveCustomers(database, self.settings_reader, self.retention)
         self.center_links = CenterLinks(self.data_keys.signing)
         self.customer_look_up = CustomerLookUp(
             database, self.hasher, self.preferences, self.consents, self.customer_export
@@ -278,14 +281,14 @@ class Engine:
             Job("follow others", self.follow, 1),
             Job("make data keys", with_now(self.data_keys.make_due), 600),
             Job("count uses of rules and fields", self._count_uses, 20),
-            Job("close windows", self._close_windows, 5, once=True),
+            Job("close windows", with_now(self.recorder.close_due), 5, once=True),
             Job("look after experiments", self.supervisor.run, 10, once=True),
             Job("watch budgets", with_now(self.alerts.run), 5),
             Job("deliver webhooks", self.dispatcher.run, 1, once=True),
             Job("make mails", self.mail.make, 10, once=True),
             Job("send mails", self.mail.mailer.run, 5, once=True),
             Job("release expired holds", with_now(self.holds.expire_due), 5, once=True),
-            Job("publish scheduled drafts", self._publish_due, 1),
+            Job("publish scheduled drafts", with_now(self.releases.publish_due), 1),
             Job("train dictionaries", self._train_dictionaries, 60),
             Job("index customers", self.index_customers, 30, once=True),
             Job("finish erasures", with_now(self.eraser.sweep), 30, once=True),
@@ -301,12 +304,14 @@ class Engine:
     async def purge(self) -> None:
         """Delete records older than the retention, ended sessions and old previews."""
         await jobs.purge(self.database, retention_days=self.settings.retention_days)
+        await self.inactive_customers.forget(now=now_ms())
         await self.sessions.purge()
         await self.previews.purge()
 
     async def _count_uses(self) -> None:
         await self.faulty_facts.flush()
         await self.use_counter.flush()
+        await self.visits.flush()
 
     async def _stop_leading(self) -> None:
         """Let another process lead; the process must stop even if the database is away."""
@@ -331,12 +336,6 @@ class Engine:
     async def index_customers(self) -> None:
         """Put the latest decisions into the segments that customers are found by."""
         await index_customers(self.database, (merchant_id for merchant_id, _ in self.live.versions()), now=now_ms())
-
-    async def _close_windows(self) -> None:
-        await self.recorder.close_due(now_ms())
-
-    async def _publish_due(self) -> None:
-        await self.releases.publish_due(now_ms())
 
     async def follow(self) -> None:
         """Load what other processes have published, learned and issued."""

@@ -108,6 +108,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     retention_days: Annotated[
         int, Meta(description="How many days the server keeps decisions, outcomes and customers' usage.", ge=90)
     ] = 400
+    inactive_days: Annotated[
+        int,
+        Meta(
+            description="After so many days without a visit, the server forgets what a customer wanted. Refusals stay.",
+            ge=90,
+        ),
+    ] = 548
     half_life_days: Annotated[
         float, Meta(description="After this many days, a customer's past choice counts half.", gt=0)
     ] = 45.0

@@ -17,9 +17,11 @@ from engine.model.documents.consent import PERSONALIZATION, ConsentRecord
 from engine.model.documents.joined_settings import joined
 from engine.model.documents.preferences import CustomerSettings
 from engine.model.errors import Conflict, invalid
+from engine.model.timestamps import DAY
 from engine.store.connection.database import Database
-from engine.store.customers import aliases, settings
+from engine.store.customers import aliases, settings, visits
 from engine.store.customers.aliases import StoredAlias
+from engine.store.customers.visits import SeenCustomer
 
 AT_LOG_IN = Changer("server", "log-in")
 
@@ -57,7 +59,10 @@ class Aliases:
             stored = await aliases.around(connection, merchant_id, customer.customer, alias.customer)
             before = _checked(stored, customer.customer, alias.customer)
             version = await self._join(connection, customer, alias, since=before.joined_version if before else -1)
-            linked_at = before.linked_at if before else now_ms()
+            now = now_ms()
+            linked_at = before.linked_at if before else now
+            # A log-in is a visit under both ids.
+            await visits.note(connection, [SeenCustomer(*key, now // DAY) for key in (customer, alias)])
             await aliases.put(
                 connection, merchant_id, StoredAlias(alias.customer, customer.customer, linked_at, version)
             )

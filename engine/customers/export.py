@@ -89,6 +89,9 @@ class CustomerExport:
             Section("experiments", "Experiments that you were part of.", plain["experiment_exposures"]),
             Section("experiment_purchases", "Purchases counted for experiments.", plain["experiment_conversions"]),
             Section("offers", "Offers that were reserved for you.", plain["holds"]),
+            Section(
+                "last_visit", "When you were last here, at most a week earlier.", _visits(tables["customer_settings"])
+            ),
             Section("aliases", "Anonymous visits that were linked to you at a log-in.", plain["customer_aliases"]),
             Section("access", "When people or keys of the shop looked you up, and why.", plain["audit_customers"]),
             Section("requests", "Your requests about your data.", plain["privacy_requests"]),
@@ -123,6 +126,12 @@ class CustomerExport:
             for placement in sorted({row.placement for row in usage})
             for candidate, past in sorted(history(usage, placement, today=today, weight=self._weights).items())
         ]
+
+
+def _visits(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the last day that is noted, if any."""
+    days = [row["seen_day"] for row in rows if row["seen_day"] > 0]
+    return [{"day": rfc3339(max(days) * DAY)[:10]}] if days else []
 
 
 def _decision(row: DecisionRow) -> dict[str, Any]:

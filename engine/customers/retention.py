@@ -52,12 +52,13 @@ class KindPreview(NamedTuple):
 class Retention:
     """Merchants may delete earlier than the server does, and never later. The hourly purge obeys."""
 
-    def __init__(self, database: Database, retention_days: int) -> None:
+    def __init__(self, database: Database, retention_days: int, inactive_days: int) -> None:
         self._database = database
         self._retention_days = retention_days
         self._server: dict[RetentionKind, int | None] = {
             "decisions": retention_days,
             "preference_versions": None,
+            "inactive_customers": inactive_days,
             "webhook_deliveries": expiry.DAYS_OF_EVENTS,
             "mails": expiry.DAYS_OF_MAILS,
         }

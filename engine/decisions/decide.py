@@ -27,6 +27,7 @@ from engine.decisions.requests.scope import (
     facts_of,
     read_facts,
 )
+from engine.decisions.requests.visits import Visits
 from engine.decisions.usage_counter import UseCounter
 from engine.intake.context import FactNote
 from engine.kernel.experiments.plans import NOTHING_GIVEN, with_assignments
@@ -52,13 +53,14 @@ log = structlog.get_logger()
 class CustomerReaders(NamedTuple):
     """Read a customer before a decision: what is known, budgets with holds of offers, and settled variants.
 
-    `weights` are those of usage by its age in days.
+    `weights` are those of usage by its age in days. `visits` are noted after the decision.
     """
 
     customers: CustomerReader
     budgets: BudgetReader
     settled: SettledVariants
     weights: Sequence[float]
+    visits: Visits
 
 
 class Decider:
@@ -76,7 +78,7 @@ class Decider:
     ) -> None:
         self._live = live
         self._recorder = recorder
-        self._customers, self._budgets, self._settled, self._weights = readers
+        self._customers, self._budgets, self._settled, self._weights, self._visits = readers
         self._hasher = hasher
         self._uses = uses
         self._timeout = timeout_seconds
@@ -327,3 +329,4 @@ class Decider:
         self._uses.count(merchant_id, answer.decision, answer.facts, decided_at=decided_at)
         placement = answer.decision.placement
         self._uses.time(merchant_id, placement, decided_at=decided_at, milliseconds=now_ms() - decided_at)
+        self._visits.note(request)

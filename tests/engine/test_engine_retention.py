@@ -60,6 +60,10 @@ OTHERWISE = {
     "login_attempts": "while they count",
     "webhook_deliveries": "with their events, after 30 days",
     "webhook_attempts": "with their deliveries",
+    "customer_settings": "after inactivity",
+    "customer_setting_versions": "after inactivity",
+    "customer_aliases": "after inactivity",
+    "customer_consents": "three years old, after inactivity",
 }
 """Tables with a purge of their own."""
 
@@ -67,8 +71,8 @@ STAY = {
     "active_plans", "alert_recipients", "amounts", "arrivals", "budget_balances", "budget_caps",
     "audit", "audit_customers", "audit_heads",
     "candidate_colours",
-    "consent_policies", "customer_aliases", "customer_consents", "customer_segment_ends", "customer_setting_versions",
-    "customer_settings", "delays", "preference_defaults",
+    "consent_policies", "customer_segment_ends",
+    "delays", "preference_defaults",
     "draft_changes", "drafts", "emergencies", "erasures", "privacy_requests",
     "experiment_changes", "experiment_looks", "experiment_measure_sums", "experiment_shares", "experiment_sums",
     "export_counts",

@@ -112,15 +112,15 @@ def test_the_page_shows_what_it_would_delete_and_waits_for_a_tick(side: Side, ad
     assert asked.status_code == 200
     assert "This data would be deleted" in asked.text
     assert "1 decision<" in asked.text
-    assert 'name="shown" value="95---"' in asked.text
-    unticked = admin.send(PAGE, decisions="95", version=version, shown="95---")
+    assert 'name="shown" value="95----"' in asked.text
+    unticked = admin.send(PAGE, decisions="95", version=version, shown="95----")
     assert unticked.status_code == 422
     assert "Tick this to delete the data" in unticked.text
     # A tick for other days than those that were shown does not count.
-    other = admin.send(PAGE, decisions="90", version=version, shown="95---", confirm="on")
+    other = admin.send(PAGE, decisions="90", version=version, shown="95----", confirm="on")
     assert other.status_code == 200
     assert items(side.client.get(PATH))["decisions"]["own"] is None
-    saved = admin.send(PAGE, decisions="95", version=version, shown="95---", confirm="on")
+    saved = admin.send(PAGE, decisions="95", version=version, shown="95----", confirm="on")
     assert saved.status_code == 303
     assert "begins to delete within an hour" in admin.get(PAGE)
     assert items(side.client.get(PATH))["decisions"]["own"] == 95

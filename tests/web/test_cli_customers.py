@@ -12,7 +12,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from engine.clock import now_ms, simulated_time
+from engine.customers.changes import Changer
 from engine.migrate import upgrade
+from engine.model.documents.preferences import PreferenceChange
+from engine.model.timestamps import DAY
 from engine.service import open_engine
 from engine.settings import Settings
 from engine.store.connection.database import sqlite_url
@@ -65,6 +69,38 @@ def test_an_export_never_replaces_a_file(folder: Path):
     file.write_text("mine")
     assert run("export", str(file)).exit_code != 0
     assert file.read_text() == "mine"
+
+
+def retention(*words: str) -> Result:
+    return CliRunner().invoke(main, ["retention", *words, "--merchant", "shop", "--json"])
+
+
+def test_a_merchants_retention_is_previewed_set_and_taken_back(folder: Path):
+    asyncio.run(_wish_long_ago(folder))
+    (counted,) = json.loads(retention("preview", "inactive_customers=120").stdout)
+    assert (counted["rows"], counted["parts"]) == (1, {"customers": 1})
+    refused = retention("set", "inactive_customers=120", "mails=30")
+    assert (refused.exit_code, "1 of inactive_customers" in refused.output) == (1, True)
+    assert days_of(retention("show")) == (548, 90)
+    assert days_of(retention("set", "inactive_customers=120", "mails=30", "--confirm")) == (120, 30)
+    assert days_of(retention("set", "inactive_customers=server")) == (548, 30)
+    for wrong, named in (("mails=soon", "KIND=DAYS"), ("letters=9", "kinds are decisions"), ("mails=1", "mails: ")):
+        assert named in retention("set", wrong).output
+
+
+def days_of(result: Result) -> tuple[int, int]:
+    days = {row["kind"]: row["days"] for row in json.loads(result.stdout)}
+    return days["inactive_customers"], days["mails"]
+
+
+async def _wish_long_ago(folder: Path) -> None:
+    engine = await open_engine(Settings(data=str(folder)))
+    then = now_ms() - 200 * DAY
+    with simulated_time(lambda: then):
+        merchant = await engine.accounts.merchant("shop", "live")
+        change = PreferenceChange(language="de")
+        await engine.preferences.change(merchant.id, "anna", change, Changer("server", "key 1"))
+    await engine.database.close()
 
 
 def test_a_shorter_retention_is_previewed(folder: Path):

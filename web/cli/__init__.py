@@ -17,7 +17,7 @@ from web.cli import (
     rules,
     serve,
 )
-from web.cli.customers import preferences_import, rights
+from web.cli.customers import preferences_import, retention, rights
 from web.cli.events import event_list, webhooks
 from web.cli.experiments import documents as experiments
 from web.cli.failures import CommandGroup
@@ -50,6 +50,7 @@ for command in (
     decisions.decision,
     outcomes.outcomes,
     rights.customer,
+    retention.retention,
     audit.audit,
     experiments.experiments,
     budgets.offers,

@@ -38,6 +38,8 @@ class CustomerReader:
         customer = NO_CUSTOMER
         if request.customer is not None:
             customer = await self._loader.load(request.merchant_id, request.customer)
+        if customer.seen_day is not None:
+            request = request._replace(seen_day=customer.seen_day)
         return self._settings.read(request, customer.sealed), customer.usage
 
     async def refuses(self, merchant_id: int, customer: str) -> bool:

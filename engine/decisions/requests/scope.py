@@ -30,7 +30,8 @@ class RequestScope(NamedTuple):
     """The merchant, the customer by keyed hash, the request's context, and the time (epoch ms).
 
     `settings` are what the customer said. Not `personal`: personalization is refused, so that nothing is stored.
-    Facts for `refused` purposes are not read. `prompts`: the customer should be asked for consent.
+    Facts for `refused` purposes are not read. `prompts`: the customer should be asked for consent. `seen_day`: the day
+    of the last visit that is noted with the settings, None where there are none.
     """
 
     merchant_id: int
@@ -41,11 +42,12 @@ class RequestScope(NamedTuple):
     personal: bool = True
     refused: frozenset[str] = frozenset()
     prompts: bool = False
+    seen_day: int | None = None
 
     @property
     def anonymous(self) -> RequestScope:
         """Return the request without its customer."""
-        return self._replace(customer=None, settings=NO_SETTINGS, refused=frozenset())
+        return self._replace(customer=None, settings=NO_SETTINGS, refused=frozenset(), seen_day=None)
 
 
 class CustomerPast(NamedTuple):

@@ -59,7 +59,7 @@ class Database:
             yield connection
 
     async def write_through(self, work: Work[T]) -> T:
-        """`write` for many statements: `work` may wait for nothing but its connection, and makes one trip to a thread."""
+        """`write` for many statements, in one trip to a thread: `work` may wait for nothing but its connection."""
         async with self.write() as connection:
             return await work(connection)
 

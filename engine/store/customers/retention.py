@@ -13,6 +13,7 @@ from engine.model.documents.retention import NO_RETENTION_POLICY, RetentionKind,
 from engine.model.timestamps import DAY, first_id_of, moment_of
 from engine.store.connection.bulk import insert_many
 from engine.store.connection.purging import Expired
+from engine.store.customers import visits
 from engine.store.log.old_decisions import expired_of
 from engine.store.tables import (
     customer_setting_versions,
@@ -109,6 +110,8 @@ async def count(
             return await _count_log(connection, merchant_id, before)
         case "preference_versions":
             rows = _replaced_versions(merchant_id)
+        case "inactive_customers":
+            return {"customers": await _count_inactive(connection, merchant_id, before)}
         case "webhook_deliveries":
             own = select(webhook_endpoints.c.id).where(webhook_endpoints.c.merchant_id == merchant_id)
             d = webhook_deliveries.c
@@ -147,6 +150,13 @@ def _replaced_versions(merchant_id: int) -> Select[Any]:
     same = (s.c.merchant_id == v.c.merchant_id) & (s.c.customer == v.c.customer)
     query = select(v.c.changed_at).join_from(v, s, same)
     return query.where(v.c.merchant_id == merchant_id, v.c.version < s.c.version)
+
+
+async def _count_inactive(connection: AsyncConnection, merchant_id: int, before: int) -> CountedRows:
+    day = customer_settings.c.seen_day
+    rows = select(day).where(customer_settings.c.merchant_id == merchant_id, day > visits.NOT_KNOWN)
+    before_day = before // DAY - visits.DAYS_LATE
+    return await _count_older(connection, rows.order_by(day), before=before_day, unit=DAY)
 
 
 def _sum(counts: Sequence[CountedRows]) -> CountedRows:

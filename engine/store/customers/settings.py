@@ -8,6 +8,7 @@ from sqlalchemy import exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.documents.preferences import PreferenceDefaults
+from engine.model.timestamps import DAY
 from engine.store.connection.bulk import insert_many
 from engine.store.connection.purging import Expired
 from engine.store.customers.versions import documents, newest, put_document
@@ -58,7 +59,8 @@ async def put(connection: AsyncConnection, merchant_id: int, customer: str, vers
     """Store the next version of what is locked, and keep it among the versions."""
     c = customer_settings.c
     change = update(customer_settings).where(c.merchant_id == merchant_id, c.customer == customer)
-    await connection.execute(change.values(version=version.version, sealed=version.sealed))
+    seen_day = version.changed_at // DAY
+    await connection.execute(change.values(version=version.version, sealed=version.sealed, seen_day=seen_day))
     columns = ("merchant_id", "customer", *SettingsVersion._fields)
     await insert_many(connection, customer_setting_versions, columns, [(merchant_id, customer, *version)])
 

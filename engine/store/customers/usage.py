@@ -25,13 +25,18 @@ class UsageRow(NamedTuple):
 
 
 class StoredCustomer(NamedTuple):
-    """A customer's usage, and what the customer said, encrypted; empty without any."""
+    """A customer's usage, and what the customer said, encrypted; empty without any.
+
+    `seen_day` is that of the settings, None where there are none.
+    """
 
     usage: Sequence[UsageRow] = ()
     sealed: str = ""
+    seen_day: int | None = None
 
 
 NO_CUSTOMER = StoredCustomer()
+NOTHING_SAID = ("", None)
 _SAID = ""
 """Stands for the placement in the row of what a customer said."""
 
@@ -44,7 +49,7 @@ _CUSTOMERS = {
     "UNION ALL SELECT a.customer, u.placement, u.candidate, u.day, u.trials, u.successes "
     f"FROM {customers} AS n {join} customer_aliases AS a ON a.merchant_id = {merchant} AND a.customer = n.value "
     f"{join} usage AS u ON u.merchant_id = {merchant} AND u.customer = a.alias "
-    f"UNION ALL SELECT customer, '{_SAID}', sealed, 0, 0, 0 FROM customer_settings "
+    f"UNION ALL SELECT customer, '{_SAID}', sealed, seen_day, 0, 0 FROM customer_settings "
     f"WHERE merchant_id = {merchant} AND customer IN (SELECT value FROM {customers})"
     for dialect, (merchant, customers, join) in {
         # SQLite keeps the order of a CROSS JOIN; PostgreSQL finds it by itself.
@@ -62,17 +67,19 @@ async def customers_of(
     for merchant_id, customer in customers:
         by_merchant[merchant_id].append(customer)
     usage_rows: defaultdict[tuple[int, str], list[UsageRow]] = defaultdict(list)
-    sealed: dict[tuple[int, str], str] = {}
+    said: dict[tuple[int, str], tuple[str, int]] = {}
     query = _CUSTOMERS[connection.dialect.name]
     for merchant_id, names in by_merchant.items():
         asked = (merchant_id, _encode(names).decode())
         rows: Iterable[Any] = await connection.exec_driver_sql(query, asked)
         for row in rows:
             if row[1] == _SAID:
-                sealed[merchant_id, row[0]] = row[2]
+                said[merchant_id, row[0]] = (row[2], row[3])
             else:
                 usage_rows[merchant_id, row[0]].append(UsageRow(*row[1:]))
-    return {key: StoredCustomer(usage_rows.get(key, ()), sealed.get(key, "")) for key in usage_rows.keys() | sealed}
+    return {
+        key: StoredCustomer(usage_rows.get(key, ()), *said.get(key, NOTHING_SAID)) for key in usage_rows.keys() | said
+    }
 
 
 def history(rows: Sequence[UsageRow], placement: str, *, today: int, weight: Sequence[float]) -> History:

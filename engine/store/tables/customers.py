@@ -15,7 +15,10 @@ customer_settings = Table(
     Column("version", Integer, nullable=False),
     # JSON, encrypted for this customer.
     Column("sealed", Text, nullable=False),
+    # The day (since 1970) of the last visit, up to a week late; 0: not known, -1: the rest of an inactive customer.
+    Column("seen_day", Integer, nullable=False, server_default=text("0")),
     PrimaryKeyConstraint("merchant_id", "customer"),
+    Index("ix_customer_settings_seen", "merchant_id", "seen_day"),
     sqlite_with_rowid=False,
 )
 

@@ -31,6 +31,11 @@ TITLES: dict[RetentionKind, tuple[str, str]] = {
         "Earlier preferences",
         "Versions that a customer has replaced. The one in force and the proof of consent stay.",
     ),
+    "inactive_customers": (
+        "Inactive customers",
+        "Preferences and linked ids of customers who did not come back. Refusals stay, and consents as proof for three "
+        "years.",
+    ),
     "webhook_deliveries": (
         "Log of webhooks",
         "Which events were sent to your endpoints, and how these answered. What waits to be sent stays.",
@@ -44,6 +49,7 @@ PARTS = {
     "observations": ("observation for learning", "observations for learning"),
     "experiment_units": ("row about units of experiments", "rows about units of experiments"),
     "preference_versions": ("version", "versions"),
+    "customers": ("customer", "customers"),
     "webhook_deliveries": ("delivery", "deliveries"),
     "mails": ("mail", "mails"),
 }
