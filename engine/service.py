@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from pathlib import Path
 
 import structlog
@@ -22,6 +23,7 @@ from engine.accounts.second_factor import SecondFactors
 from engine.accounts.sessions import Sessions
 from engine.accounts.team import Team
 from engine.accounts.tiers import MerchantTiers
+from engine.availability import AvailabilityReports
 from engine.clock import now_ms
 from engine.configuration.catalogue import Catalogue
 from engine.configuration.configuration_cache import ConfigurationCache
@@ -208,6 +210,7 @@ class Engine:
         self.refitter = Refitter(database, self.live)
         self.prediction_watch = PredictionWatch(database, self.live)
         self.outage_notices = OutageNotices(database, self.live)
+        self.availability = AvailabilityReports(database, self.live)
         self.health = HealthMonitor(database, self.live)
 
     def _open_customers(self, database: Database, customer_key: bytes, weights: list[float]) -> None:
@@ -313,20 +316,6 @@ class Engine:
         await self.use_counter.flush()
         await self.visits.flush()
 
-    async def _stop_leading(self) -> None:
-        """Let another process lead; the process must stop even if the database is away."""
-        try:
-            await self.leadership.give_back()
-        except Exception as error:
-            log.error("leadership not given back", exc_info=error)
-
-    async def _flush_counts(self) -> None:
-        """Write the last counts; the process must stop even if the database is away."""
-        try:
-            await self._count_uses()
-        except Exception as error:
-            log.error("counts of rules and fields not written", exc_info=error)
-
     async def _train_dictionaries(self) -> None:
         if self.leadership.held:
             await self.dictionary_trainer.train(now=now_ms())
@@ -348,11 +337,11 @@ class Engine:
     async def stop(self) -> None:
         await self._jobs.stop()
         await self.dispatcher.stop()
-        await self._stop_leading()
+        await _attempt(self.leadership.give_back(), "leadership not given back")
         await self.log_questions.stop()
         await self.previews.stop()
         await self.recorder.stop()
-        await self._flush_counts()
+        await _attempt(self._count_uses(), "counts of rules and fields not written")
         await self.write_probe.stop()
         self.passwords.close()
         await self.database.close()
@@ -397,3 +386,11 @@ async def _upgrade_when_reachable(url: str, wait_seconds: float) -> None:
             log.warning("database not reachable", fault=type(error).__name__, retry_seconds=delay)
         await asyncio.sleep(delay)
         delay = min(10.0, 2 * delay)
+
+
+async def _attempt(work: Awaitable[None], failure: str) -> None:
+    """Do what comes last; the process must stop even if the database is away."""
+    try:
+        await work
+    except Exception as error:
+        log.error(failure, exc_info=error)

@@ -14,6 +14,7 @@ from engine.service import open_engine
 from engine.settings import Settings
 from web import admin, center
 from web.api import (
+    availability,
     browsers,
     decisions,
     draft_documents,
@@ -27,14 +28,13 @@ from web.api import (
     resources,
     rule_sets,
     trials,
-    uses,
 )
 from web.api.account import limits
 from web.api.customers import aliases, consent_prompt, consents, links, preferences, retention, rights
 from web.api.events import event_list, hook_deliveries, hook_endpoints
 from web.api.experiments import actions, checks, conversions, documents, given_variants, log_answers, results
 from web.api.growthbook import payloads, subscriptions
-from web.api.insights import metrics, reports
+from web.api.insights import metrics, reports, uses
 from web.api.learning import refits
 from web.api.mailing import alert_recipients, report_schedules
 from web.api.offers import codes, ledger, listing, predictions, redemptions
@@ -143,10 +143,22 @@ def api() -> Router:
     deciding = (decisions, browsers, feedback, segment_intake, snapshots, offline_decisions)
     flags = (evaluations, event_streams, payloads, subscriptions)
     experiments = (documents, actions, results, checks, log_answers, conversions, given_variants)
-    configuring = (resources, drafts, draft_documents, rule_sets, trials, previews, plans, refits, keys, limits)
+    configuring = (
+        resources,
+        availability,
+        drafts,
+        draft_documents,
+        rule_sets,
+        trials,
+        previews,
+        plans,
+        refits,
+        keys,
+        limits,
+    )
     insights = (uses, metrics, reports)
     mailing = (report_schedules, alert_recipients)
-    offers = (listing, predictions, redemptions, codes, ledger)
+    offers = (listing, predictions, redemptions, codes, ledger, availability)
     webhooks = (event_list, hook_endpoints, hook_deliveries)
     customers = (preferences, consents, consent_prompt, retention, rights, links, aliases)
     modules = (

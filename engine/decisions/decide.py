@@ -41,7 +41,7 @@ from engine.learning.settled_variants import SettledVariants
 from engine.model.decision import Decision
 from engine.model.errors import NotFound
 from engine.model.experiment import GivenChance
-from engine.model.facts import UNAVAILABLE, WITHHELD, Facts
+from engine.model.facts import REPORTED, UNAVAILABLE, WITHHELD, Facts
 from engine.store.customers.usage import UsageRow
 from engine.store.decisions import DecisionRow
 from engine.store.experiments.exposures import Exposure
@@ -201,6 +201,7 @@ class Decider:
         plan = active.plan
         values, notes = read_facts(plan, request)
         facts = facts_of(plan, values, request._replace(customer=None), (), self._weights)
+        values.update(active.availability_facts)
         decision = await impersonal_decision(active, values, key, expires_at=expires_at(plan, request.now))
         return DecisionAnswer(
             decision, facts, plan, encode(decision), notes, is_personal=False, prompts=request.prompts
@@ -217,7 +218,7 @@ class Decider:
         refused: dict[str, str] = {}
         for attempt in range(2 * len(plan.offers) + 1):
             state = await (budgets if attempt == 0 else self._budgets.load(plan, asking))
-            if (same := await self._same(plan, asking, reading.values, state)) is not None:
+            if (same := await self._same(active, asking, reading.values, state)) is not None:
                 return same
             answer, row, learning = self._answer(
                 active, request, past, key, OfferInput(reading, asking, state, limits, refused)
@@ -237,9 +238,10 @@ class Decider:
         raise RuntimeError("the budgets changed with every attempt to hold")
 
     async def _same(
-        self, plan: Plan, asking: Asking, values: Mapping[str, Any], state: BudgetState
+        self, active: Active, asking: Asking, values: Mapping[str, Any], state: BudgetState
     ) -> HeldAnswer | None:
         """Return the answer that the customer has for the same cart already, or None."""
+        plan = active.plan
         row = await self._budgets.same_answer(plan, asking, state) if state.own_holds else None
         if row is None:
             return None
@@ -248,7 +250,9 @@ class Decider:
         facts = Facts(msgspec.json.decode(row.facts), {}, row.customer)
         if cart_facts(facts.values) != cart_facts(values):
             return None
-        return None if kept is None else HeldAnswer(DecisionAnswer(decision, facts, plan, row.answer.encode()), kept)
+        if kept is None or any(hold.offer in active.availability_facts.get(REPORTED, {}) for hold in kept):
+            return None
+        return HeldAnswer(DecisionAnswer(decision, facts, plan, row.answer.encode()), kept)
 
     async def _given(self, active: Active, request: RequestScope) -> Mapping[str, GivenChance]:
         if not active.experiments.shares:
@@ -289,6 +293,7 @@ class Decider:
         plan = active.plan
         values, notes = read_facts(plan, request) if offers is None else offers.reading.copy()
         facts = facts_of(plan, values, request, usage, self._weights)
+        values.update(active.availability_facts)
         if offers is not None:
             values[UNAVAILABLE] = offers.unavailable(plan, active.budget_prices)
         return facts, notes
@@ -312,6 +317,7 @@ class Decider:
         if plan.offers:
             values[UNAVAILABLE] = dict.fromkeys(plan.offers, "no offer is shown when something fails")
         add_preferences(values, plan, request)
+        values.update(active.availability_facts)
         facts = Facts(values, {}, customer)
         decision = fall_back(plan, facts, key, expires_at=expires_at(plan, now))
         answer = DecisionAnswer(decision, facts, plan, encode(decision), notes, fault=fault)

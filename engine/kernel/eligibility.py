@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from engine.model.facts import REFUSED, UNAVAILABLE
+from engine.model.facts import REFUSED, REPORTED, UNAVAILABLE
 from engine.model.placement import Candidate
 from rules.language.values import read_currency
 
@@ -42,7 +42,7 @@ class Eligibility:
         if self._has_limits and type(total) is int:
             limits = self._limits_in(read_currency(values.get("cart.currency")))
             reasons = {**limits.exclusions(total), **reasons}
-        for name in (UNAVAILABLE, REFUSED):
+        for name in (REPORTED, UNAVAILABLE, REFUSED):
             named = values.get(name)
             if type(named) is dict and named:
                 index = self._index

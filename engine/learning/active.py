@@ -112,6 +112,8 @@ class Active(DecidingPlan):
         self.impersonal: DecidingPlan | None = None
         """Decides for those who refuse personalization, once it is compiled."""
         self.read_up_to = 0
+        self.availability_facts: dict[str, dict[str, str]] = {}
+        """A fact of every decision: candidates that the merchant reports as unavailable. Empty where there are none."""
 
     def compile_impersonal(self) -> DecidingPlan:
         """Return what decides for those who refuse personalization; with many rules, the first call takes long."""

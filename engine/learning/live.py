@@ -15,6 +15,8 @@ from engine.learning.active import Active, BeliefsStream, compile_plan
 from engine.learning.outage_watch import Outage, OutageWatch
 from engine.learning.paced_budgets import differ, is_paced, next_prices
 from engine.learning.renewer import Renewer
+from engine.model.documents.availability import Availability
+from engine.model.facts import REPORTED
 from engine.model.placement import Contextual, Placement, Thompson
 from engine.model.scope import Scope, counts_for
 from engine.store import beliefs as snapshots
@@ -23,6 +25,7 @@ from engine.store.connection.database import Database
 from engine.store.experiments import shares
 from engine.store.experiments.sums import PhaseKey
 from engine.store.folds import News
+from engine.store.releases import availability
 
 log = structlog.get_logger()
 
@@ -93,6 +96,7 @@ class Live:
         async with self._loading:
             async with self._database.read() as connection:
                 versions = await plans.active(connection)
+                reports = await availability.all_reported(connection)
             for key in self._active.keys() - versions.keys():
                 del self._active[key], self._renewers[key], self._watches[key]
                 self._note_change(key[0])
@@ -102,6 +106,17 @@ class Live:
                     await self._load(*key, version, compiled.get(key))
                 elif active.experiments.shares:
                     await self._read_shares(key[0], active)
+            self._take_over(reports)
+
+    def _take_over(self, reports: Mapping[tuple[int, str], Availability]) -> None:
+        """Exclude what merchants report as unavailable from now on."""
+        now = now_ms()
+        for key, active in self._active.items():
+            reasons = reports[key].reasons(now) if key in reports else {}
+            facts = {REPORTED: reasons} if reasons else {}
+            if facts != active.availability_facts:
+                active.availability_facts = facts
+                self._note_change(key[0])
 
     async def _load(self, merchant_id: int, placement: str, version: int, compiled: Plan | None) -> None:
         before = self.get(merchant_id, placement)
@@ -120,6 +135,8 @@ class Live:
                 log.error("plan not loaded", placement=placement, version=version, exc_info=error)
                 return
             await self._read_shares(merchant_id, active)
+            if before is not None:
+                active.availability_facts = before.availability_facts
             reward = active.plan.placement.reward
             buckets = await folds.buckets(connection, Scope(merchant_id, placement, reward))
         watch = OutageWatch(merchant_id, active.plan.placement, active.plan.ids)

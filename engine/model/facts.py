@@ -9,6 +9,9 @@ import msgspec
 UNAVAILABLE = "availability.unavailable"
 """Holds what cannot be had now: the reason by candidate id. The engine fills it, so it is logged and replayed."""
 
+REPORTED = "availability.reported"
+"""Holds the candidates that the merchant reports as unavailable: the reason by id. Logged like the above."""
+
 WITHHELD = "availability.withheld"
 """Holds the offers that a held-back customer would have been shown, for whoever compares; no decision reads it."""
 

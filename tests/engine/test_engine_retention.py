@@ -69,7 +69,7 @@ OTHERWISE = {
 
 STAY = {
     "active_plans", "alert_recipients", "amounts", "arrivals", "budget_balances", "budget_caps",
-    "audit", "audit_customers", "audit_heads",
+    "audit", "audit_customers", "audit_heads", "availability",
     "candidate_colours",
     "consent_policies", "customer_segment_ends",
     "delays", "preference_defaults",

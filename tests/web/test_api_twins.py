@@ -81,6 +81,7 @@ TWINS: dict[str, tuple[str, ...] | str] = {
     "/placements/{key}/changes/{entry_id}/restore": (f"PUT {DRAFT}",),
     "/placements/{key}/changes/{kind}/{id}/back": (f"PUT {DRAFT}/rules/{{id}}",),
     "/placements/{key}/delete": ("DELETE /v1/placements/{placement}",),
+    "/placements/{key}/candidates/{id}/available": ("PUT /v1/placements/{placement}/availability",),
     "/placements/{key}/learning/undo-refit": ("POST /v1/placements/{placement}/refits/undo",),
     "/placements/{key}/roll-back": ("POST /v1/placements/{placement}/roll-back",),
     "/placements/{key}/scenarios/new": ("POST /v1/placements/{placement}/scenarios",),

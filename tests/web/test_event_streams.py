@@ -84,6 +84,15 @@ def test_a_change_before_the_stream_opened_or_opened_again_is_sent_at_once(shop:
         assert next_field(lines, "data") == '{"type":"refetchEvaluation"}'
 
 
+def test_a_page_hears_that_a_candidate_cannot_be_had(shop: Side, key: str):
+    with opened(shop, address_of_stream(shop, key)) as lines:
+        next_field(lines, "id")
+        report = {"unavailable": {"a": {"reason": "out of stock"}}}
+        answer = shop.client.put("/v1/placements/banner/availability", json=report, headers={"If-Match": "*"})
+        assert answer.status_code == 200, answer.text
+        assert next_field(lines, "data") == '{"type":"refetchEvaluation"}'
+
+
 def test_an_sdk_of_growthbook_hears_of_any_change(shop: Side, key: str):
     answer = shop.server.client().get(f"/api/features/{key}")
     assert answer.headers["x-sse-support"] == "enabled"

@@ -34,6 +34,7 @@ from web.admin.offers import (
 from web.admin.overview import overview_page
 from web.admin.people import join, profile_page, second_factor_page, sign_up, single_sign_on, team_page
 from web.admin.placements import (
+    placement_availability,
     placement_learning,
     placement_list,
     placement_model,
@@ -52,7 +53,7 @@ from web.admin.static_files import static_files
 PAGES: Sequence[ModuleType] = (
     overview_page, search, undo,
     placement_list, placement_page, arm_page, learning_cost, placement_learning, placement_model, placement_settings,
-    candidate_list, method_picker, candidate_form,
+    candidate_list, method_picker, candidate_form, placement_availability,
     rule_list, rule_files, rule_page, rule_uses, try_panel, scenarios,
     draft_changes, versions, preview_page, what_if,
     offer_list, order_limits_page, offer_form, offer_effect, offer_cost, code_page, budget_page, ledger_page,

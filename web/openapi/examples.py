@@ -35,6 +35,7 @@ CONSENT: Json = {
     "notice": {"version": "2026-11"},
     "served_at": "https://shop.example/checkout",
 }
+AVAILABILITY: Json = {"unavailable": {"klarna": {"reason": "gateway down"}}}
 RETENTION: Json = {"decisions": 180, "webhook_deliveries": 14, "confirm": True}
 OFFLINE_DECISION: Json = {
     "decision_id": "dec_019aa3f1c2b4a1b2c3d4e5f607000000",

@@ -128,6 +128,8 @@ def _obstacles(active: Active, *, is_browser: bool) -> Iterator[str]:
         yield "customers are in an experiment or held back"
     if plan.offers:
         yield "it shows offers, whose budgets only the server counts"
+    if active.availability_facts:
+        yield "candidates are reported as unavailable, which may end at any time"
     if isinstance(placement.policy, Contextual):
         yield "its policy weighs facts"
     if plan.compiled.fields:

@@ -25,7 +25,7 @@ def constant_answer(active: Active) -> ConstantAnswer:
     plan = active.plan
     if plan.compiled.fields or not active.experiments.is_empty:
         return ConstantAnswer({}, None)
-    decision = decide(plan, active.flat, Facts({}, {}, None), "", expires_at="")
+    decision = decide(plan, active.flat, Facts(dict(active.availability_facts), {}, None), "", expires_at="")
     # Rules that move the order do not count for a customer who refuses personalization.
     varies = plan.offers or plan.eligibility.reads_facts or plan.order_rules
     has_order = plan.keeps_order and not varies

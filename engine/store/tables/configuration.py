@@ -158,3 +158,15 @@ active_plans = Table(
     Column("version", Integer, nullable=False),
     PrimaryKeyConstraint("merchant_id", "placement"),
 )
+
+# The candidates of a placement that cannot be had now, as the merchant's own systems report them.
+availability = Table(
+    "availability",
+    metadata,
+    merchant_column(),
+    Column("placement", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    # JSON.
+    Column("document", Text, nullable=False),
+    PrimaryKeyConstraint("merchant_id", "placement"),
+)

@@ -12,7 +12,7 @@ from engine.decisions.logbook import Explained
 from engine.kernel.rule_sentences import labels_of
 from engine.kernel.trace import RuleTrace
 from engine.model.decision import Decision
-from engine.model.facts import PREFERRED, REFUSED, SOURCE, UNAVAILABLE, WITHHELD
+from engine.model.facts import PREFERRED, REFUSED, REPORTED, SOURCE, UNAVAILABLE, WITHHELD
 from engine.model.outcome import OutcomeRow
 from engine.model.timestamps import to_ms
 from rules import Vocabulary
@@ -32,7 +32,7 @@ OUTCOMES = {
 }
 VERDICTS = {"true": ("Yes", "good"), "false": ("No", "plain"), "unknown": ("Unknown", "warn")}
 
-BESIDE_FACTS = (UNAVAILABLE, WITHHELD, PREFERRED, REFUSED, SOURCE)
+BESIDE_FACTS = (REPORTED, UNAVAILABLE, WITHHELD, PREFERRED, REFUSED, SOURCE)
 """What the engine logs with the facts and no rule reads."""
 
 

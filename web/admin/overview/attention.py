@@ -12,6 +12,7 @@ from engine.model.timestamps import DAY
 from engine.statistics.alarms import Alarm
 from web.admin.experiments.experiment_list import results_of
 from web.admin.offers.offer_words import share_of
+from web.admin.placements.placement_availability import unavailable_notes
 from web.admin.shell.frame import Frame
 from web.charts.candidate_names import CandidateNames
 from web.experiments.experiment_words import summary
@@ -42,7 +43,7 @@ async def attention_of(
     frame: Frame, configuration: Configuration, placement: Placement, names: CandidateNames
 ) -> list[AttentionItem]:
     """Return what needs attention in a placement, and in the budgets and experiments of the merchant."""
-    items = [*_outages(frame, placement, names)]
+    items = [*_outages(frame, placement, names), *_unavailable(frame, placement, names)]
     for part in (
         _alarms(frame, placement),
         _stopped_facts(frame, configuration),
@@ -59,6 +60,12 @@ def _outages(frame: Frame, placement: Placement, names: CandidateNames) -> Itera
     for outage in frame.engine.live.outages(frame.merchant.id, placement.key):
         text = f"{names[outage.candidate]} seems to be down since {frame.show.clock(outage.since)}."
         yield AttentionItem("bad", "Down", text, f"{frame.base}/placements/{placement.key}/candidates", "Pause it")
+
+
+def _unavailable(frame: Frame, placement: Placement, names: CandidateNames) -> Iterator[AttentionItem]:
+    for note in unavailable_notes(frame, placement.key, names):
+        page = f"{frame.base}/placements/{placement.key}"
+        yield AttentionItem("warn", "Unavailable", note.text, page, "Look at it")
 
 
 async def _alarms(frame: Frame, placement: Placement) -> AsyncIterator[AttentionItem]:

@@ -21,6 +21,7 @@ from web.admin.placements.performance.headline import HeadlineView, checkout_tab
 from web.admin.placements.performance.matrix import MatrixView, matrix_table, matrix_view
 from web.admin.placements.performance.monitor import Measure, MonitorView, estimate_table, measure_of, monitor_view
 from web.admin.placements.performance.period import PagePeriod, PeriodOption
+from web.admin.placements.placement_availability import UnavailableNote, unavailable_notes
 from web.admin.placements.placement_health import HealthView, health_view
 from web.admin.placements.placement_learned import LearnedView, learned_view
 from web.admin.shell.csv_file import exported_csv
@@ -49,6 +50,7 @@ class PlacementPage:
     floor_note: str
     learned: LearnedView | None
     health: HealthView
+    unavailable: Sequence[UnavailableNote]
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ async def placement_page(
         floor_note=_floor_note(frame, placement),
         learned=learned_view(frame, placement, list(names.labels), list(names.labels.values())),
         health=health_view(frame, health, names.labels, names.colours),
+        unavailable=unavailable_notes(frame, key, names),
     )
     return frame.page("placements/placement.html", page)
 

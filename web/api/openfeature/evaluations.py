@@ -25,7 +25,7 @@ from web.api.openfeature.contexts import (
     EvaluationRequest,
     read_context,
 )
-from web.api.openfeature.event_streams import EventStream, event_streams
+from web.api.openfeature.event_streams import EventStream, event_streams, plan_versions
 from web.api.openfeature.flags import SEPARATOR, EvaluatedFlag, flag_of, flags_of
 from web.http.access import access_by_either_header
 from web.http.rate_limits import admit, admit_more
@@ -142,10 +142,9 @@ async def evaluate_flags(request: AnyRequest) -> Response[bytes]:
 
 def _question(caller: FlagCaller) -> str:
     """Return all that the answers depend on but chance and what is learned, as a text."""
-    live, merchant, context = caller.engine.live, caller.access.merchant.id, caller.context
-    actives = {key: live.get(merchant, key) for key in context.flags}
-    versions = [(key, active.plan.version if active else 0) for key, active in actives.items()]
-    return json.dumps([versions, caller.customer, caller.personal, context.facts], sort_keys=True)
+    context = caller.context
+    versions = [plan_versions(caller.engine, caller.access.merchant.id, [key]) for key in context.flags]
+    return json.dumps([context.flags, versions, caller.customer, caller.personal, context.facts], sort_keys=True)
 
 
 def _etag(caller: FlagCaller, question: str, answers: Sequence[DecisionAnswer]) -> dict[str, str]:

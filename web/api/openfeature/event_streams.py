@@ -140,10 +140,14 @@ def has_room(request: AnyRequest, access: Access) -> bool:
 
 
 def plan_versions(engine: Engine, merchant_id: int, placements: Sequence[str] = ()) -> str:
-    """Return a text that changes with every plan of the placements, or of all where none is named."""
+    """Return a text that changes with plans and availability of the placements, or of all where none is named."""
     actives = engine.live.placements(merchant_id)
-    versions = [(key, actives[key].plan.version) for key in sorted(placements or actives) if key in actives]
-    return hashlib.sha256(json.dumps(versions).encode()).hexdigest()[:VERSIONS_LENGTH]
+    versions = [
+        (key, actives[key].plan.version, actives[key].availability_facts)
+        for key in sorted(placements or actives)
+        if key in actives
+    ]
+    return hashlib.sha256(json.dumps(versions, sort_keys=True).encode()).hexdigest()[:VERSIONS_LENGTH]
 
 
 def event_streams(request: AnyRequest, access: Access, placements: Sequence[str]) -> list[EventStream]:

@@ -1,0 +1,127 @@
+"""What a merchant reports as unavailable is in no answer, with its reason, and every answer replays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.clock import now_ms, simulated_time
+from engine.decisions.requests.constant_answer import constant_answer
+from engine.model.documents.availability import Availability, UnavailableCandidate
+from engine.model.errors import Invalid, NotFound, Stale
+from engine.model.placement import Candidate, Fixed, Placement
+from engine.model.timestamps import MINUTE, rfc3339
+from tests.marks import SQLITE
+from tests.shop import Shop
+
+pytestmark = pytest.mark.anyio
+
+METHODS = "payment_methods"
+
+
+async def report_unavailable(shop: Shop, *ids: str, reason: str = "gateway down", until: int | None = None) -> None:
+    moment = None if until is None else rfc3339(until)
+    document = Availability({id: UnavailableCandidate(reason, moment) for id in ids})
+    await shop.engine.availability.replace(shop.actor("monitor"), METHODS, document)
+
+
+def excluded(answer: Any) -> dict[str, str]:
+    return {each.id: each.reason for each in answer.decision.excluded}
+
+
+async def test_it_is_in_no_answer_until_it_is_available_again(shop: Shop):
+    await report_unavailable(shop, "card")
+    answer = await shop.decide("anna")
+    assert excluded(answer) == {"card": "not available: gateway down"}
+    assert "card" not in {ranked.id for ranked in answer.decision.ranking}
+    assert (await shop.engine.logbook.replay(shop.id, answer.decision.decision_id)).same
+    await report_unavailable(shop)
+    assert excluded(await shop.decide("anna")) == {}
+    assert (await shop.engine.logbook.replay(shop.id, answer.decision.decision_id)).same
+
+
+async def test_every_process_obeys_and_so_does_one_that_starts_later(shop: Shop, open_another):
+    other = await open_another()
+    await report_unavailable(shop, "card")
+    await other.follow()
+    for engine in (other, await open_another()):
+        assert excluded(await Shop(engine, shop.merchant).decide()) == {"card": "not available: gateway down"}
+
+
+@SQLITE
+async def test_a_new_plan_does_not_bring_it_back(shop: Shop):
+    await report_unavailable(shop, "card")
+    await shop.create("candidate", Candidate(id="twint", label="TWINT"))
+    answer = await shop.decide()
+    assert "twint" in {ranked.id for ranked in answer.decision.ranking}
+    assert "card" in excluded(answer)
+
+
+@SQLITE
+async def test_it_ends_by_itself(shop: Shop):
+    end = now_ms() + 10 * MINUTE
+    await report_unavailable(shop, "card", until=end)
+    assert "card" in excluded(await shop.decide())
+    with simulated_time(lambda: end):
+        await shop.engine.follow()
+        assert excluded(await shop.decide()) == {}
+
+
+@SQLITE
+async def test_a_fallback_and_whoever_refuses_personalization_do_not_see_it_either(shop: Shop, monkeypatch):
+    await report_unavailable(shop, "card")
+    [refused] = await shop.engine.decider.decide(shop.id, [METHODS], "anna", {}, personal=False)
+    assert "card" in excluded(refused)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("engine.decisions.decide.answer_to", fail)
+    fallen = await shop.decide()
+    assert fallen.decision.fallback
+    assert "card" in excluded(fallen)
+
+
+@SQLITE
+async def test_a_checkout_cannot_report(shop: Shop):
+    answer = await shop.decide(availability_reported={"card": "out"}, availability_unavailable={"card": "out"})
+    assert excluded(answer) == {}
+
+
+@SQLITE
+async def test_values_for_everybody_leave_it_out(empty_shop: Shop):
+    shop = empty_shop
+    fixed = Placement(key=METHODS, name="Methods", policy=Fixed())
+    await shop.place(fixed, Candidate(id="card", label="Card"), Candidate(id="paypal", label="PayPal", position=1))
+    await report_unavailable(shop, "card")
+    active = shop.engine.live.get(shop.id, METHODS)
+    assert active is not None
+    assert constant_answer(active).ranking == ["paypal"]
+
+
+@SQLITE
+async def test_a_report_that_makes_no_sense_is_refused_and_changes_nothing(shop: Shop):
+    reports = shop.engine.availability
+    wrong = {
+        "nobody": UnavailableCandidate("out"),
+        "card": UnavailableCandidate("out", "2020-01-01T00:00:00Z"),
+        "paypal": UnavailableCandidate("out", "2026-02-30T00:00:00Z"),
+    }
+    with pytest.raises(Invalid) as refused:
+        await reports.replace(shop.actor(), METHODS, Availability(wrong))
+    fields = {problem.field for problem in refused.value.problems}
+    assert fields == {"unavailable/nobody", "unavailable/card/until", "unavailable/paypal/until"}
+    with pytest.raises(NotFound):
+        await reports.replace(shop.actor(), "nowhere", Availability())
+    assert (await reports.get(shop.id, METHODS)).version == 0
+
+
+@SQLITE
+async def test_two_monitors_do_not_overwrite_each_other(shop: Shop):
+    reports, document = shop.engine.availability, Availability({"card": UnavailableCandidate("out")})
+    assert (await reports.replace(shop.actor(), METHODS, document, version=0)).version == 1
+    with pytest.raises(Stale):
+        await reports.replace(shop.actor(), METHODS, Availability(), version=0)
+    entries = await shop.engine.catalogue.audit(shop.id)
+    assert [entry.subject for entry in entries][:1] == ["availability of payment_methods"]

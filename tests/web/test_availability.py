@@ -1,0 +1,40 @@
+"""Reports of what cannot be had: over HTTP, and as the pages say it."""
+
+from __future__ import annotations
+
+from tests.serving import Server, Side
+from tests.web.people import person_of
+
+PATH = "/v1/placements/payment_methods/availability"
+REPORT = {"unavailable": {"ideal": {"reason": "gateway down"}}}
+
+
+def test_a_report_is_read_back_and_obeyed(side: Side):
+    first = side.client.get(PATH)
+    assert (first.json(), first.headers["etag"]) == ({"version": 0, "unavailable": {}}, '"0"')
+    replaced = side.client.put(PATH, json=REPORT, headers={"If-Match": '"0"'})
+    assert (replaced.status_code, replaced.json()) == (200, {"version": 1, **REPORT})
+    assert side.client.get(PATH).json() == replaced.json()
+    asked = {"placement": "payment_methods", "context": {"geo": {"country": "NL"}}}
+    answer = side.client.post("/v1/personalize/decisions", json=asked).json()
+    assert {"id": "ideal", "reason": "not available: gateway down"} in answer["excluded"]
+    assert side.client.put(PATH, json=REPORT, headers={"If-Match": '"0"'}).status_code == 412
+    assert side.client.put(PATH, json=REPORT).status_code == 428
+
+
+def test_a_browser_reports_nothing(side: Side):
+    page = side.server.client(side.new_key("publishable"))
+    assert page.put(PATH, json=REPORT, headers={"If-Match": "*"}).status_code == 403
+
+
+def test_a_person_sees_it_and_ends_it(server: Server, side: Side):
+    person = person_of(server, side)
+    side.client.put(PATH, json=REPORT, headers={"If-Match": "*"}).raise_for_status()
+    for page in ("/admin/placements/payment_methods", "/admin/"):
+        assert "iDEAL is not available: gateway down. No answer shows it." in person.get(page)
+    address = "/admin/placements/payment_methods/candidates/ideal/available"
+    assert person.send(address).status_code == 303
+    assert side.client.get(PATH).json() == {"version": 2, "unavailable": {}}
+    assert "gateway down" not in person.get("/admin/placements/payment_methods")
+    assert person.send(address).status_code in (200, 303)
+    assert side.client.get(PATH).json()["version"] == 2
