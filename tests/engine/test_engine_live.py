@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from engine.clock import now_ms
+from engine.configuration.release import Releases
 from engine.learning import live
 from engine.learning.live import LONGEST_UNREAD_MS
 from engine.model.placement import FieldDocument
@@ -99,14 +100,14 @@ async def test_a_restart_knows_all_that_was_learned_before_it(shop, open_another
 
 @SQLITE_FIRST
 async def test_stopping_amid_a_job_is_no_fault(open_another, monkeypatch, caplog):
-    engine = await open_another()
     begun = asyncio.Event()
 
-    async def endless():
+    async def endless(releases, now):
         begun.set()
         await asyncio.sleep(60)
 
-    monkeypatch.setattr(engine.releases, "publish_due", lambda now: endless())
+    monkeypatch.setattr(Releases, "publish_due", endless)
+    engine = await open_another()
     await asyncio.wait_for(begun.wait(), 10)
     await engine.stop()
     await asyncio.sleep(0.05)
