@@ -54,7 +54,6 @@ from benchmarks.checks import (
     past_experiments,
     positions,
     previews,
-    privacy,
     publishing,
     rare_arms,
     rule_checks,
@@ -66,6 +65,7 @@ from benchmarks.choice import check as choice
 from benchmarks.clients import offline_shop, quick_start
 from benchmarks.clients import run as clients
 from benchmarks.fuzzing import run as fuzzing
+from benchmarks.privacy import check as privacy
 from benchmarks.process import ROOT
 from benchmarks.published import put
 
@@ -126,7 +126,9 @@ PARTS: dict[str, Callable[[], Figures]] = {
     "past": past_experiments.figures,
     "positions": positions.figures,
     "preview": previews.figures,
-    "privacy": privacy.figures,
+    "plain-words": privacy.plain_words,
+    "preferences": privacy.preferences,
+    "privacy": privacy.privacy,
     "publishing": publishing.figures,
     "quick-start": quick_start.figures,
     "rare-arms": rare_arms.figures,

@@ -9,7 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -20,6 +20,14 @@ from benchmarks.process import TAP2, Server, free_port
 Figure = tuple[str, str, str]
 CHANGES, WORKERS = 400, 4
 GIVES_UP_AFTER = 20.0
+
+
+class Obedience(NamedTuple):
+    """The seconds from a change to the first answer that obeys; the answers before it, fallbacks apart."""
+
+    seconds: float
+    disobeyed: int
+    fallbacks: int
 
 
 def figures() -> list[Figure]:
@@ -66,7 +74,7 @@ def _client(server: Server, key: str) -> httpx.Client:
 
 
 def _measure(workers: list[httpx.Client]) -> list[Figure]:
-    seconds, late = [], 0
+    seconds, late, fallbacks = [], 0, 0
     with ThreadPoolExecutor(len(workers)) as pool:
         for number in range(CHANGES):
             method = METHODS[number % len(METHODS)]
@@ -75,24 +83,26 @@ def _measure(workers: list[httpx.Client]) -> list[Figure]:
             began = time.perf_counter()
             changer.put("/v1/personalize/preferences", json=sent).raise_for_status()
             tries = list(pool.map(partial(_until_obeyed, customer, method, began), workers))
-            seconds.append(max(until for until, _ in tries))
-            late += sum(count > 1 for _, count in tries)
+            seconds.append(max(each.seconds for each in tries))
+            late += sum(each.disobeyed for each in tries)
+            fallbacks += sum(each.fallbacks for each in tries)
     ordered = sorted(seconds)
     p99 = ordered[int(0.99 * len(ordered))]
     return [
         (f"{CHANGES} changes, each through one of {WORKERS} PostgreSQL workers: next decisions that disobey", "0",
-         f"{late} of {CHANGES * WORKERS:,}"),
+         f"{late} of {CHANGES * WORKERS:,} ({fallbacks} fallbacks)"),
         ("from the change to the obeying answer of the last worker, p99", "< 5 s", f"{p99 * 1e3:.0f} ms"),
         ("the slowest", "< 5 s", f"{ordered[-1] * 1e3:.0f} ms"),
     ]  # fmt: skip
 
 
-def _until_obeyed(customer: str, method: str, began: float, worker: httpx.Client) -> tuple[float, int]:
-    """Return the seconds since the change, and how many decisions it took."""
+def _until_obeyed(customer: str, method: str, began: float, worker: httpx.Client) -> Obedience:
     asked = {"placement": "payment_methods", "customer_id": customer, "context": {}}
-    for count in range(1, 10_000):
+    disobeyed = fallbacks = 0
+    while True:
         answer: Any = json.loads(worker.post("/v1/personalize/decisions", json=asked).content)
         elapsed = time.perf_counter() - began
         if answer["ranking"][0]["id"] == method or elapsed > GIVES_UP_AFTER:
-            return elapsed, count
-    raise RuntimeError("asked too often")
+            return Obedience(elapsed, disobeyed, fallbacks)
+        fallbacks += answer["fallback"]
+        disobeyed += not answer["fallback"]

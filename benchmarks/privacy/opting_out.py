@@ -105,11 +105,12 @@ def _opted_out(server: Server) -> list[Figure]:
 
 
 def _settle(server: Server) -> None:
-    """Write what is counted in memory."""
+    """Write what is counted in memory, and learn what was reported."""
     engine = server.engine
     for work in (engine.use_counter.flush(), engine.visits.flush(), engine.faulty_facts.flush()):
         server.run(work)
     server.run(engine.supervisor.add_up())
+    server.run(engine.live.refresh(at_once=True))
 
 
 def _refused_purposes(server: Server) -> list[Figure]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import partial
+
 import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.customers.retention import Retention
 from engine.decisions.requests.settings_reader import SettingsReader
@@ -11,6 +15,7 @@ from engine.model.timestamps import DAY
 from engine.store import accounts
 from engine.store.connection import purging
 from engine.store.connection.database import Database
+from engine.store.connection.inline import Work
 from engine.store.customers import visits
 from engine.store.customers.visits import InactiveCustomer
 
@@ -18,7 +23,8 @@ log = structlog.get_logger()
 
 DAYS_OF_PROOF = 3 * 365 + 1
 """How long a consent is kept as proof after it was given; one that still counts is kept longer."""
-PIECE = 100
+PIECE = 25
+"""Customers of a transaction, each with four statements: a decision waits for at most one."""
 NOBODY = InactiveCustomer("", "", 0)
 
 
@@ -44,10 +50,9 @@ class InactiveCustomers:
 
     async def _begin(self, merchant_id: int, now: int) -> None:
         """Count from today for customers from before visits were noted."""
-        begun = PIECE
-        while begun == PIECE:
-            async with self._database.write() as connection:
-                begun = await visits.begin(connection, merchant_id, today=now // DAY, limit=PIECE)
+        begin = partial(visits.begin, merchant_id=merchant_id, today=now // DAY, limit=purging.PIECE)
+        while await self._write(begin) == purging.PIECE:
+            pass
 
     async def _forget(self, merchant_id: int, now: int) -> int:
         """Forget a merchant's inactive customers; return how many. A retention that is changed meanwhile counts."""
@@ -64,8 +69,19 @@ class InactiveCustomers:
 
     async def _reduce(self, merchant_id: int, rows: list[InactiveCustomer]) -> int:
         rests = [(row, self._rest(merchant_id, row)) for row in rows]
-        async with self._database.write() as connection:
+
+        async def reduce(connection: AsyncConnection) -> int:
             return sum([await visits.reduce(connection, merchant_id, row, rest) for row, rest in rests])
+
+        return await self._write(reduce)
+
+    async def _write(self, work: Work[int]) -> int:
+        """Run a transaction and rest as the purge does, so that decisions have the writer most of the time."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        count = await self._database.write_through(work)
+        await asyncio.sleep(purging.REST * (clock() - began))
+        return count
 
     def _rest(self, merchant_id: int, row: InactiveCustomer) -> str:
         """Return what stays, encrypted; what cannot be decrypted stays whole, because it may be a refusal."""

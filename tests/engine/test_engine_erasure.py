@@ -29,7 +29,7 @@ from engine.store.connection.database import Database
 from engine.store.log import customer_segments
 from engine.store.tables import metadata
 from tests import factories
-from tests.marks import SQLITE_FIRST
+from tests.marks import SQLITE, SQLITE_FIRST
 from tests.offers import offered, open_offers
 
 pytestmark = pytest.mark.anyio
@@ -263,6 +263,13 @@ async def test_two_erasures_at_the_same_time_subtract_once(empty_shop, open_anot
     after = await contents(shop.engine.database)
     assert {name for name, row in differing(before, after).items() if name in ("tallies", "field_days")} == set()
     assert await shop.engine.logbook.search(shop.id, customer_id="anna") == []
+
+
+@SQLITE
+async def test_what_is_deleted_is_overwritten_on_the_disk(shop):
+    for connect in (shop.engine.database.write, shop.engine.database.read):
+        async with connect() as connection:
+            assert (await connection.exec_driver_sql("PRAGMA secure_delete")).scalar() == 1
 
 
 @SQLITE_FIRST

@@ -34,6 +34,8 @@ PRAGMAS = (
     f"PRAGMA busy_timeout={LOCK_WAIT_MS}",
     "PRAGMA cache_size=-65536",
     "PRAGMA temp_store=MEMORY",
+    # What is deleted is overwritten, however SQLite was built.
+    "PRAGMA secure_delete=ON",
 )
 
 
