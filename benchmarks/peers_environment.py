@@ -36,6 +36,12 @@ def timings() -> dict[str, float]:
     return {str(name): float(value) for name, value in _document("timings").items()}
 
 
+def log_estimates(path: Path, candidate: str, *, newest: int, deciding: int) -> dict[str, Any]:
+    """Return what DuckDB, pandas and obp say of an exported log; see `benchmarks.peers.log_estimates`."""
+    document: dict[str, Any] = _document("log_estimates", str(path), candidate, str(newest), str(deciding))
+    return document
+
+
 def _document(script: str, *arguments: str) -> Any:
     command = [str(PYTHON), "-W", "ignore", "-m", f"benchmarks.peers.{script}", *arguments]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

@@ -10,7 +10,7 @@ import platform
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -31,7 +31,10 @@ from benchmarks.checks import (
     crash,
     customers,
     dashboard,
+    dashboard_cost,
+    dashboard_sums,
     delays,
+    demo_month,
     discoveries,
     drawn_orders,
     engine,
@@ -44,6 +47,7 @@ from benchmarks.checks import (
     guardrail_stop,
     incrementality,
     learning,
+    log_export,
     model_changes,
     money,
     mutation,
@@ -85,7 +89,7 @@ TABLE_PAGES = {
     "mutation": TablePage(columns=mutation.COLUMNS),
 }
 
-PARTS: dict[str, Callable[[], Figures]] = {
+PARTS: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     "crash": crash.figures,
     "admin-clicks": admin_clicks.figures,
     "api": api.figures,
@@ -102,7 +106,10 @@ PARTS: dict[str, Callable[[], Figures]] = {
     "coupons": coupons.figures,
     "customers": customers.figures,
     "dashboard": dashboard.figures,
+    "dashboard-cost": dashboard_cost.figures,
+    "dashboard-sums": dashboard_sums.figures,
     "delays": delays.figures,
+    "demo": demo_month.figures,
     "discoveries": discoveries.figures,
     "drawn-orders": drawn_orders.figures,
     "engine": engine.figures,
@@ -112,6 +119,7 @@ PARTS: dict[str, Callable[[], Figures]] = {
     "experiment-measures": experiment_measures.figures,
     "experiments": experiments.figures,
     "floor": floor.figures,
+    "export": log_export.figures,
     "fuzz": fuzzing.figures,
     "guardrail": guardrail_stop.figures,
     "incrementality": incrementality.figures,
@@ -161,7 +169,7 @@ def main(parts: list[str]) -> None:
     for part in parts or PARTS:
         console.print(f"{part} ...")
         began = time.monotonic()
-        figures = PARTS[part]()
+        figures = list(PARTS[part]())
         table_page = TABLE_PAGES.get(part, TablePage())
         put(table_page.page, part, markdown(part, table_page.columns, figures, time.monotonic() - began))
         for what, *cells in figures:
