@@ -19,6 +19,11 @@ def now_ms() -> int:
     return _read()
 
 
+def is_simulated() -> bool:
+    """Return whether `now_ms` follows a simulated clock, which says nothing about how long work takes."""
+    return _read is not _system_time
+
+
 @contextmanager
 def simulated_time(read: Callable[[], int]) -> Iterator[None]:
     """Let `now_ms` return what `read` returns, in the whole process: for writing a past, never while serving."""

@@ -24,6 +24,7 @@ from engine.settings import Settings
 from engine.store.connection.database import CONNECT_SECONDS, POOL_SIZE, SQLITE_FILE
 from engine.store.customers import data_keys, fingerprints
 from engine.store.customers.data_keys import WrappedKey
+from engine.store.limits import tiers
 
 MASTER = "master key"
 GIGABYTE = 10**9
@@ -129,7 +130,16 @@ async def _database(connection: AsyncConnection, settings: Settings, shown: str)
     findings += [CheckResult("schema", "ok", str(revision)), await _fingerprint(connection, settings)]
     if not any(finding.state == "error" for finding in findings):
         findings += [await _master_keys(connection, settings), await _signing_key(connection)]
+        findings += await _sign_up(connection, settings)
     return findings if is_sqlite else [*findings, *await _postgres(connection, settings)]
+
+
+async def _sign_up(connection: AsyncConnection, settings: Settings) -> list[CheckResult]:
+    tier = settings.sign_up_tier
+    if not settings.sign_up or not tier or tier in await tiers.all_tiers(connection):
+        return []
+    remedy = "add it with `tap2 tiers set`, or leave the setting empty: until then nobody can sign up"
+    return [CheckResult("TAP2_SIGN_UP_TIER", "error", f"there is no tier “{tier}”", remedy)]
 
 
 async def _fingerprint(connection: AsyncConnection, settings: Settings) -> CheckResult:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 import structlog
 
-from engine.clock import now_ms
+from engine.clock import is_simulated, now_ms
 from engine.decisions.customers import Hasher
 from engine.decisions.exposures import exposures_of
 from engine.decisions.offer_holds import BudgetReader, OfferInput, holds_of, transitions_of
@@ -334,5 +334,6 @@ class Decider:
         merchant_id, decided_at = request.merchant_id, request.now
         self._uses.count(merchant_id, answer.decision, answer.facts, decided_at=decided_at)
         placement = answer.decision.placement
-        self._uses.time(merchant_id, placement, decided_at=decided_at, milliseconds=now_ms() - decided_at)
+        if not is_simulated():
+            self._uses.time(merchant_id, placement, decided_at=decided_at, milliseconds=now_ms() - decided_at)
         self._visits.note(request)

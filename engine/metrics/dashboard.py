@@ -11,6 +11,7 @@ from engine.model.documents.metric import MetricName
 from engine.model.experiment import NOT_PERSONALIZED
 from engine.model.timestamps import HOUR, MINUTE
 from engine.statistics.alarms import HOURS_A_DAY, USUAL_DAYS, Alarm, alarms, slow
+from engine.statistics.durations import DurationCounts
 from engine.statistics.lift import Lift, lift_of
 from engine.statistics.metric_totals import PARTS, HourSums, MetricTotals
 from engine.store.connection.database import Database
@@ -48,8 +49,8 @@ class Dashboard(NamedTuple):
     """How a placement did in a span. Sums by `arm` are those of the holdback; `parts` are by dimension and value.
 
     `lifts` compare personalized with held-back customers: None where there is too little to tell, and nothing where
-    nobody was held back. `hours` are the sums of all decisions by epoch hour; `before` and `earlier` are those of the
-    time before.
+    nobody was held back. `hours` are the sums of all decisions by epoch hour and arm; `before` and `earlier` are
+    those of the time before, without arms.
     """
 
     totals: MetricTotals
@@ -73,7 +74,7 @@ class Dashboards:
         now, before = (span.hours(merchant_id, placement, back=back) for back in (0, span.before))
         async with self._database.read() as connection:
             by_hour = await hours.by_hour(connection, now)
-            earlier = await hours.by_hour(connection, before)
+            earlier = await hours.by_hour(connection, before, by_arm=False)
             clusters = await hours.totals(connection, now, "cluster", COMPARED)
             parts = {name: await _parts(connection, now, name) for name in PARTED}
         return Dashboard(
@@ -101,6 +102,13 @@ class Dashboards:
         raised = alarms(sums, last=last, window_hours=min(WINDOW_HOURS, 1 - -window_minutes * MINUTE // HOUR))
         return [*raised, *slow(times, before, slow_ms=self._slow_ms, since_hour=last - HOURS_OF_TIMES)]
 
+    async def durations(self, merchant_id: int, placement: str, *, now: int) -> dict[int, DurationCounts]:
+        """Return how long decisions of the last week took, by epoch hour and bin, the oldest hour first."""
+        last = now // HOUR + 1
+        span = HourSpan(merchant_id, placement, last - USUAL_HOURS_OF_TIMES, last)
+        async with self._database.read() as connection:
+            return dict(await decision_times.by_hour(connection, span))
+
     async def by_placement(self, merchant_id: int, placements: Sequence[str], *, since: int) -> dict[str, MetricTotals]:
         """Return the sums of placements since an instant (epoch ms), the busiest first."""
         async with self._database.read() as connection:
@@ -110,10 +118,8 @@ class Dashboards:
 
 def total_of(rows: Sequence[HourSums]) -> MetricTotals:
     """Return the sums of rows together."""
-    total = MetricTotals()
-    for row in rows:
-        total += row.totals
-    return total
+    # Sums by column: adding totals one by one took a fifth of the time of a page.
+    return MetricTotals(*map(sum, zip(*(row.totals for row in rows), strict=True)))
 
 
 async def _parts(connection: AsyncConnection, span: HourSpan, dimension: Dimension) -> dict[str, MetricTotals]:

@@ -14,6 +14,7 @@ from engine.mailing import mailer as mailer_module
 from engine.mailing.mailer import LEASE_MS
 from engine.model.mailing.report_schedule import NewReportSchedule
 from engine.model.timestamps import HOUR, to_ms
+from engine.store.connection import database
 from engine.store.mailing import mails, schedules
 from engine.store.tables.accounts import merchants
 from tests.mailing import Post
@@ -81,6 +82,8 @@ def expected_days(document: NewReportSchedule, begin: date, end: date) -> list[s
 async def live_a_year(post: Post, monkeypatch: pytest.MonkeyPatch, counts: dict[str, int], *, kills: int) -> None:
     """Let schedules run for a year with kills; each day must arrive once, but for kills between server and database."""
     monkeypatch.setattr(mailer_module, "MAILS_A_BATCH", 100)
+    # A busy machine may hold up a year's writes: only the killer may cut them off.
+    monkeypatch.setattr(database, "TURN_WAIT_SECONDS", 60.0)
     monkeypatch.setattr("engine.mailing.report_schedules.MOST_SCHEDULES", NEVER)
     begin, end = datetime(2026, 1, 1, 12, tzinfo=UTC), datetime(2027, 1, 1, 12, tzinfo=UTC)
     post.now, luck, items = to_ms(begin), random.Random(5), []

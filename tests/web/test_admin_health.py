@@ -6,12 +6,16 @@ from collections import Counter
 
 import pytest
 
+from engine.clock import now_ms
 from engine.insights.data_health import DataHealth
+from engine.model.timestamps import HOUR
+from engine.statistics.durations import bin_of
 from engine.statistics.health import CandidateAudience, DayWeights
 from engine.store.beliefs import Version
 from tests.serving import Server, Side
 from tests.web.people import Person, person_of
 from web.admin.placements.placement_health import health_view
+from web.admin.placements.response_times import response_times
 from web.format import Show, viewer_locale
 
 PAGE = "/admin/live/placements/payment_methods"
@@ -83,3 +87,26 @@ def test_the_placements_page_has_a_section_on_its_data(side: Side, person: Perso
     assert "Outcomes come 100% from your server (secret key)." in page
     assert "Sum of weights by day" in page
     assert "Every candidate was offered in all of the latest decisions." in page
+
+
+def test_response_times_are_shown_by_hour_where_there_are_enough_answers() -> None:
+    show = Show(locale=viewer_locale("en"), timezone="Asia/Kolkata", now=0)
+    hours = {480_000: {bin_of(20): 95, bin_of(700): 5}, 480_001: {bin_of(20): 94, bin_of(700): 6}, 480_002: {0: 19}}
+    times = response_times(show, hours)
+    assert [(each.text, each.answers) for each in times.hours] == [("22 ms", 100), ("723 ms", 100)]
+    assert times.title == "One answer in 20 took longer than 723 ms"
+    assert times.chart is not None
+    assert response_times(show, {480_000: {0: 19}}).title == "No response times yet"
+
+
+def test_response_times_stand_on_the_page_of_the_placement(server: Server, side: Side, person: Person) -> None:
+    assert "No response times yet" in person.get(PAGE)
+    merchant_id, counter = side.merchant.id, server.engine.use_counter
+    for hours_ago in (1, 2):
+        for _ in range(20):
+            time = now_ms() - hours_ago * HOUR
+            counter.time(merchant_id, "payment_methods", decided_at=time, milliseconds=40 * hours_ago)
+    server.run(counter.flush())
+    page = person.get(PAGE)
+    assert "One answer in 20 took longer than" in page
+    assert 'data-chart="chart-times"' in page

@@ -47,6 +47,16 @@ def test_examining_an_empty_folder_makes_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_tier_that_signs_nobody_up_is_named(folder):
+    results, status = findings(folder, TAP2_SIGN_UP="1", TAP2_SIGN_UP_TIER="starter")
+    assert status == 1
+    assert "no tier “starter”" in results["TAP2_SIGN_UP_TIER"]["detail"]
+    tiers = folder / "tiers.json"
+    tiers.write_text('{"starter": {}}')
+    assert tap2("tiers", "set", str(tiers), folder=folder).exit_code == 0
+    assert findings(folder, TAP2_SIGN_UP="1", TAP2_SIGN_UP_TIER="starter")[1] == 0
+
+
 def test_another_key_is_named(folder):
     results, status = findings(folder, TAP2_CUSTOMER_KEY="x" * 32)
     assert status == 1

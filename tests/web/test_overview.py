@@ -12,7 +12,7 @@ from engine.clock import now_ms
 from engine.metrics.dashboard import Dashboard
 from engine.model.timestamps import DAY, HOUR, to_ms
 from engine.statistics.lift import Lift
-from engine.statistics.metric_totals import MetricTotals
+from engine.statistics.metric_totals import HourSums, MetricTotals
 from engine.store import folds
 from engine.store.folds import HOURS, Sums
 from engine.store.metrics.hours import HourCell
@@ -21,6 +21,7 @@ from tests.web.people import Person, person_of
 from web.format import Show, viewer_locale
 from web.overview.breakdown import median_time
 from web.overview.cards import cards_of, headline, notes_of
+from web.overview.course import sums_by_step
 from web.overview.period import OverviewPeriod
 
 NOON = to_ms(datetime(2026, 11, 21, 12, tzinfo=UTC))
@@ -88,6 +89,23 @@ def test_days_of_its_own_are_whole_days():
     assert (iso(own.span.begin), iso(own.span.end)) == ("2026-10-20T00:00:00+02:00", "2026-11-01T00:00:00+01:00")
     assert own.days == 12
     assert not own.problem
+
+
+def test_days_of_half_hour_zones_meet_without_a_gap_and_the_page_says_when_they_begin():
+    class Reader(Frame):
+        show = Show(locale=viewer_locale("en"), timezone="Asia/Kolkata", now=NOON)
+
+    reader: Any = Reader()
+    own = OverviewPeriod.of({"range": "custom", "first": "2026-11-18", "last": "2026-11-20"}, reader.show)
+    after = OverviewPeriod.of({"range": "custom", "first": "2026-11-21", "last": "2026-11-21"}, reader.show)
+    assert own.span.hours(1, "p").last == after.span.hours(1, "p").first
+    hours = range(own.span.begin // HOUR, own.span.end // HOUR)
+    rows = [HourSums(hour, "", "", MetricTotals(decisions=1)) for hour in hours]
+    days = sums_by_step(reader, rows, own, shift=0)
+    assert [each.decisions for each in days.values()] == [24, 24, 24]
+    [note] = notes_of(reader, dashboard(), own)
+    assert "days begin at 11:30\u202fPM here, not at 12:00\u202fAM" in note
+    assert notes_of(FRAME, dashboard(), period(range="7")) == []
 
 
 def test_a_single_day_is_called_a_day():

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 import httpx
+import msgspec
 import pytest
 
 from engine.accounts import login_limits
@@ -209,6 +210,19 @@ def test_merchants_get_the_tier_of_the_setting(server: Server) -> None:
     client = server.client()
     log_in(client, user.email, PASSWORD)
     assert "starter" in Person(client, user.email).get("/admin/audit"), "merchants read changes of their limits"
+
+
+def test_without_the_tier_a_visitor_reads_what_to_do(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(server.engine, "settings", msgspec.structs.replace(server.settings, sign_up_tier="gone"))
+    before = server.run(server.engine.accounts.merchants())
+    answer = send(server.client(), **{**ACCOUNT, "email": "late@bakery.example"})
+    assert answer.status_code == 503
+    assert "No new accounts can be opened on this server at the moment" in answer.text
+    assert "tier" not in answer.text
+    assert server.run(server.engine.accounts.merchants()) == before
+    assert "TAP2_SIGN_UP_TIER" in capsys.readouterr().err, "the operator reads why"
 
 
 def test_there_is_no_sign_up_unless_the_operator_opens_it(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -80,8 +80,9 @@ def test_a_schedule_says_why_it_does_not_send(server: Server, side: Side, person
     assert (refused.status_code, "no reports by mail" in refused.json()["detail"]) == (409, True)
 
 
-def test_all_keys_share_the_requests_of_an_hour(server: Server, side: Side) -> None:
+def test_all_keys_share_the_requests_of_an_hour(server: Server, side: Side, person: Person) -> None:
     give(server, side, "slow")
+    assert "0 now, in the server process" in person.get("/admin/account")
     other = server.client(side.new_key("secret"))
     assert side.client.post(DECISIONS, json=examples.DECISION).status_code == 200
     answer = other.post(DECISIONS, json=examples.DECISION)
@@ -92,6 +93,8 @@ def test_all_keys_share_the_requests_of_an_hour(server: Server, side: Side) -> N
     refused = side.client.post(DECISIONS, json=examples.DECISION)
     assert (refused.status_code, refused.json()["detail"]) == (429, "the limit of requests is used up")
     assert 0 < int(refused.headers["retry-after"]) <= 900
+    assert "4 now, in the server process that shows this page" in person.get("/admin/account")
+    assert "Used up" in person.get("/admin/account")
     assert '"decisions";r=1000000' in refused.headers["ratelimit"], "a 429 uses no quota"
     assert side.client.get("/v1/lists").status_code == 200
 

@@ -72,6 +72,10 @@ class RateLimit:
         """Return the headers that say what is left."""
         return self._headers(max(0.0, self._full_at.get(caller, 0.0) - self._clock()))
 
+    def used(self, caller: tuple[str, str]) -> int:
+        """Return how much of a caller's bucket is taken and not refilled yet."""
+        return math.ceil(max(0.0, self._full_at.get(caller, 0.0) - self._clock()) / self._interval - 1e-6)
+
     def _headers(self, seconds: float) -> tuple[Header, ...]:
         left = int((self._window - seconds) / self._interval + 1e-6)
         return self._policy, (b"ratelimit", self._left % (left, math.ceil(seconds)))
@@ -113,6 +117,10 @@ class RateLimits:
         except TooMany:
             scope[SCOPE] = limit.left(caller)
             raise
+
+    def requests_used(self, merchant_id: int, requests_an_hour: int) -> int:
+        """Return how many requests of a merchant this process still counts against its tier."""
+        return self._of_tier(requests_an_hour).used((str(merchant_id), ""))
 
     def _of_tier(self, requests: int) -> RateLimit:
         if requests not in self._of_tiers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from engine.metrics.dashboard import Dashboard
 from engine.model.documents.metric import METRICS, MetricName, better_by
@@ -196,6 +197,12 @@ def notes_of(reader: FigureReader, dashboard: Dashboard, period: OverviewPeriod)
         notes.append(
             "A comparison by time cannot tell what personalization did: seasons, prices and campaigns changed as well, "
             "and purchases of the last hours are still to come. The holdback can."
+        )
+    begin = reader.show.midnight(date.fromisoformat(period.first))
+    if period.span.begin != begin:
+        clock = reader.show.clock(period.span.begin)
+        notes.append(
+            f"Figures are kept by hours of UTC, so days begin at {clock} here, not at {reader.show.clock(begin)}."
         )
     foreign = {
         currency: totals

@@ -80,8 +80,8 @@ def sums_by_step(
     for row in rows:
         moment = row.hour * HOUR + shift
         if period.days > HOURLY_DAYS:
-            # A day on which a clock changes has 23 or 25 hours.
-            moment = reader.show.midnight(reader.show.date_of(moment))
+            # A day on which a clock changes has 23 or 25 hours. An hour in which a day begins belongs to that day.
+            moment = reader.show.midnight(reader.show.date_of(moment + HOUR // 2))
         sums[moment] = sums.get(moment, MetricTotals()) + row.totals
     return sums
 

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from engine.metrics.dashboard import SHOWN, TimeSpan
 from engine.model.documents.metric import MetricName
-from engine.model.timestamps import DAY
+from engine.model.timestamps import DAY, HOUR
 from web.format import Show
 
 DAYS = {"today": 1, "7": 7, "30": 30, "90": 90}
@@ -50,7 +50,7 @@ class OverviewPeriod:
             values["range"] = USUAL["range"]
             first = today - timedelta(days=DAYS[values["range"]] - 1)
         days = (last - first).days + 1
-        end = min(show.now, show.midnight(last + timedelta(days=1)))
+        end = min(show.now, day_begin(show, last + timedelta(days=1)))
         return cls(
             values["range"],
             values["compare"] if values["compare"] in COMPARISONS else USUAL["compare"],
@@ -59,7 +59,7 @@ class OverviewPeriod:
             first.isoformat(),
             last.isoformat(),
             days,
-            TimeSpan(show.midnight(first), end, days * DAY),
+            TimeSpan(day_begin(show, first), end, days * DAY),
             problem,
         )
 
@@ -91,6 +91,11 @@ class OverviewPeriod:
         if self.range == "today":
             return "yesterday until this time"
         return "the day before" if self.days == 1 else f"the {self.days} days before"
+
+
+def day_begin(show: Show, day: date) -> int:
+    """Return the begin of the hour of UTC in which a day of the reader begins, in epoch ms: sums are by such hours."""
+    return show.midnight(day) // HOUR * HOUR
 
 
 def _days_of(first: str, last: str, today: date) -> tuple[date, date, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.statistics.metric_totals import HourSums, MetricTotals
@@ -55,11 +55,12 @@ async def totals(
     ]
 
 
-async def by_hour(connection: AsyncConnection, span: HourSpan) -> list[HourSums]:
-    """Return the sums of all decisions in a span by hour and arm."""
+async def by_hour(connection: AsyncConnection, span: HourSpan, *, by_arm: bool = True) -> list[HourSums]:
+    """Return the sums of all decisions in a span by hour and arm; those of all arms together unless `by_arm`."""
     c = metric_hours.c
-    query = select(c.hour, c.arm, *_sums()).where(*_within(span, "")).group_by(c.hour, c.arm)
-    rows = await connection.execute(query.order_by(c.hour, c.arm))
+    keys, arm = ((c.hour, c.arm), c.arm) if by_arm else ((c.hour,), literal(""))
+    query = select(c.hour, arm, *_sums()).where(*_within(span, "")).group_by(*keys)
+    rows = await connection.execute(query.order_by(*keys))
     return [HourSums(row[0], row[1], "", MetricTotals(*map(int, row[2:]))) for row in rows]
 
 

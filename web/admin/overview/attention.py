@@ -81,6 +81,9 @@ def _alarm(frame: Frame, placement: Placement, alarm: Alarm) -> AttentionItem:
     if alarm.kind == "conversion":
         page = f"{frame.base}/placements/{placement.key}"
         return AttentionItem(words.kind, words.mark, words.text, page, "Compare candidates")
+    if alarm.kind == "latency":
+        page = f"{frame.base}/placements/{placement.key}#times"
+        return AttentionItem(words.kind, words.mark, words.text, page, "See response times")
     decisions = f"{frame.base}/decisions?placement={placement.key}"
     return AttentionItem(words.kind, words.mark, words.text, decisions, "See decisions")
 

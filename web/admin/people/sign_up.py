@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import structlog
 from babel.numbers import get_territory_currencies
 from litestar import Response, get, post
 from litestar.params import FromPath
@@ -38,7 +39,10 @@ from web.http.metrics import PEOPLE
 TEMPLATE = "people/sign_up.html"
 PATH = "/admin/sign-up"
 SHOWN = ("email", "name", "merchant", "country", "currency", "timezone")
+CLOSED = "No new accounts can be opened on this server at the moment. Ask whoever runs it, or try again later."
 Names = Sequence[tuple[str, str]]
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,11 @@ async def _open(request: AnyRequest, form: Form, password: str, *, token: str = 
         user = await engine.team.sign_up(form.value("email"), form.value("name"), password, merchant, token=token)
     except Invalid as error:
         return _page(request, "account", form.with_problems(error.problems), confirmed=confirmed, status=422)
-    except (Conflict, NotFound) as error:
+    except NotFound as error:
+        log.error("nobody can sign up", cause=error.detail, setting="TAP2_SIGN_UP_TIER")
+        again = Form(form.values, {"form": CLOSED})
+        return _page(request, "account", again, confirmed=confirmed, status=503)
+    except Conflict as error:
         field = error.field if error.field == "email" and not confirmed else "form"
         again = form.with_problems([FieldProblem(field or "form", error.detail)])
         return _page(request, "account", again, confirmed=confirmed, status=409)

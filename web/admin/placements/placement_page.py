@@ -24,6 +24,7 @@ from web.admin.placements.performance.period import PagePeriod, PeriodOption
 from web.admin.placements.placement_availability import UnavailableNote, unavailable_notes
 from web.admin.placements.placement_health import HealthView, health_view
 from web.admin.placements.placement_learned import LearnedView, learned_view
+from web.admin.placements.response_times import ResponseTimes, response_times
 from web.admin.shell.csv_file import exported_csv
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
@@ -51,6 +52,7 @@ class PlacementPage:
     learned: LearnedView | None
     health: HealthView
     unavailable: Sequence[UnavailableNote]
+    times: ResponseTimes
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,7 @@ async def placement_page(
     placement, names, arms = monitored.placement, monitored.names, monitored.arms
     performance = await monitored.performance()
     health = await frame.engine.health.of(frame.merchant.id, key)
+    durations = await frame.engine.dashboards.durations(frame.merchant.id, key, now=frame.show.now)
     page = PlacementPage(
         placement=placement,
         purpose=purpose_of(placement),
@@ -132,6 +135,7 @@ async def placement_page(
         learned=learned_view(frame, placement, list(names.labels), list(names.labels.values())),
         health=health_view(frame, health, names.labels, names.colours),
         unavailable=unavailable_notes(frame, key, names),
+        times=response_times(frame.show, durations),
     )
     return frame.page("placements/placement.html", page)
 

@@ -47,9 +47,9 @@ class AccountPage:
 
 
 @get("/account")
-async def account_page(frame: NamedDependency[Frame]) -> Page:
+async def account_page(request: AnyRequest, frame: NamedDependency[Frame]) -> Page:
     """Show the limits and the logo."""
-    return await _page(frame)
+    return await _page(request, frame)
 
 
 @get("/account/logo.png")
@@ -69,9 +69,9 @@ async def save_logo(request: AnyRequest, frame: NamedDependency[Frame]) -> Respo
     try:
         await frame.engine.logos.replace(frame.actor, await sent.read() if isinstance(sent, UploadFile) else b"")
     except Invalid as error:
-        return await _page(frame, problem=error.problems[0].message, status=422)
+        return await _page(request, frame, problem=error.problems[0].message, status=422)
     except Conflict as error:
-        return await _page(frame, problem=error.detail, status=409)
+        return await _page(request, frame, problem=error.detail, status=409)
     return frame.go(f"{frame.base}/account", notice=Notice("The logo stands at the head of your reports now."))
 
 
@@ -83,12 +83,14 @@ async def remove_logo(frame: NamedDependency[Frame]) -> Response[Any]:
     return frame.go(f"{frame.base}/account", notice=Notice("The logo is removed."))
 
 
-async def _page(frame: Frame, *, problem: str = "", status: int = 200) -> Page:
-    use = await frame.engine.tiers.use(frame.merchant)
+async def _page(request: AnyRequest, frame: Frame, *, problem: str = "", status: int = 200) -> Page:
+    use, limits = await frame.engine.tiers.use(frame.merchant), request.app.state.rate_limits
+    most = use.tier.requests_an_hour
+    requests = limits.requests_used(frame.merchant.id, most) if most is not None else 0
     content = await frame.engine.logos.get(frame.merchant.id)
     page = AccountPage(
         tier=frame.merchant.tier,
-        rows=rows_of(frame, use),
+        rows=rows_of(frame, use, requests),
         logo=hashlib.sha256(content).hexdigest()[:12] if content else "",
         may_have_logo=use.tier.logo,
         problem=f"{problem[:1].upper()}{problem[1:]}." if problem else "",
@@ -96,16 +98,14 @@ async def _page(frame: Frame, *, problem: str = "", status: int = 200) -> Page:
     return frame.page("settings/account.html", page, status=status)
 
 
-def rows_of(frame: Frame, use: TierUse) -> list[LimitRow]:
-    """Return what a tier limits, each with what is used of it."""
-    tier, show = use.tier, frame.show
-    requests = "Decisions and outcomes of all keys together. Answers carry what is left, in the header RateLimit."
-    per_hour = "No limit" if tier.requests_an_hour is None else f"{show.number(tier.requests_an_hour)} an hour"
+def rows_of(frame: Frame, use: TierUse, requests: int) -> list[LimitRow]:
+    """Return what a tier limits, each with what is used of it; `requests` are those that this process counts."""
+    tier = use.tier
     return [
         _exports(frame, use),
         LimitRow("Reports by mail", "Scheduled reports.", _included(is_included=tier.scheduled_mail)),
         LimitRow("Logo", "Your logo at the head of reports.", _included(is_included=tier.logo)),
-        LimitRow("Requests", requests, per_hour),
+        _requests(frame, tier.requests_an_hour, requests),
     ]
 
 
@@ -119,6 +119,20 @@ def _exports(frame: Frame, use: TierUse) -> LimitRow:
     used = f"{show.number(use.exports)} this month; the next one begins {show.day(use.month.end)}"
     allowed = f"{show.number(most)} a month"
     return LimitRow(name, about, allowed, used, state if is_near else "", kind if is_near else "")
+
+
+def _requests(frame: Frame, most: int | None, used: int) -> LimitRow:
+    name, show = "Requests", frame.show
+    about = "Decisions and outcomes of all keys together. Answers carry what is left, in the header RateLimit."
+    if most is None:
+        return LimitRow(name, about, "No limit")
+    state, kind = ("Used up", "bad") if used >= most else ("Nearly used up", "warn")
+    is_near = used >= ALMOST * most
+    # The limit refills evenly, and each process counts for itself.
+    text = f"{show.number(used)} now, in the server process that shows this page; it falls evenly to 0 within an hour"
+    return LimitRow(
+        name, about, f"{show.number(most)} an hour", text, state if is_near else "", kind if is_near else ""
+    )
 
 
 def _included(*, is_included: bool) -> str:
