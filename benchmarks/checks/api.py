@@ -12,6 +12,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import seed as seeded
 from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
 from rich.console import Console
 from rich.table import Table
 from schemathesis import APIOperation, Case, GenerationMode
@@ -96,7 +97,12 @@ class Fuzzer:
         def call(case: Case, dice: int) -> None:
             self._call(operation, case, uses_existing=dice == 0 and operation.path in self.existing)
 
-        call()
+        try:
+            call()
+        except Unsatisfiable:
+            # Where any text fits, there is nothing invalid to send.
+            if mode is GenerationMode.POSITIVE:
+                raise
 
     def _call(self, operation: AnyOperation, case: Case, *, uses_existing: bool) -> None:
         excluded = [] if accepts_all_that_fits(operation) else [checks.positive_data_acceptance]

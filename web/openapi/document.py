@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -227,7 +228,8 @@ def _header(name: str) -> Json:
 def _tidy(node: Any, name: str = "") -> Any:
     """Remove indentation of docstrings, write patterns as JSON Schema does, and complete arrays and objects."""
     if isinstance(node, dict):
-        return _open(_with_items({key: _tidy(value, key) for key, value in node.items()}))
+        tidied = {key: _tidy(value, key) for key, value in node.items()}
+        return _with_default_in_words(_open(_with_items(tidied)))
     if isinstance(node, list):
         return [_tidy(value) for value in node]
     if isinstance(node, str) and name == "description":
@@ -250,12 +252,18 @@ def _with_items(schema: Json) -> Json:
 
 
 def _open(schema: Json) -> Json:
-    """Say of an object without named properties that it may have any, and leave out defaults of null.
-
-    Generators of types take the one for empty, and a property with a default for required.
-    """
-    if "anyOf" in schema and schema.get("default", 0) is None:
-        schema = {name: value for name, value in schema.items() if name != "default"}
+    """Say of an object without named properties that it may have any, because generators of types take it for empty."""
     if schema.get("type") != "object" or not schema.keys().isdisjoint(("properties", "additionalProperties")):
         return schema
     return {**schema, "additionalProperties": True}
+
+
+def _with_default_in_words(schema: Json) -> Json:
+    """Move a default into the description: generators of types take a property with a default for required."""
+    if "default" not in schema or schema.keys().isdisjoint(("type", "anyOf", "enum", "$ref")):
+        return schema
+    others = {name: value for name, value in schema.items() if name != "default"}
+    if schema["default"] in (None, "", [], {}):
+        return others
+    words = [schema.get("description", ""), f"Default: `{json.dumps(schema['default'])}`."]
+    return {**others, "description": " ".join(word for word in words if word)}
