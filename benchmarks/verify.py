@@ -66,7 +66,7 @@ from benchmarks.checks import (
     webhooks,
 )
 from benchmarks.choice import check as choice
-from benchmarks.clients import offline_shop, quick_start
+from benchmarks.clients import generated_clients, offline_shop, quick_start
 from benchmarks.clients import run as clients
 from benchmarks.fuzzing import run as fuzzing
 from benchmarks.privacy import check as privacy
@@ -121,6 +121,7 @@ PARTS: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     "floor": floor.figures,
     "export": log_export.figures,
     "fuzz": fuzzing.figures,
+    "generated-clients": generated_clients.figures,
     "guardrail": guardrail_stop.figures,
     "incrementality": incrementality.figures,
     "learning": learning.figures,
