@@ -47,6 +47,13 @@ class Models(NamedTuple):
     choice: np.ndarray[Any, np.dtype[np.float64]]
 
 
+class ReceiptTime(NamedTuple):
+    """The seconds until an erasure's receipt, and those of the processor."""
+
+    seconds: float
+    processor: float
+
+
 async def figures(folder: Path) -> list[Figure]:
     """Return receipts, traces, and the agreement with a world that never saw the erased."""
     world = await open_world(settings_of(folder / "shop"))
@@ -58,14 +65,16 @@ async def figures(folder: Path) -> list[Figure]:
     before, models = await _tidy(world), await learned(world)
     await world.shop_around(gone)
     backup = _back_up(folder)
-    seconds = await _erase(world, gone)
+    receipts = await _erase(world, gone)
+    seconds, used = ([receipt[side] * 1e3 for receipt in receipts] for side in (0, 1))
     await world.engine.supervisor.add_up()
     after, models_after = await contents(world.engine.database), await learned(world)
     hashes = _hashes(world, gone)
     differing = _differing(before, after)
     rows = [
-        (f"erasing {ERASED} of {CUSTOMERS:,} customers: slowest receipt", "< 1 s", f"{max(seconds) * 1e3:.0f} ms"),
-        ("median receipt", "", f"{statistics.median(seconds) * 1e3:.0f} ms"),
+        (f"erasing {ERASED} of {CUSTOMERS:,} customers: slowest receipt", "< 1 s", f"{max(seconds):.0f} ms"),
+        ("median receipt", "", f"{statistics.median(seconds):.0f} ms"),
+        ("processor time of a receipt: median, most", "", f"{statistics.median(used):.0f} ms, {max(used):.0f} ms"),
         ("rows that name an erased customer, beside the proof", "0", str(_naming(after, hashes))),
         ("exports of erased customers with anything but requests", "0", str(await _exports(world, gone))),
         ("tables that differ from the world before they came", "none", ", ".join(sorted(differing)) or "none"),
@@ -79,14 +88,14 @@ async def figures(folder: Path) -> list[Figure]:
     return rows + await _restored(folder, backup, world, gone)
 
 
-async def _erase(world: World, customers: Sequence[str]) -> list[float]:
-    seconds = []
+async def _erase(world: World, customers: Sequence[str]) -> list[ReceiptTime]:
+    receipts = []
     for name in customers:
-        began = time.perf_counter()
+        began, used = time.perf_counter(), time.process_time()
         await world.engine.eraser.erase(world.merchant_id, name, suppress=False)
-        seconds.append(time.perf_counter() - began)
+        receipts.append(ReceiptTime(time.perf_counter() - began, time.process_time() - used))
     await world.engine.eraser.sweep(now=now_ms() + 2 * SWEEP_AFTER_MS)
-    return seconds
+    return receipts
 
 
 async def _tidy(world: World) -> dict[str, list[str]]:
