@@ -65,7 +65,11 @@ class AvailabilityReports:
     ) -> AvailabilityReport:
         async with self._database.write() as connection:
             before = await availability.lock(connection, actor.merchant_id, placement)
-            report = AvailabilityReport(before.version + 1, change(before))
+            document = change(before)
+            if document == before.document:
+                # Monitors repeat themselves.
+                return before
+            report = AvailabilityReport(before.version + 1, document)
             await availability.put(connection, actor.merchant_id, placement, report)
             subject = f"availability of {placement}"
             entry = NewEntry(actor, now_ms(), "changed", subject, before.document, report.document)

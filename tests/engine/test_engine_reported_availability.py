@@ -125,3 +125,6 @@ async def test_two_monitors_do_not_overwrite_each_other(shop: Shop):
         await reports.replace(shop.actor(), METHODS, Availability(), version=0)
     entries = await shop.engine.catalogue.audit(shop.id)
     assert [entry.subject for entry in entries][:1] == ["availability of payment_methods"]
+    # Saying the same again is no change.
+    assert (await reports.replace(shop.actor(), METHODS, document)).version == 1
+    assert await shop.engine.catalogue.audit(shop.id) == entries
