@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
+import re
 import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +28,7 @@ from engine.service import SQLITE_FILE
 
 DECISIONS, DAYS, COPIES = 50_000, 27, Copies(shifts=1, rotations=20)
 CANDIDATE = "paypal"
+SECONDS_BETWEEN_LOOKS = 0.1
 MEGABYTE = 1024
 """In KiB, as the system counts memory."""
 
@@ -56,18 +58,28 @@ def figures(decisions: int = DECISIONS, copies: Copies = COPIES) -> Iterator[tup
 
 def export(folder: Path) -> Exported:
     """Run the command in a process of its own, and measure it."""
-    path = folder / "decisions.parquet"
+    path, memory = folder / "decisions.parquet", 0
     command = [*TAP2, "export", "decisions", "--merchant", "shop", "--out", str(path), "--json"]
     process = subprocess.Popen(
         [sys.executable, *command], cwd=ROOT, env=environment_of(folder), stdout=subprocess.PIPE, text=True
     )
-    output = process.stdout.read() if process.stdout else ""
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
+    while process.poll() is None:
+        memory = max(memory, _largest_memory(process.pid))
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    if process.returncode or process.stdout is None:
         raise RuntimeError("the export failed")
-    written = json.loads(output)
+    written = json.loads(process.stdout.read())
     size = path.stat().st_size / 1e6
-    return Exported(path, written["decisions"], written["outcomes"], size, usage.ru_maxrss / MEGABYTE)
+    return Exported(path, written["decisions"], written["outcomes"], size, memory / MEGABYTE)
+
+
+def _largest_memory(process: int) -> int:
+    """Return the most memory that a process had so far, in KiB; 0 once it has ended.
+
+    The usage that `wait4` reports would count the memory of this process too, which the new one shares until it begins.
+    """
+    match = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{process}/status").read_text())
+    return int(match[1]) if match else 0
 
 
 def _read_by_others(folder: Path, exported: Exported) -> Iterator[tuple[str, ...]]:
