@@ -21,6 +21,7 @@ from engine.store.events import outbox
 from engine.store.experiments.sums import UnitTotals
 from engine.store.tables import experiment_sums
 from tests import factories
+from tests.marks import SQLITE
 from tests.shop import Shop
 
 PLACEMENT = "payment_methods"
@@ -254,3 +255,16 @@ def test_only_a_running_experiment_may_be_concluded(changes: dict[str, Any], day
     status = ExperimentStatus(state="running", started_at=0, phase_started_at=0)
     document = experiment(status=msgspec.structs.replace(status, **changes))
     assert may_conclude(document, 0, round(days * DAY)) is expected
+
+
+@SQLITE
+async def test_a_rule_that_the_winner_has_switched_off_is_off(shop: Shop):
+    rule = factories.rule({"exclude": ["klarna"]})
+    await shop.create("rule", rule)
+    without = Variant(id="paypal", name="Without", rules=(msgspec.structs.replace(rule, enabled=False),))
+    await start(shop, variants=(CONTROL, without), publishes_winner=False)
+    week_later = now_ms() + 8 * DAY
+    with patch.object(experiments, "now_ms", lambda: week_later):
+        await shop.engine.experiments.conclude(shop.actor(), PLACEMENT, ID, winner="paypal", reason="It sells more.")
+    answer = await shop.decide()
+    assert "klarna" in {ranked.id for ranked in answer.decision.ranking}

@@ -31,7 +31,7 @@ def changes_of_winner(configuration: Configuration, placement: str, document: Ex
     candidates = _unmoved(plan.candidates, after.candidates)
     changes = [_stored(configuration, placement, "candidate", candidate) for candidate in candidates]
     changes += [_stored(configuration, placement, "rule", rule) for rule in after.rules]
-    for id in variant.rules_off:
+    for id in (*variant.rules_off, *(rule.id for rule in variant.rules if not rule.enabled)):
         rule = configuration.find("rule", placement, id)
         if rule is not None:
             changes.append(next_change(rule, msgspec.structs.replace(rule.document, enabled=False)))
