@@ -21,7 +21,7 @@ from tests.web.people import Person, person_of
 from web.format import Show, viewer_locale
 from web.overview.breakdown import median_time
 from web.overview.cards import cards_of, headline, notes_of
-from web.overview.course import sums_by_step
+from web.overview.course import course_of, sums_by_step
 from web.overview.period import OverviewPeriod
 
 NOON = to_ms(datetime(2026, 11, 21, 12, tzinfo=UTC))
@@ -106,6 +106,19 @@ def test_days_of_half_hour_zones_meet_without_a_gap_and_the_page_says_when_they_
     [note] = notes_of(reader, dashboard(), own)
     assert "days begin at 11:30\u202fPM here, not at 12:00\u202fAM" in note
     assert notes_of(FRAME, dashboard(), period(range="7")) == []
+
+
+def test_today_is_neither_the_highest_nor_the_lowest_day():
+    days = {0: 1, 1: 90, 2: 50}
+    rows = [
+        HourSums(NOON // HOUR - 24 * ago, "", "", MetricTotals(decisions=100, converted=bought))
+        for ago, bought in days.items()
+    ]
+    view = course_of(FRAME, dashboard(hours=rows), period(range="7"))
+    assert "90.0% on the highest day" in view.title
+    assert view.title.endswith("50.0% on the lowest")
+    assert "Today is not over." in view.about
+    assert len(view.points) == 3
 
 
 def test_a_single_day_is_called_a_day():

@@ -117,8 +117,11 @@ def _title(reader: FigureReader, period: OverviewPeriod, points: Sequence[Metric
     name = TITLES[period.metric]
     if len(points) < 2:
         return f"{name}: too few checkouts for a course over time"
-    best = max(points, key=lambda point: point.value)
-    worst = min(points, key=lambda point: point.value)
+    # Purchases of today are still to come, so today is neither the highest nor the lowest day.
+    today = reader.show.midnight(reader.show.date_of(reader.show.now))
+    ended = [point for point in points if point.moment < today] if period.days > HOURLY_DAYS else points
+    best = max(ended or points, key=lambda point: point.value)
+    worst = min(ended or points, key=lambda point: point.value)
     if period.days <= HOURLY_DAYS:
         return f"{name}: between {worst.text} and {best.text} an hour"
     return f"{name}: {best.text} on the highest day, {reader.show.day(best.moment)}; {worst.text} on the lowest"
@@ -128,4 +131,5 @@ def _about(reader: FigureReader, period: OverviewPeriod) -> str:
     unit = {"money": reader.merchant.currency, "time": "seconds"}.get(METRICS[period.metric].quantity, "")
     step = "By hour" if period.days <= HOURLY_DAYS else "By day"
     beside = "The dotted line is the time before. " if period.compare == "before" else ""
-    return f"{step}{f', in {unit}' if unit else ''}. {beside}Dashed lines mark versions and other events."
+    today = "Today is not over. " if period.days > HOURLY_DAYS and period.span.end == reader.show.now else ""
+    return f"{step}{f', in {unit}' if unit else ''}. {today}{beside}Dashed lines mark versions and other events."
