@@ -11,6 +11,7 @@ from engine.decisions.recorder import Overloaded
 from engine.model.timestamps import DAY
 from engine.store import rollups
 from tests.factories import rule
+from tests.shop import Shop
 
 pytestmark = pytest.mark.anyio
 
@@ -64,9 +65,10 @@ async def test_counts_wait_while_they_cannot_be_written(shop, monkeypatch):
     assert set(last) == {"small"}
 
 
-async def test_a_stop_writes_the_last_counts(shop):
-    await shop.decide(cart_total=1)
-    await shop.engine._flush_counts()
+async def test_a_stop_writes_the_last_counts(shop, open_another):
+    other = Shop(await open_another(), shop.merchant)
+    await other.decide(cart_total=1)
+    await other.engine.stop()
     assert (await stored(shop))[1][""] == 1
 
 

@@ -13,6 +13,7 @@ from engine.decisions.usage import FieldUses, RuleUses
 from engine.insights.learning_history import Jump
 from engine.learning.outage_watch import Outage
 from engine.model.documents.offer import OfferBudget
+from engine.model.facts import REPORTED
 from engine.model.offers.hold import Balance
 from engine.model.resource import Resource
 from engine.model.standard_vocabulary import STANDARD
@@ -70,10 +71,12 @@ def items(
     budgets: list[BudgetBalance] | None = None,
     jumps: list[Jump] | None = None,
     rules: tuple[Resource, ...] = (),
+    reported: dict[str, str] | None = None,
 ) -> list[AttentionItem]:
     """Return what needs attention where this is so."""
+    active = SimpleNamespace(availability_facts={REPORTED: reported} if reported else {})
     engine = SimpleNamespace(
-        live=SimpleNamespace(outages=lambda *_: outages),
+        live=SimpleNamespace(outages=lambda *_: outages, get=lambda *_: active),
         dashboards=Listed(alarms or []),
         uses=counts or uses(0, 0),
         budgets=Listed(budgets or []),
@@ -103,6 +106,12 @@ def budget(amount: int, spent: int, **changes: Any) -> BudgetBalance:
 def test_nothing_is_said_where_nothing_is_wrong():
     assert items() == []
     assert items(counts=uses(fields=[("geo.country", 2_000, 500)])) == []
+
+
+def test_what_is_reported_as_unavailable_is_named():
+    [item] = items(reported={"paypal": "not available: gateway down"})
+    assert (item.mark, item.href) == ("Unavailable", "/admin/live/placements/payment_methods")
+    assert item.text == "PayPal is not available: gateway down. No answer shows it."
 
 
 def test_the_worst_comes_first():

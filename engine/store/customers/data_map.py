@@ -77,7 +77,7 @@ DATA_MAP: tuple[DataEntry, ...] = (
         "tiers",
     ),
     *_nobody("login_attempts", "invitations", "audit", "audit_heads", "emergencies", "write_probes"),
-    *_nobody("resources", "plans", "active_plans", "drafts", "draft_changes", "candidate_colours"),
+    *_nobody("resources", "plans", "active_plans", "drafts", "draft_changes", "candidate_colours", "availability"),
     *_nobody("preference_defaults", "consent_policies", "retention_policies"),
 )
 
