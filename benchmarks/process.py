@@ -19,6 +19,8 @@ ROOT = Path(__file__).parent.parent
 TAP2 = ("-c", "from web.cli import main; main()")
 """The command `tap2` of these sources, as arguments of Python."""
 STARTS_WITHIN = 60.0
+ENDS_WITHIN = 90.0
+"""A server of several processes hears a signal only once a process that it starts again is there."""
 UNLIMITED = {"TAP2_DECISION_RATE": "1000000/second", "TAP2_OUTCOME_RATE": "1000000/second"}
 """A benchmark's load comes from one key."""
 
@@ -100,7 +102,7 @@ class Server:
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(how)
-            self._process.wait(timeout=30)
+            self._process.wait(timeout=ENDS_WITHIN)
 
     def cpu_seconds(self) -> float:
         """Return the CPU seconds of the process and its workers so far; nan where the system does not report them."""
