@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from engine.clock import now_ms
+from engine.model.mailing.report_schedule import day_of
 from engine.store.mailing import schedules
 from tests.mailboxes import Memory
 from tests.serving import Server, Side
@@ -48,7 +49,9 @@ def make_due(server: Server, side: Side) -> None:
     async def work() -> None:
         [item] = await engine.mail.schedules.all(side.merchant.id)
         async with engine.database.write() as connection:
-            due = item._replace(version=item.version + 1, next_at=now_ms() - 1)
+            # The week before today is over; the next one that is due may have hardly begun.
+            today = day_of("UTC", now_ms())
+            due = item._replace(version=item.version + 1, next_day=today, next_at=now_ms() - 1)
             assert await schedules.replace(connection, due)
         await engine.mail.clock.run(now=now_ms())
         await engine.mail.mailer.run()
