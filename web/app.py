@@ -143,36 +143,13 @@ def api() -> Router:
     deciding = (decisions, browsers, feedback, segment_intake, snapshots, offline_decisions)
     flags = (evaluations, event_streams, payloads, subscriptions)
     experiments = (documents, actions, results, checks, log_answers, conversions, given_variants)
-    configuring = (
-        resources,
-        availability,
-        drafts,
-        draft_documents,
-        rule_sets,
-        trials,
-        previews,
-        plans,
-        refits,
-        keys,
-        limits,
-    )
+    configuring = (resources, drafts, draft_documents, rule_sets, trials, previews, plans, refits, keys, limits)
     insights = (uses, metrics, reports)
     mailing = (report_schedules, alert_recipients)
-    offers = (listing, predictions, redemptions, codes, ledger, availability)
+    offers = (listing, predictions, redemptions, codes, ledger)
     webhooks = (event_list, hook_endpoints, hook_deliveries)
     customers = (preferences, consents, consent_prompt, retention, rights, links, aliases)
-    modules = (
-        *deciding,
-        *flags,
-        *customers,
-        *offers,
-        *webhooks,
-        *configuring,
-        *insights,
-        *mailing,
-        *experiments,
-        log,
-        health,
-    )
+    answering = (*deciding, *flags, *customers, *offers, *experiments)
+    modules = (*answering, *webhooks, *configuring, *insights, *mailing, availability, log, health)
     handlers = [handler for module in modules for handler in list[Any](module.handlers)]
     return Router("/", route_handlers=handlers, dependencies=DEPENDENCIES)

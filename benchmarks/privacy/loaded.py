@@ -16,7 +16,7 @@ import httpx
 
 from benchmarks.privacy.postgres import postgres
 from benchmarks.privacy.traces import count_words
-from benchmarks.privacy.world import BANNER, PAYMENT, open_world, settings_of
+from benchmarks.privacy.world import BANNER, PAYMENT, furnished, settings_of
 from benchmarks.process import TAP2, Server, free_port
 from engine.store.connection.database import SQLITE_FILE
 
@@ -37,7 +37,7 @@ def _loaded(kind: str) -> list[Figure]:
         folder = Path(name) / "data"
         folder.mkdir()
         url = stack.enter_context(postgres(Path(name) / "postgres")) if kind == "PostgreSQL" else ""
-        key = asyncio.run(_furnish(folder, url))
+        key = asyncio.run(furnished(settings_of(folder, url)))
         environment = {"TAP2_LOG_LEVEL": "debug"} | ({"TAP2_DATABASE_URL": url} if url else {})
         with Server((*TAP2, "serve"), folder, free_port(), environment) as server:
             refused = _shop_around(server.port, key, CUSTOMERS[kind])
@@ -54,14 +54,6 @@ def _loaded(kind: str) -> list[Figure]:
         (f"{kind}: requests that were refused; of eight customers, one names an unknown method", "", f"{refused:,}"),
         (f"{kind}: the name of a placement in the same files, as a control", "many", f"{control:,}"),
     ]  # fmt: skip
-
-
-async def _furnish(folder: Path, url: str) -> str:
-    world = await open_world(settings_of(folder, url))
-    merchant = await world.engine.accounts.merchant("shop", "live")
-    _, key = await world.engine.accounts.create_key(merchant, "secret", "", actor_name="check")
-    await world.engine.stop()
-    return key
 
 
 def _shop_around(port: int, key: str, customers: int) -> int:
@@ -84,10 +76,10 @@ def _visit(client: httpx.Client, number: int) -> int:
     decisions: list[Any] = json.loads(answers[0].content)["decisions"]
     bought = [
         {
-            "event_id": f"order-{number}-{place}", "decision_id": each["decision_id"], "type": "converted",
+            "event_id": f"order-{number}-{position}", "decision_id": each["decision_id"], "type": "converted",
             "candidate_id": each["ranking"][0]["id"], "amount": 4_900, "currency": "EUR",
         }
-        for place, each in enumerate(decisions)
+        for position, each in enumerate(decisions)
     ]  # fmt: skip
     alone = {"event_id": f"alone-{number}", "customer_id": customer, "method_id": "card", "amount": 9}
     answers.append(client.post("/v1/personalize/feedback", json=[*bought, {**alone, "currency": "EUR"}]))

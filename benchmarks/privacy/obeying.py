@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from benchmarks.privacy.postgres import postgres
-from benchmarks.privacy.world import METHODS, open_world, settings_of
+from benchmarks.privacy.world import METHODS, furnished, settings_of
 from benchmarks.process import TAP2, Server, free_port
 
 Figure = tuple[str, str, str]
@@ -35,7 +35,7 @@ def figures() -> list[Figure]:
     with tempfile.TemporaryDirectory() as name, postgres(Path(name) / "postgres") as url:
         folder = Path(name) / "data"
         folder.mkdir()
-        key = asyncio.run(_furnish(folder, url))
+        key = asyncio.run(furnished(settings_of(folder, url)))
         servers = [
             Server((*TAP2, "serve"), _own(folder, number), free_port(), {"TAP2_DATABASE_URL": url, "TAP2_WORKERS": "1"})
             for number in range(WORKERS)
@@ -57,14 +57,6 @@ def _own(folder: Path, number: int) -> Path:
         if file.is_file():
             (own / file.name).write_bytes(file.read_bytes())
     return own
-
-
-async def _furnish(folder: Path, url: str) -> str:
-    world = await open_world(settings_of(folder, url))
-    merchant = await world.engine.accounts.merchant("shop", "live")
-    _, key = await world.engine.accounts.create_key(merchant, "secret", "", actor_name="check")
-    await world.engine.stop()
-    return key
 
 
 def _client(server: Server, key: str) -> httpx.Client:

@@ -125,3 +125,12 @@ async def open_world(settings: Settings) -> World:
     await engine.experiments.create(actor, PAYMENT, Experiment(id="first", name="First", variants=variants))
     await engine.experiments.start(actor, PAYMENT, "first")
     return World(engine, merchant.id)
+
+
+async def furnished(settings: Settings) -> str:
+    """Open a world, close it again, and return a secret key of its merchant."""
+    world = await open_world(settings)
+    merchant = await world.engine.accounts.merchant("shop", "live")
+    _, key = await world.engine.accounts.create_key(merchant, "secret", "", actor_name="check")
+    await world.engine.stop()
+    return key

@@ -54,7 +54,7 @@ class Live:
         return {key: active.plan.version for key, active in self._active.items()}
 
     async def wait_for_change(self, merchant_id: int) -> None:
-        """Wait until a plan of a merchant is replaced in this process."""
+        """Wait until a plan of a merchant, or what its plans may offer, changes in this process."""
         await self._changes.setdefault(merchant_id, asyncio.Event()).wait()
 
     def placements(self, merchant_id: int) -> dict[str, Active]:

@@ -35,8 +35,8 @@ def stream_support(request: AnyRequest, access: Access) -> dict[str, str]:
                 media=MEDIA_TYPE,
             )
         },
-        "Sends `features-updated` when a plan of the merchant changed, within two seconds. The client key is a "
-        "publishable key.",
+        "Sends `features-updated` within two seconds after a plan or the availability of a candidate changed. The "
+        "client key is a publishable key.",
         keys="none",
         errors=(403, 429, 503),
     ).opt,

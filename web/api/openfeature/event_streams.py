@@ -1,4 +1,4 @@
-"""Streams of server-sent events that tell pages when a plan changed, so that they need not poll (OFREP, ADR 0008)."""
+"""Streams of server-sent events that tell pages when to ask again, so that they need not poll (OFREP, ADR 0008)."""
 
 from __future__ import annotations
 
@@ -165,8 +165,8 @@ def event_streams(request: AnyRequest, access: Access, placements: Sequence[str]
         TAG,
         "Stream changes of plans",
         {200: Answer("Server-sent events, until the client closes the connection", str, LIMITS, media=MEDIA_TYPE)},
-        "Sends `refetchEvaluation` when the plan of a placement changed, within two seconds. Answers to several flags "
-        "name the address in `eventStreams`. The client key is a publishable key.",
+        "Sends `refetchEvaluation` within two seconds after a plan or the availability of a candidate changed. Answers "
+        "to several flags name the address in `eventStreams`. The client key is a publishable key.",
         keys="none",
         query=StreamQuery,
         errors=(403, 429, 503),
