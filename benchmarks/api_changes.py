@@ -10,10 +10,12 @@ import gzip
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.process import ROOT
+from web.openapi.deprecation_marks import SUNSET
 
 Json = dict[str, Any]
 Direction = Literal["request", "response"]
@@ -59,18 +61,27 @@ def without_words(node: Any) -> Any:
     }
 
 
-def breaking(old: Json, new: Json) -> list[str]:
-    """Return what no longer works as in the old document, each with its operation and path."""
+def breaking(old: Json, new: Json, today: date) -> list[str]:
+    """Return what no longer works as in the old document, each with its operation and path.
+
+    What the old document marks as deprecated may be gone from the day that it names.
+    """
     problems: list[str] = []
     for path, methods in old["paths"].items():
         for method, operation in methods.items():
             name = f"{method.upper()} {path}"
             changed = new["paths"].get(path, {}).get(method)
-            if changed is None:
+            if changed is not None:
+                schemas = _Schemas(old, new, today)
+                problems += (f"{name}: {problem}" for problem in _operation(schemas, operation, changed))
+            elif not _has_ended(operation, today):
                 problems.append(f"{name}: is gone")
-            else:
-                problems += (f"{name}: {problem}" for problem in _operation(_Schemas(old, new), operation, changed))
     return problems
+
+
+def _has_ended(part: Json, today: date) -> bool:
+    """Return whether an operation, a parameter or a field was announced to work no longer than until today."""
+    return bool(part.get("deprecated")) and date.fromisoformat(part[SUNSET]) <= today
 
 
 def _operation(schemas: _Schemas, old: Json, new: Json) -> Iterator[str]:
@@ -98,7 +109,8 @@ def _parameters(schemas: _Schemas, old: Json, new: Json) -> Iterator[str]:
     before, after = ({(each["in"], each["name"]): each for each in side.get("parameters", ())} for side in (old, new))
     for identity, parameter in before.items():
         if identity not in after:
-            yield f"the parameter {identity[1]} is gone"
+            if not _has_ended(parameter, schemas.today):
+                yield f"the parameter {identity[1]} is gone"
             continue
         yield from schemas.differences(parameter["schema"], after[identity]["schema"], "request", identity[1])
     for identity, parameter in after.items():
@@ -121,7 +133,8 @@ def _body(schemas: _Schemas, old: Json | None, new: Json | None) -> Iterator[str
 class _Schemas:
     """Compares schemas of two documents; the same two once, because schemas refer to each other and to themselves."""
 
-    def __init__(self, old: Json, new: Json) -> None:
+    def __init__(self, old: Json, new: Json, today: date) -> None:
+        self.today = today
         self._old, self._new = (side["components"]["schemas"] for side in (old, new))
         self._seen: set[tuple[str, str, Direction]] = set()
 
@@ -174,10 +187,10 @@ class _Schemas:
     def _properties(self, old: Json, new: Json, direction: Direction, path: str) -> Iterator[str]:
         before, after = old.get("properties", {}), new.get("properties", {})
         for name, schema in before.items():
-            if name not in after:
-                yield f"{path}/{name}: is gone"
-            else:
+            if name in after:
                 yield from self.differences(schema, after[name], direction, f"{path}/{name}")
+            elif not _has_ended(schema, self.today):
+                yield f"{path}/{name}: is gone"
         required, now = set(old.get("required", ())), set(new.get("required", ()))
         if direction == "request":
             yield from (f"{path}/{name}: became required" for name in sorted(now - required))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ import pytest
 from benchmarks.api_changes import breaking, released, without_words
 from engine.settings import Settings
 from web.app import create_app
+from web.deprecation.table import Deprecation
+from web.openapi.deprecation_marks import mark
 from web.openapi.document import document
 
 Json = dict[str, Any]
 OR_NULL = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+A_DAY = date(2027, 6, 1)
 DECISION = "POST /v1/personalize/decisions"
 
 
@@ -29,7 +33,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Json:
 def test_clients_of_the_last_release_still_work(served: Json):
     old = released()
     if old["info"]["version"] == served["info"]["version"]:
-        assert breaking(old, served) == [], "raise the version in web/openapi/document.py, or change it back"
+        today = datetime.now(UTC).date()
+        assert breaking(old, served, today) == [], "raise the version in web/openapi/document.py, or change it back"
 
 
 def operation(api: Json, path: str = "/v1/personalize/decisions", method: str = "post") -> Json:
@@ -130,7 +135,7 @@ def test_a_change_that_breaks_clients_is_found(served: Json, change: str):
     changed = copy.deepcopy(served)
     apply, problem = BREAKS[change]
     apply(changed)
-    assert any(line.endswith(problem) for line in breaking(served, changed))
+    assert any(line.endswith(problem) for line in breaking(served, changed, A_DAY))
 
 
 HARMLESS: dict[str, Callable[[Json], Any]] = {
@@ -155,4 +160,34 @@ def test_an_addition_breaks_nothing(served: Json, change: str):
     changed = copy.deepcopy(served)
     HARMLESS[change](changed)
     assert changed != served
-    assert breaking(served, changed) == []
+    assert breaking(served, changed, A_DAY) == []
+
+
+DEPRECATED = {
+    "GET /v1/personalize/methods": BREAKS["a path"],
+    f"{DECISION}?explain": BREAKS["a parameter"],
+    "Problem.detail": BREAKS["a field of an answer"],
+    "DecisionRequest.merchant_id": BREAKS["a field of a request"],
+}
+
+
+@pytest.mark.parametrize("subject", DEPRECATED)
+def test_what_was_deprecated_may_go_from_its_last_day(served: Json, subject: str):
+    old, changed = copy.deepcopy(served), copy.deepcopy(served)
+    mark(old, [Deprecation(subject, "0.2.0", date(2026, 12, 1), until=A_DAY, instead="Nothing.")])
+    remove, problem = DEPRECATED[subject]
+    remove(changed)
+    assert any(line.endswith(problem) for line in breaking(old, changed, A_DAY - timedelta(days=1)))
+    assert breaking(old, changed, A_DAY) == []
+
+
+def test_a_mark_alone_breaks_nothing(served: Json):
+    marked = copy.deepcopy(served)
+    mark(marked, [Deprecation(each, "0.2.0", A_DAY, A_DAY, "Nothing.") for each in DEPRECATED])
+    assert breaking(served, marked, A_DAY) == []
+
+
+def test_only_what_the_document_has_can_be_deprecated(served: Json):
+    for subject in ("GET /v1/nothing", "GET /v1/personalize/methods?nothing", "Problem.nothing"):
+        with pytest.raises(KeyError, match="nothing"):
+            mark(copy.deepcopy(served), [Deprecation(subject, "0.2.0", A_DAY, A_DAY, "Nothing.")])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import structlog
 from litestar import Litestar, Router
+from litestar.datastructures import State
 
 from engine.service import open_engine
 from engine.settings import Settings
@@ -43,10 +44,12 @@ from web.api.openfeature import evaluations, event_streams
 from web.api.openfeature.event_streams import OpenStreams
 from web.api.segment import intake as segment_intake
 from web.demo.background import demo
+from web.deprecation.table import DEPRECATED, Deprecation
 from web.http import logs, problem_details
 from web.http.access import HintLimit
 from web.http.dependencies import DEPENDENCIES
 from web.http.metrics import count_job
+from web.http.middleware.deprecation import DeprecatedOperations, announcements
 from web.http.middleware.direct_routes import DirectRoutes
 from web.http.middleware.request_times import RequestTimes
 from web.http.middleware.security import SecurityMiddleware
@@ -89,7 +92,7 @@ OPEN_TO_BROWSERS = READ_LENIENTLY | {
 }
 
 
-def create_app(settings: Settings) -> Litestar:
+def create_app(settings: Settings, deprecated: Sequence[Deprecation] = DEPRECATED) -> Litestar:
     """Return an app that opens its engine at the start and writes queued rows at the stop."""
 
     @asynccontextmanager
@@ -127,10 +130,13 @@ def create_app(settings: Settings) -> Litestar:
         request_max_body_size=MOST_BODY_BYTES,
         openapi_config=None,
         logging_config=None,
+        state=State({"deprecated": deprecated}),
     )
-    specified = SpecificationPaths(app.asgi_handler, SPECIFIED)
+    announced = announcements(deprecated)
+    inner = DeprecatedOperations(app.asgi_handler, announced) if announced else app.asgi_handler
+    direct = [*decisions.handlers, *feedback.handlers, *listing.handlers]
     app.asgi_handler = SecurityMiddleware(
-        DirectRoutes(specified, [*decisions.handlers, *feedback.handlers, *listing.handlers], times),
+        DirectRoutes(SpecificationPaths(inner, SPECIFIED), direct, times, announced),
         over_tls=settings.secure_cookies,
         open_to_browsers=OPEN_TO_BROWSERS,
         read_leniently=(*READ_LENIENTLY, listing.PATH),

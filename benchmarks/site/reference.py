@@ -54,7 +54,12 @@ def _tag(tag: str, operations: list[Json]) -> str:
 
 
 def _operation(operation: Json) -> Iterator[str]:
-    yield from (f"## {operation['summary']} {{ #{operation['operationId']} }}", "", _request(operation), "")
+    yield from (
+        f"## {operation['summary']} {{ #{operation['operationId']} }}",
+        "",
+        _request(operation),
+        "",
+    )
     yield from (_prose(operation.get("description", "")), "", _keys(operation), "")
     if parameters := operation.get("parameters"):
         yield from ("| parameter | in | type | meaning |", "|---|---|---|---|")
@@ -112,7 +117,8 @@ def _anchor(schema: str) -> str:
 
 
 def _request(operation: Json) -> str:
-    return f"`{operation['method']} {operation['path']}`"
+    mark = " **deprecated**" if "deprecated" in operation else ""
+    return f"`{operation['method']} {operation['path']}`{mark}"
 
 
 def _keys(operation: Json) -> str:

@@ -76,7 +76,11 @@ namespace Shop {
 
         public function getHeaderLine(string $name): string
         {
-            return '';
+            return [
+                'deprecation' => '@1796083200',
+                'sunset' => 'Tue, 01 Jun 2027 00:00:00 GMT',
+                'link' => '</docs#post-decisions>; rel="deprecation"; type="text/html"',
+            ][$name] ?? '';
         }
 
         public function getBody(): string
@@ -101,10 +105,11 @@ namespace Shop {
     final class Client implements ClientInterface
     {
         public ?Message $sent = null;
+        private int $count = 0;
 
         public function sendRequest(object $request): object
         {
-            if ($this->sent !== null) {
+            if ($this->count++ === 2) {
                 throw new Unreachable('no route');
             }
             return $this->sent = $request;
@@ -117,12 +122,12 @@ namespace Shop {
 
         public function warning(string $message, array $context = []): void
         {
-            $this->logged = ['warning', $message, $context];
+            $this->logged[] = ['warning', $message, $context];
         }
 
         public function error(string $message, array $context = []): void
         {
-            $this->logged = ['error', $message, $context];
+            $this->logged[] = ['error', $message, $context];
         }
     }
 
@@ -133,12 +138,13 @@ namespace Shop {
     $fallback = ['payment_methods' => ['card']];
     $tap2 = new Personalize('https://tap2.example/', 'sk_test_x', $fallback, logger: $logger, transport: $transport);
     $decision = $tap2->decide(['placement' => 'payment_methods']);
-    $second = $tap2->decide(['placement' => 'payment_methods']);
+    $tap2->decide(['placement' => 'payment_methods']);
+    $third = $tap2->decide(['placement' => 'payment_methods']);
     echo json_encode([
         'decision' => $decision['decision_id'],
         'sent' => [$client->sent->method, $client->sent->uri, $client->sent->headers['authorization']],
         'body' => json_decode($client->sent->body),
-        'fallback' => (new \ReflectionClass($second['error']))->getShortName(),
+        'fallback' => (new \ReflectionClass($third['error']))->getShortName(),
         'logged' => $logger->logged,
     ]);
 }

@@ -361,7 +361,15 @@ def test_a_psr_18_client_and_a_psr_3_logger_are_used():
         "sent": ["POST", "https://tap2.example/v1/personalize/decisions", "Bearer sk_test_x"],
         "body": {"placement": "payment_methods"},
         "fallback": "ConnectionFailed",
-        "logged": ["warning", "tap2 personalize: no route", {"code": "network", "event_id": ""}],
+        "logged": [
+            [
+                "warning",
+                "tap2 personalize: upgrade this client, or it fails after Tue, 01 Jun 2027 00:00:00 GMT: "
+                "/docs#post-decisions",
+                [],
+            ],
+            ["warning", "tap2 personalize: no route", {"code": "network", "event_id": ""}],
+        ],
     }
 
 

@@ -33,6 +33,20 @@ def test_an_answer_is_passed_on_as_it_is(make: Callable[..., Any]):
     assert (fake.requests[0].path, fake.requests[0].body) == ("/v1/personalize/decisions", ASKED)
 
 
+def test_a_deprecated_operation_is_warned_of_once(make: Callable[..., Any], caplog: pytest.LogCaptureFixture):
+    about = f"/docs#post-decisions-{id(make)}"
+    headers = {
+        "Deprecation": "@1796083200",
+        "Sunset": "Tue, 01 Jun 2027 00:00:00 GMT",
+        "Link": f'<{about}>; rel="deprecation"; type="text/html", </v2>; rel="successor-version"',
+    }
+    with fake_server(lambda _, __, reply: reply.json(200, {"decision_id": "dec_1"}, **headers)) as fake:
+        client = make(fake)
+        client.decide(ASKED)
+        client.decide(ASKED)
+    assert caplog.messages == [f"upgrade this client, or it fails after Tue, 01 Jun 2027 00:00:00 GMT: {about}"]
+
+
 @pytest.mark.parametrize("server", [silent, dripping])
 def test_a_late_answer_is_given_up(make: Callable[..., Any], server: Callable[..., None]):
     with fake_server(server) as fake:

@@ -14,7 +14,19 @@ from tests.serving import Server, Side
 BOARD = json.loads((ROOT / "docs" / "grafana-dashboard.json").read_text())
 METRIC = re.compile(r"\btap2_\w+")
 GROUPED = re.compile(r"by \(([^)]*)\)")
-LABELS_OF_TESTS = {"fault", "kind", "result", "change", "percent", "status", "route", "le", "job", "version"}
+LABELS_OF_TESTS = {
+    "fault",
+    "kind",
+    "result",
+    "change",
+    "percent",
+    "status",
+    "route",
+    "le",
+    "job",
+    "version",
+    "operation",
+}
 
 
 def targets() -> list[dict[str, Any]]:

@@ -25,8 +25,8 @@ class Example(NamedTuple):
     answer: str
 
 
-def examples() -> Iterator[Example]:
-    for block in re.findall(r"```http\n(.*?)```", TEXT, re.DOTALL):
+def examples(text: str = TEXT) -> Iterator[Example]:
+    for block in re.findall(r"```http\n(.*?)```", text, re.DOTALL):
         request, _, answer = block.partition("\n-> ")
         first, *rest = request.split("\n")
         method, path = first.split(" ")

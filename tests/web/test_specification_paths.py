@@ -136,6 +136,12 @@ def test_answers_have_the_headers_of_all_answers(shop):
         assert answer.headers["cache-control"] == "no-store"
 
 
+def test_answers_say_what_is_left_of_the_limit_as_the_operation_does(shop):
+    for path in ("/api/v1/personalization/recommendations", "/v1/personalize/decisions"):
+        answer = shop.client.post(path, json={"placement": "payment_methods"})
+        assert "ratelimit" in answer.headers, path
+
+
 def test_tenants_read_their_own_customers(shop, server):
     shop.client.put("/api/v1/preferences/shared", json={"theme": "dark"})
     other, _ = server.sides()

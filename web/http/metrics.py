@@ -59,6 +59,7 @@ COMMITS = SummedHistogram(
     "Time to commit a group of decisions and outcomes, with waiting for the database",
     buckets=BOUNDS,
 )
+DEPRECATED_CALLS = Counter("tap2_deprecated_calls", "Calls of deprecated operations", ["operation"])
 WEBHOOK_MESSAGES = Gauge(
     "tap2_webhook_messages",
     "Messages of webhooks that wait to be delivered, or are parked after the last attempt, by their state",

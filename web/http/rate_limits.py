@@ -17,10 +17,9 @@ from engine.model.errors import TooMany
 from engine.settings import Settings
 from web.http.access import access_of, address_of
 from web.http.request_reading import AnyRequest
+from web.http.responses import RESPONSE_HEADERS
 from web.http.turns import RequestTurns
 
-SCOPE = "tap2.rate_limit"
-"""Where a request's scope holds the headers that its response gets, whatever becomes of the request."""
 Kind = Literal["decisions", "outcomes"]
 Header = tuple[bytes, bytes]
 MOST_CALLERS = 200_000
@@ -110,12 +109,12 @@ class RateLimits:
         scope: Any = request.scope
         if access.tier.requests_an_hour is not None:
             limits = ((limit, caller), (self._of_tier(access.tier.requests_an_hour), (str(access.merchant.id), "")))
-            scope[SCOPE] = _spend_all(limits, count, scope)
+            scope[RESPONSE_HEADERS] = _spend_all(limits, count, scope)
             return
         try:
-            scope[SCOPE] = limit.spend(caller, count)
+            scope[RESPONSE_HEADERS] = limit.spend(caller, count)
         except TooMany:
-            scope[SCOPE] = limit.left(caller)
+            scope[RESPONSE_HEADERS] = limit.left(caller)
             raise
 
     def requests_used(self, merchant_id: int, requests_an_hour: int) -> int:
@@ -134,7 +133,7 @@ def _spend_all(limits: Sequence[tuple[RateLimit, tuple[str, str]]], count: int, 
         for limit, caller in limits:
             limit.check(caller, count)
     except TooMany:
-        scope[SCOPE] = tuple(header for limit, caller in limits for header in limit.left(caller))
+        scope[RESPONSE_HEADERS] = tuple(header for limit, caller in limits for header in limit.left(caller))
         raise
     return tuple(header for limit, caller in limits for header in limit.spend(caller, count))
 

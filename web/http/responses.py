@@ -12,6 +12,8 @@ from litestar.types import Receive, Scope, Send
 
 JSON = "application/json"
 NO_STORE = {"Cache-Control": "no-store"}
+RESPONSE_HEADERS = "tap2.response_headers"
+"""Where a request's scope holds headers that its response gets, whatever becomes of the request."""
 CONTENT_TYPE = (b"content-type", JSON.encode())
 
 

@@ -16,7 +16,9 @@ from engine.model.placement import FieldName, Id
 from web.http import problem_details
 from web.http.problem_details import Problem
 from web.http.validation_errors import ecma
+from web.openapi.deprecation_marks import mark
 from web.openapi.operation import Answer, Keys, Operation
+from web.operation_ids import operation_id
 
 Json = dict[str, Any]
 Reference = Callable[[Any], Json]
@@ -93,7 +95,7 @@ PATH_PARTS: dict[str, tuple[Any, str]] = {
 
 
 def document(app: Litestar) -> Json:
-    """Return the document of all handlers with an `Operation`."""
+    """Return the document of all handlers with an `Operation`, in which what the app deprecates is marked."""
     operations = list(_operations(app))
     types = list(dict.fromkeys(kind for *_, operation in operations for kind in _types(operation)))
     schemas, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
@@ -111,6 +113,7 @@ def document(app: Litestar) -> Json:
             "components": {"schemas": components, "securitySchemes": SCHEMES},
         }
     )
+    mark(openapi, app.state.deprecated)
     return openapi
 
 
@@ -137,7 +140,7 @@ def _types(operation: Operation) -> Iterator[Any]:
 
 def _operation(path: str, method: str, operation: Operation, schema: Reference) -> Json:
     described: Json = {
-        "operationId": _name(path, method),
+        "operationId": operation_id(method, path),
         "tags": [operation.tag],
         "summary": operation.summary,
         "description": operation.description,
@@ -149,10 +152,6 @@ def _operation(path: str, method: str, operation: Operation, schema: Reference) 
         content = {"schema": schema(operation.body), "example": operation.example}
         described["requestBody"] = {"required": True, "content": {"application/json": content}}
     return {name: value for name, value in described.items() if value or name == "security"}
-
-
-def _name(path: str, method: str) -> str:
-    return "-".join([method, *(part.strip("{}") for part in path.split("/") if part not in ("", "v1", "personalize"))])
 
 
 def _parameters(path: str, operation: Operation, schema: Reference) -> Iterator[Json]:

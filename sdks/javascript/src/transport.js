@@ -24,6 +24,7 @@ export class Transport {
   #url;
   #key;
   #fetch;
+  #hasWarned = false;
 
   constructor({ url, key, fetch }) {
     this.#url = url.replace(/\/+$/, "");
@@ -62,6 +63,11 @@ export class Transport {
     let response, text;
     try {
       response = await this.#fetch(url, request);
+      const end = response.headers?.get("sunset");
+      if (end && !this.#hasWarned) {
+        this.#hasWarned = true;
+        console.warn(`tap2: upgrade this client: ${url} ends on ${end}`);
+      }
       text = await response.text();
     } catch (error) {
       throw new Tap2Error("network", String(error?.cause?.message || error?.message || error));

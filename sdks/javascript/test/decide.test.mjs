@@ -48,6 +48,21 @@ test("an answer is passed on as it is", async (t) => {
   assert.deepEqual(body, ASKED);
 });
 
+test("a deprecated operation is warned of once", async (t) => {
+  const warn = t.mock.method(console, "warn", () => {});
+  const headers = { deprecation: "@1796083200", sunset: "Tue, 01 Jun 2027 00:00:00 GMT" };
+  const { client, server } = await clientOf(t, ({ path }, reply) => {
+    reply.json(200, { decisions: [] }, path.endsWith("batch") ? {} : headers);
+  });
+  await client.decideAll({ placements: ["payment_methods"] });
+  assert.equal(warn.mock.callCount(), 0);
+  await client.decide(ASKED);
+  await client.decide(ASKED);
+  const messages = warn.mock.calls.map((call) => call.arguments[0]);
+  const url = `${server.url}/v1/personalize/decisions`;
+  assert.deepEqual(messages, [`tap2: upgrade this client: ${url} ends on Tue, 01 Jun 2027 00:00:00 GMT`]);
+});
+
 test("a silent server gives the merchant's own order in time", async (t) => {
   const { client, errors } = await clientOf(t, () => {}, { timeoutMs: 120 });
   isMerchantsOrder(await inTime(120, () => client.decide(ASKED)), "timeout");

@@ -62,7 +62,7 @@ final class Personalize
         private readonly ?LoggerInterface $logger = null,
         ?Transport $transport = null,
     ) {
-        $this->sender = new Sender(rtrim($url, '/'), $key, $transport ?? new StreamTransport(), $retries);
+        $this->sender = new Sender(rtrim($url, '/'), $key, $transport ?? new StreamTransport(), $retries, $logger);
         $this->outbox = new Outbox($this->sender, $requestTimeout);
     }
 

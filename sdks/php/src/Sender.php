@@ -6,10 +6,12 @@ namespace Tap2\Personalize;
 
 use InvalidArgumentException;
 use JsonException;
+use Psr\Log\LoggerInterface;
 use Tap2\Personalize\Error\ServerError;
 use Tap2\Personalize\Error\Tap2Error;
 use Tap2\Personalize\Http\Request;
 use Tap2\Personalize\Http\Transport;
+use Throwable;
 
 /** Sends JSON and decides what is repeated. */
 final class Sender
@@ -17,12 +19,15 @@ final class Sender
     private const FIRST_WAIT = 0.2;
     private const LONGEST_WAIT = 30.0;
     private const LONGEST_RETRY_AFTER = 10.0;
+    /** @var array<string, true> Deprecated operations that were logged, by their documentation. */
+    private array $noted = [];
 
     public function __construct(
         private readonly string $url,
         private readonly string $key,
         private readonly Transport $transport,
         private readonly int $retries,
+        private readonly ?LoggerInterface $logger = null,
     ) {
         $parts = parse_url($url);
         if (!in_array($parts['scheme'] ?? '', ['http', 'https'], true) || !isset($parts['host'])) {
@@ -75,6 +80,7 @@ final class Sender
         // A request without fields is an object, too.
         $text = $body === null ? '' : ($body === [] ? '{}' : self::json($body));
         $answer = $this->transport->send(new Request($method, $this->url . $path, $headers, $text, $timeout));
+        $this->noteDeprecation($answer->headers);
         if ($answer->status < 200 || $answer->status > 299) {
             throw Tap2Error::of($answer);
         }
@@ -84,6 +90,28 @@ final class Sender
             $document = null;
         }
         return is_array($document) ? $document : throw new ServerError('the answer is not JSON', 'unexpected', 502);
+    }
+
+    /**
+     * Log a warning once of each operation that the server will remove.
+     *
+     * @param array<string, string> $headers
+     */
+    private function noteDeprecation(array $headers): void
+    {
+        if (($headers['deprecation'] ?? '') === '') {
+            return;
+        }
+        $about = preg_match('/<(.*?)>/', $headers['link'] ?? '', $match) === 1 ? $match[1] : '';
+        if (!isset($this->noted[$about])) {
+            $this->noted[$about] = true;
+            $end = $headers['sunset'] ?? 'a while';
+            try {
+                $this->logger?->warning("tap2 personalize: upgrade this client, or it fails after $end: $about");
+            } catch (Throwable) {
+                // The checkout goes on, whatever its own logger does.
+            }
+        }
     }
 
     /**

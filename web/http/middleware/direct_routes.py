@@ -12,6 +12,7 @@ from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp, Receive, Send
 
 from web.http import problem_details
+from web.http.middleware.deprecation import Announcements, announced
 from web.http.middleware.request_times import RequestTimes
 from web.http.request_reading import AnyRequest
 
@@ -22,14 +23,16 @@ class DirectRoutes:
     """Answers requests to the exact paths of `handlers`; `app` answers all others.
 
     The handlers take nothing but the request: no parameters in their paths, no dependencies. The app has them too, for
-    its documents and for other methods.
+    its documents and for other methods. Those that are deprecated have an announcement.
     """
 
-    def __init__(self, app: ASGIApp, handlers: Iterable[HTTPRouteHandler], times: RequestTimes) -> None:
+    def __init__(
+        self, app: ASGIApp, handlers: Iterable[HTTPRouteHandler], times: RequestTimes, announcements: Announcements
+    ) -> None:
         self._app = app
         self._times = times
         self._functions: dict[tuple[str, str], Callable[[AnyRequest], Awaitable[Answer]]] = {
-            (path, method): handler.fn
+            (path, method): announced(handler.fn, announcements.get((method, path)))
             for handler in handlers
             for path in handler.paths
             for method in handler.http_methods

@@ -9,7 +9,7 @@ import msgspec
 from litestar.types import ASGIApp, Message, Receive, Send
 
 from web.http.problem_details import MEDIA_TYPE, TITLES, Problem
-from web.http.rate_limits import SCOPE as RATE_LIMIT
+from web.http.responses import RESPONSE_HEADERS
 
 Header = tuple[bytes, bytes]
 
@@ -24,7 +24,10 @@ ALWAYS: tuple[Header, ...] = (
 OVER_TLS: Header = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 ANY_ORIGIN: tuple[Header, ...] = (
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"ETag, Retry-After, RateLimit, RateLimit-Policy, X-SSE-Support"),
+    (
+        b"access-control-expose-headers",
+        b"Deprecation, ETag, Link, Retry-After, RateLimit, RateLimit-Policy, Sunset, X-SSE-Support",
+    ),
 )
 ANY_KEY = "/{key}"
 PREFLIGHT_MAX_AGE_SECONDS = b"7200"
@@ -66,14 +69,14 @@ class SecurityMiddleware:
 
 
 def _with(scope: Any, headers: Sequence[Header], send: Send) -> Send:
-    """Add headers to a response, and what is left of the caller's limit; headers that it already has win."""
+    """Add headers to a response, and those that the request's scope holds; headers that it already has win."""
 
     async def send_with(message: Message) -> None:
         if message["type"] == "http.response.start":
             own = [(name.lower(), value) for name, value in message["headers"]]
             names = {name for name, _ in own}
             missing = [header for header in headers if header[0] not in names]
-            message["headers"] = [*own, *missing, *scope.get(RATE_LIMIT, ())]
+            message["headers"] = [*own, *missing, *scope.get(RESPONSE_HEADERS, ())]
         await send(message)
 
     return send_with

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 import msgspec
-from litestar.types import ASGIApp, Receive, Send
+from litestar.types import ASGIApp, Message, Receive, Send
 
 from web.http.problem_details import MEDIA_TYPE, Problem
 from web.http.request_reading import MOST_BODY_BYTES
+from web.http.responses import RESPONSE_HEADERS
 from web.specification.paths import SpecifiedPath
 
 CUSTOMER = ":customer"
@@ -43,7 +44,13 @@ class SpecificationPaths:
         elif not match.specified.target:
             await _not_implemented(send, match.specified)
         else:
-            await self._app(*await _passed_on(scope, receive, match), send)
+            passed_on, receive = await _passed_on(scope, receive, match)
+
+            async def send_with(message: Message) -> None:
+                scope[RESPONSE_HEADERS] = passed_on.get(RESPONSE_HEADERS, ())
+                await send(message)
+
+            await self._app(passed_on, receive, send_with)
 
     def _match(self, method: str, path: str) -> _Match | None:
         """Return what a path matches; `path` is still percent-encoded, because an id may contain slashes."""

@@ -31,7 +31,8 @@ final class Psr18Transport implements Transport
         }
         try {
             $response = $this->client->sendRequest($message);
-            $headers = ['retry-after' => $response->getHeaderLine('Retry-After')];
+            $names = ['retry-after', 'deprecation', 'sunset', 'link'];
+            $headers = array_combine($names, array_map($response->getHeaderLine(...), $names));
             return new Answer($response->getStatusCode(), $headers, (string) $response->getBody());
         } catch (ClientExceptionInterface $error) {
             throw new ConnectionFailed($error->getMessage(), 'network');

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import logging
 import uuid
 from datetime import datetime, timezone
 from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Union, cast
 from urllib.parse import quote
 
 from ._offline import OfflineDecider
-from ._steps import Steps, exchange_again, exchange_in_time, request
+from ._steps import Steps, exchange_again, exchange_in_time, log, request
 from .errors import Forbidden, Tap2Error, problem_error
 from .types import (
     AnyDecision,
@@ -36,7 +35,6 @@ from .types import (
     VariantsRequest,
 )
 
-log = logging.getLogger("tap2_personalize")
 DECISIONS = "/v1/personalize/decisions"
 METHODS = "payment_methods"
 REDEMPTIONS = "/v1/redemptions"

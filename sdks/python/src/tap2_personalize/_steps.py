@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 import random
+import re
 import time
-from typing import Any, Awaitable, Callable, Dict, Generator, Mapping, NamedTuple, Optional, TypeVar, Union
+from typing import Any, Awaitable, Callable, Dict, Generator, Mapping, NamedTuple, Optional, Set, TypeVar, Union
 
 from .errors import ServerError, Tap2Error, error_of
 
 T = TypeVar("T")
+log = logging.getLogger("tap2_personalize")
 FIRST_WAIT_SECONDS = 0.2
 LONGEST_WAIT_SECONDS = 30.0
 LONGEST_RETRY_AFTER_SECONDS = 10.0
@@ -62,12 +65,27 @@ def exchange(sent: Request) -> Steps[Any]:
     """Send once; return the JSON of the answer. Raise `Tap2Error`."""
     answer = yield sent
     assert answer is not None  # noqa: S101  of requests, drivers send answers
+    note_deprecation(answer.headers)
     if not 200 <= answer.status < 300:
         raise error_of(answer.status, answer.headers, answer.body)
     try:
         return json.loads(answer.body)
     except ValueError:
         raise ServerError("the answer is not JSON", status=502) from None
+
+
+_noted: Set[str] = set()
+
+
+def note_deprecation(headers: Mapping[str, str]) -> None:
+    """Log a warning once a process of each operation that the server will remove."""
+    if "deprecation" not in headers:
+        return
+    about = re.search("<(.*?)>", headers.get("link", ""))
+    name = about[1] if about else ""
+    if name not in _noted:
+        _noted.add(name)
+        log.warning("upgrade this client, or it fails after %s: %s", headers.get("sunset", "a while"), name)
 
 
 def exchange_in_time(sent: Request) -> Steps[Any]:

@@ -1,0 +1,1 @@
+"""What of the HTTP API is deprecated."""
