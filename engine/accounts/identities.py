@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -21,6 +19,10 @@ from engine.store.team import identities, people
 UNKNOWN = "This account is in no team. Ask an admin of your team to invite you."
 UNVERIFIED = "Your provider has not verified your e-mail address. Ask your provider to verify it."
 ANOTHER = "This e-mail address belongs to another account of your provider. Ask an admin of your team."
+
+
+class UnknownPerson(Forbidden):
+    """A provider vouches for a person who is in no team and not invited."""
 
 
 class Identities:
@@ -41,24 +43,21 @@ class Identities:
             user = await identities.user_of(connection, identity)
         if user is not None:
             return user
-        if not identity.is_verified:
+        if not identity.is_verified or "@" not in identity.email:
             raise Forbidden(UNVERIFIED)
         email = identity.email.strip().lower()
         async with self._database.read() as connection:
             user = await people.user_by_email(connection, email)
             invitation = await people.invitation_by_email(connection, email, now=now_ms())
         if user is None and invitation is None:
-            raise Forbidden(UNKNOWN)
-        # Nobody has this password; an admin may set another one.
-        hashed = "" if user else await self._passwords.hash(secrets.token_urlsafe(48))
-        try:
-            async with self._database.write() as connection:
-                if user is None and invitation is not None:
-                    user = await self._join(connection, identity, invitation, hashed)
-                assert user is not None  # noqa: S101
-                await self._link(connection, user, identity)
-        except IntegrityError:
-            raise Forbidden(ANOTHER) from None
+            raise UnknownPerson(UNKNOWN)
+        hashed = "" if user else await self._passwords.hash_unguessable()
+        async with self._database.write() as connection:
+            if user is None and invitation is not None:
+                user = await self._join(connection, identity, invitation, hashed)
+            assert user is not None  # noqa: S101
+            actor = Actor((await self._accounts.merchant(user.slug)).id, user.email)
+            await link_identity(connection, actor, user, identity)
         return user
 
     async def _join(self, connection: AsyncConnection, identity: Identity, invitation: Invitation, hashed: str) -> User:
@@ -71,10 +70,16 @@ class Identities:
         await self._note(connection, user, "added", after=role)
         return user
 
-    async def _link(self, connection: AsyncConnection, user: User, identity: Identity) -> None:
-        await identities.add(connection, identity, user.id, now=now_ms())
-        await self._note(connection, user, "linked the provider's account of")
-
     async def _note(self, connection: AsyncConnection, user: User, action: str, *, after: object = None) -> None:
         actor = Actor((await self._accounts.merchant(user.slug)).id, user.email)
         await audit.write(connection, NewEntry(actor, now_ms(), action, f"person {user.email}", after=after))
+
+
+async def link_identity(connection: AsyncConnection, actor: Actor, user: User, identity: Identity) -> None:
+    """Let a person log in with a provider; raise `Forbidden` where either has a link at it already."""
+    try:
+        await identities.add(connection, identity, user.id, now=now_ms())
+    except IntegrityError:
+        raise Forbidden(ANOTHER) from None
+    entry = NewEntry(actor, now_ms(), "linked the provider's account of", f"person {user.email}")
+    await audit.write(connection, entry)

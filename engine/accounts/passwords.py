@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -47,6 +48,10 @@ class Passwords:
             )
         with self.turn():
             return await self._run(lambda: self._check_and_hash(password, owner))
+
+    async def hash_unguessable(self) -> str:
+        """Hash a password that nobody has, for a person who logs in with a provider; an admin may set another."""
+        return await self.hash(secrets.token_urlsafe(48))
 
     async def matches(self, hashed: str | None, password: str) -> bool:
         """Verify a password, within a `turn`. None, for somebody unknown, takes as long and never matches."""

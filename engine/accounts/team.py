@@ -14,10 +14,11 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.accounts.accounts import Accounts, add_sides, hash_of
+from engine.accounts.identities import link_identity
 from engine.accounts.passwords import Passwords
 from engine.accounts.tiers import assign_tier
 from engine.clock import now_ms
-from engine.model.account import NO_TEAM, Invitation, MerchantDetails, Role, User
+from engine.model.account import NO_TEAM, Identity, Invitation, MerchantDetails, Role, User
 from engine.model.actor import Actor
 from engine.model.errors import Conflict, Forbidden, NotFound, invalid
 from engine.model.timestamps import DAY, HOUR
@@ -178,10 +179,11 @@ class Team:
             user = User(0, email, name.strip()[:LONGEST_NAME] or email, slug, invitation.role, hashed, now_ms())
             return await _add(connection, actor, user)
 
-    async def confirm(self, email: str) -> str:
+    async def confirm(self, email: str, identity: Identity | None = None) -> str:
         """Return the token of a link by which the owner of an address opens an account within an hour.
 
-        Raise `Conflict` where somebody has an account with it.
+        If a provider vouches for the owner, its `identity` logs them in afterwards, instead of a password. Raise
+        `Conflict` where somebody has an account with the address.
         """
         _check(email, "admin")
         if await self.has_user(email):
@@ -189,44 +191,55 @@ class Team:
         now, token = now_ms(), secrets.token_urlsafe(32)
         async with self._database.write() as connection:
             confirmation = Invitation(hash_of(token), NO_TEAM, _plain(email), "admin", "", now, now + CONFIRMATION_MS)
+            if identity is not None:
+                own = {"issuer": identity.issuer, "subject": identity.subject, "name": identity.name[:LONGEST_NAME]}
+                confirmation = msgspec.structs.replace(confirmation, **own)
             await people.add_invitation(connection, confirmation)
         return token
 
-    async def confirmed(self, token: str) -> str:
-        """Return the address that a link was sent to; raise `Forbidden` where it was used or has expired."""
+    async def confirmed(self, token: str) -> Invitation:
+        """Return the confirmation of an address; raise `Forbidden` where it was used or has expired."""
         confirmation = await self._invitation(token)
         if confirmation is None or confirmation.slug != NO_TEAM:
             raise Forbidden("This link has been used or has expired.")
-        return confirmation.email
+        return confirmation
 
     async def sign_up(self, email: str, name: str, password: str, merchant: Application, *, token: str = "") -> User:
         """Add a merchant and its first admin, both or neither; `token` is that of the link, which is used up.
 
-        Raise `Invalid`, `Conflict` where the address is taken, `NotFound` without the tier, and `Forbidden` as
-        `confirmed` does.
+        The password does not count where a provider vouches for the admin. Raise `Invalid`, `Conflict` where the
+        address is taken, `NotFound` without the tier, and `Forbidden` as `confirmed` does.
         """
         _check(email, "admin")
-        hashed = await self._passwords.hash(password, owner=(_plain(email), name, merchant.name))
+        confirmation = await self.confirmed(token) if token else None
+        if confirmation is not None and confirmation.identity is not None:
+            hashed = await self._passwords.hash_unguessable()
+        else:
+            hashed = await self._passwords.hash(password, owner=(_plain(email), name, merchant.name))
         user = User(0, _plain(email), name.strip()[:LONGEST_NAME], "", "admin", hashed, now_ms())
         for _ in range(MOST_SLUGS_TRIED):
             try:
-                return await self._open(user, merchant, token)
+                return await self._open(user, merchant, confirmation)
             except Conflict as error:
                 # Somebody else took the id of the merchant meanwhile.
                 if error.field != "slug":
                     raise
         raise Conflict("many merchants of this name sign up at once; try again", field="merchant")
 
-    async def _open(self, user: User, merchant: Application, token: str) -> User:
+    async def _open(self, user: User, merchant: Application, confirmation: Invitation | None) -> User:
         name = merchant.name.strip()[:LONGEST_NAME]
         slug = await self._free_slug(name)
         async with self._database.write() as connection:
-            if token and not await people.take_invitation(connection, hash_of(token)):
+            if confirmation is not None and not await people.take_invitation(connection, confirmation.token_hash):
                 raise Forbidden("This link has been used.")
             live, _ = await add_sides(connection, slug, name, merchant.details, actor_name=user.email)
             if merchant.tier:
                 await assign_tier(connection, slug, merchant.tier, actor_name=user.email)
-            return await _add(connection, Actor(live.id, user.email), msgspec.structs.replace(user, slug=slug))
+            actor = Actor(live.id, user.email)
+            added = await _add(connection, actor, msgspec.structs.replace(user, slug=slug))
+            if confirmation is not None and confirmation.identity is not None:
+                await link_identity(connection, actor, added, confirmation.identity)
+            return added
 
     async def _free_slug(self, name: str) -> str:
         """Return the name as an id that no merchant has."""

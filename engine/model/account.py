@@ -96,7 +96,11 @@ NO_TEAM = ""
 
 
 class Invitation(msgspec.Struct, frozen=True):
-    """A link by which a person joins a team once, or opens an account; its token is stored only as a hash."""
+    """A link by which a person joins a team once, or opens an account; its token is stored only as a hash.
+
+    `issuer`, `subject` and `name` are those of the person whom an OpenID provider vouches for, who opens an account;
+    empty for all others.
+    """
 
     token_hash: str
     slug: str
@@ -105,6 +109,14 @@ class Invitation(msgspec.Struct, frozen=True):
     invited_by: str
     created_at: int
     expires_at: int
+    issuer: str = ""
+    subject: str = ""
+    name: str = ""
+
+    @property
+    def identity(self) -> Identity | None:
+        """Return whom a provider vouches for, or None."""
+        return Identity(self.issuer, self.subject, self.email, True, self.name) if self.subject else None
 
 
 class Key(msgspec.Struct, frozen=True):

@@ -76,6 +76,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         "TAP2_DEMO": "1",
         "TAP2_DEMO_DAYS": "0",
         "TAP2_DEMO_RATE": "8",
+        "TAP2_SIGN_UP": "1",
     }
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TAP2_")}
     environment |= settings | {"TAP2_PASSWORD": PASSWORD}

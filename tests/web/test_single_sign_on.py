@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import msgspec
 import pytest
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -18,7 +19,7 @@ from engine.accounts import login_limits
 from engine.clock import now_ms
 from engine.settings import Settings
 from tests.serving import Server, Side, serving
-from tests.web.people import Person, person_of
+from tests.web.people import Person, csrf_in, person_of
 from tests.web.provider import Provider, providing
 from web.http.openid import OpenIDProvider
 
@@ -65,6 +66,12 @@ def log_in(client: httpx.Client, *, after: str = "") -> httpx.Response:
 
 def claims_of(email: str, **others: object) -> dict[str, object]:
     return {"sub": f"subject of {email}", "email": email, "email_verified": True, "aud": CLIENT, **others}
+
+
+@pytest.fixture
+def open_sign_up(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server.engine, "settings", msgspec.structs.replace(server.engine.settings, sign_up=True))
+    monkeypatch.setattr(login_limits, "MOST_SIGN_UPS", 1_000)
 
 
 def is_in(client: httpx.Client) -> bool:
@@ -246,3 +253,49 @@ def test_without_a_provider_nothing_leads_to_one(tmp_path_factory: pytest.TempPa
     with serving(Settings(data=str(tmp_path_factory.mktemp("plain")))) as plain:
         assert "/login/provider" not in plain.client().get("/admin/login").text
         assert plain.client().get(BEGIN).status_code == 404
+
+
+SHOP = {"name": "Mara", "merchant": "Mara’s Shop", "country": "PT", "currency": "EUR", "timezone": "Europe/Lisbon"}
+
+
+def open_account(client: httpx.Client, form: str) -> httpx.Response:
+    csrf = csrf_in(client.get(form).text)
+    return client.post(form, data={"csrf": csrf, **SHOP, "email": "somebody-else@bakery.example"})
+
+
+@pytest.mark.usefixtures("open_sign_up")
+def test_somebody_unknown_signs_up_with_the_provider(server: Server, provider: Provider) -> None:
+    email = "mara@shop.example"
+    provider.answer_with(**claims_of(email, name="Mara"))
+    client = server.client()
+    assert "Sign up with Bakery ID" in client.get("/admin/sign-up").text
+    form = log_in(client).headers["location"]
+    page = client.get(form).text
+    assert email in page
+    assert 'value="Mara"' in page
+    assert "password" not in page.lower()
+    answer = open_account(client, form)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/admin/"), answer.text
+    assert email in Person(client, email).get("/admin/team")
+    assert client.get(form).status_code == 403
+    again = server.client()
+    assert log_in(again).headers["location"] == "/admin/"
+    assert "Mara" in Person(again, email).get("/admin/team")
+
+
+@pytest.mark.usefixtures("open_sign_up")
+def test_two_links_of_a_subject_open_one_account(server: Server, provider: Provider) -> None:
+    forms = []
+    for email in ("old@shop.example", "new@shop.example"):
+        provider.answer_with(**claims_of(email, sub="moved"))
+        forms.append(log_in(server.client()).headers["location"])
+    assert [open_account(server.client(), form).status_code for form in forms] == [303, 403]
+
+
+@pytest.mark.usefixtures("open_sign_up")
+@pytest.mark.parametrize("changes", [{"email_verified": False}, {"email": ""}])
+def test_who_signs_up_needs_a_verified_address(server: Server, provider: Provider, changes: dict[str, object]) -> None:
+    provider.answer_with(**{**claims_of("lea@shop.example"), **changes})
+    answer = log_in(server.client())
+    assert answer.status_code == 403
+    assert "has not verified" in answer.text

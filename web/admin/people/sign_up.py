@@ -11,10 +11,11 @@ import structlog
 from babel.numbers import get_territory_currencies
 from litestar import Response, get, post
 from litestar.params import FromPath
+from litestar.response import Redirect
 
 from engine.accounts.login_limits import sign_up_counters
 from engine.accounts.team import Application
-from engine.model.account import MerchantDetails
+from engine.model.account import Identity, Invitation, MerchantDetails
 from engine.model.errors import Conflict, FieldProblem, Forbidden, Invalid, NotFound, TooMany
 from engine.model.mailing.mail import MailContent
 from engine.service import Engine
@@ -49,13 +50,16 @@ log = structlog.get_logger()
 class SignUpPage:
     """One of three steps: type an address, look for the mail, fill in the form; the fourth is a link that is over.
 
-    `confirmed` is the address that a mail was sent to. The options are (value, name).
+    `confirmed` is the address that a mail was sent to, or that a provider vouches for: then `needs_password` is false.
+    `provider` is the name of the provider to sign up with, empty for none. The options are (value, name).
     """
 
     frame: Visitor
     form: Form
     step: str
     confirmed: str = ""
+    needs_password: bool = True
+    provider: str = ""
     countries: Names = ()
     currencies: Names = ()
     timezones: Names = ()
@@ -90,10 +94,10 @@ async def sign_up(request: AnyRequest) -> Response[Any]:
 async def confirmed_page(request: AnyRequest, token: FromPath[str]) -> Page:
     """Show the form behind a link; looking at it does not use the link."""
     try:
-        email = await _open_engine(request).team.confirmed(token)
+        confirmation = await _open_engine(request).team.confirmed(token)
     except Forbidden as refusal:
         return _page(request, "over", Form({}, {"form": refusal.detail}), status=403)
-    return _page(request, "account", _likely(request), confirmed=email)
+    return _page(request, "account", _likely(request, name=confirmation.name), confirmation)
 
 
 @post("/sign-up/{token:str}", include_in_schema=False)
@@ -101,13 +105,21 @@ async def open_account(request: AnyRequest, token: FromPath[str]) -> Response[An
     """Open the account of a confirmed address, and log its owner in."""
     engine, values = _open_engine(request), await typed(request)
     try:
-        email = await engine.team.confirmed(token)
-        form = _form_of({**values, "email": email})
+        confirmation = await engine.team.confirmed(token)
+        form = _form_of({**values, "email": confirmation.email})
         if not has_form_token(request, values):
-            return _page(request, "account", Form(form.values, {"form": EXPIRED}), confirmed=email, status=403)
-        return await _open(request, form, values.get("password", ""), token=token)
+            return _page(request, "account", Form(form.values, {"form": EXPIRED}), confirmation, status=403)
+        return await _open(request, form, values.get("password", ""), token, confirmation)
     except Forbidden as refusal:
         return _page(request, "over", Form({}, {"form": refusal.detail}), status=403)
+
+
+async def sign_up_with(request: AnyRequest, identity: Identity) -> Response[Any]:
+    """Lead a person whom a provider vouches for to the form that opens an account; raise `TooMany`."""
+    engine = _open_engine(request)
+    await engine.login_limits.count(sign_up_counters(network_address(request), identity.email))
+    token = await engine.team.confirm(identity.email, identity)
+    return Redirect(f"{PATH}/{token}", status_code=303)
 
 
 async def _send_link(request: AnyRequest, form: Form) -> Page:
@@ -136,22 +148,24 @@ async def _send_link(request: AnyRequest, form: Form) -> Page:
     return _page(request, "sent", form)
 
 
-async def _open(request: AnyRequest, form: Form, password: str, *, token: str = "") -> Response[Any]:
+async def _open(
+    request: AnyRequest, form: Form, password: str, token: str = "", confirmation: Invitation | None = None
+) -> Response[Any]:
     """Open an account and log in; show the form again with what is wrong."""
-    engine, confirmed = _open_engine(request), form.value("email") if token else ""
+    engine = _open_engine(request)
     try:
         merchant = _merchant_of(request, form)
         user = await engine.team.sign_up(form.value("email"), form.value("name"), password, merchant, token=token)
     except Invalid as error:
-        return _page(request, "account", form.with_problems(error.problems), confirmed=confirmed, status=422)
+        return _page(request, "account", form.with_problems(error.problems), confirmation, status=422)
     except NotFound as error:
         log.error("nobody can sign up", cause=error.detail, setting="TAP2_SIGN_UP_TIER")
         again = Form(form.values, {"form": CLOSED})
-        return _page(request, "account", again, confirmed=confirmed, status=503)
+        return _page(request, "account", again, confirmation, status=503)
     except Conflict as error:
-        field = error.field if error.field == "email" and not confirmed else "form"
+        field = error.field if error.field == "email" and confirmation is None else "form"
         again = form.with_problems([FieldProblem(field or "form", error.detail)])
-        return _page(request, "account", again, confirmed=confirmed, status=409)
+        return _page(request, "account", again, confirmation, status=409)
     PEOPLE.labels("signed_up").inc()
     session_token, _ = await engine.sessions.admit(user, browser=browser_of(request))
     return await let_in(request, session_token, "/admin/")
@@ -179,13 +193,13 @@ def _chosen(reader: Reader, name: str, options: Names) -> str:
     return value
 
 
-def _likely(request: AnyRequest) -> Form:
-    """Return a form with the country and the currency that the browser's language suggests."""
+def _likely(request: AnyRequest, *, name: str = "") -> Form:
+    """Return a form with a name, and the country and the currency that the browser's language suggests."""
     country = viewer_locale(request.headers.get("accept-language", "")).territory or ""
     if country not in COUNTRIES:
-        return Form()
+        return Form({"name": name})
     currency = next((code for code in get_territory_currencies(country) if code in CURRENCIES), "")
-    return Form({"country": country, "currency": currency})
+    return Form({"name": name, "country": country, "currency": currency})
 
 
 @cache
@@ -205,9 +219,23 @@ def _form_of(values: dict[str, str]) -> Form:
     return Form({name: values.get(name, "")[:200] for name in SHOWN})
 
 
-def _page(request: AnyRequest, step: str, form: Form, *, confirmed: str = "", status: int = 200) -> Page:
-    lists = {"countries": country_names(), "currencies": currency_names(), "timezones": timezone_names()}
-    return form_page(request, TEMPLATE, form, status=status, step=step, confirmed=confirmed, **lists)
+def _page(
+    request: AnyRequest, step: str, form: Form, confirmation: Invitation | None = None, *, status: int = 200
+) -> Page:
+    settings = _open_engine(request).settings
+    return form_page(
+        request,
+        TEMPLATE,
+        form,
+        status=status,
+        step=step,
+        confirmed=confirmation.email if confirmation else "",
+        needs_password=confirmation is None or confirmation.identity is None,
+        provider=settings.oidc_name if settings.oidc_issuer and confirmation is None else "",
+        countries=country_names(),
+        currencies=currency_names(),
+        timezones=timezone_names(),
+    )
 
 
 def _open_engine(request: AnyRequest) -> Engine:

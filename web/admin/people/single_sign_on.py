@@ -9,9 +9,12 @@ import msgspec
 from litestar import Response, get
 from litestar.response import Redirect
 
+from engine.accounts.identities import UnknownPerson
 from engine.accounts.login_limits import address_counters
+from engine.model.account import Identity
 from engine.model.errors import CodeNeeded, Forbidden, NotFound, TooMany
 from engine.service import Engine
+from web.admin.people.sign_up import sign_up_with
 from web.admin.shell.admission import AnyRequest, cookies_of
 from web.admin.shell.public_forms import (
     ask_for_code,
@@ -45,17 +48,15 @@ async def begin(request: AnyRequest) -> Response[Any]:
 
 @get("/login/provider/callback", include_in_schema=False)
 async def finish(request: AnyRequest) -> Response[Any]:
-    """Log in whom the provider vouches for, if they are in a team or invited to one."""
+    """Log in whom the provider vouches for, if they are in a team or invited to one; others may sign up."""
     engine: Engine = request.app.state.engine
     counters = address_counters(network_address(request))
     try:
         await engine.login_limits.count(counters)
         attempt = _attempt(request)
         identity = await _provider(request).finish(attempt, request.query_params)
-        user = await engine.identities.person_of(identity)
+        response = await _admit(request, identity, attempt.next)
         await engine.login_limits.uncount(counters)
-        token, _ = await engine.sessions.admit(user, browser=browser_of(request))
-        response = await let_in(request, token, attempt.next)
     except CodeNeeded as needed:
         response = ask_for_code(request, needed.challenge, attempt.next)
     except TooMany as limit:
@@ -64,6 +65,19 @@ async def finish(request: AnyRequest) -> Response[Any]:
         response = _refused(request, refusal)
     response.set_cookie(cookies_of(request).gone(ATTEMPT))
     return response
+
+
+async def _admit(request: AnyRequest, identity: Identity, address: str) -> Response[Any]:
+    """Log somebody in, or lead a person without a team to the form that opens an account."""
+    engine: Engine = request.app.state.engine
+    try:
+        user = await engine.identities.person_of(identity)
+    except UnknownPerson:
+        if not engine.settings.sign_up:
+            raise
+        return await sign_up_with(request, identity)
+    token, _ = await engine.sessions.admit(user, browser=browser_of(request))
+    return await let_in(request, token, address)
 
 
 def _provider(request: AnyRequest) -> OpenIDProvider:
