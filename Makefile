@@ -44,9 +44,8 @@ lint: $(DEV)  ## Check style and types
 format: $(DEV)  ## Format the code
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
-docs: $(DEV)  ## Build the documentation site into site/
-	@$(BIN)/python -m benchmarks.site.build
-	@echo "Open site/index.html"
+docs: $(DEV)  ## Build the documentation site into site/ (TAG=v1.2.3 adds a release, SITE=... names the folder)
+	@$(BIN)/python -m benchmarks.site.publish --tag "$(TAG)" --site "$(or $(SITE),site)"
 
 bench: $(DEV) $(ASSETS)  ## Measure speed; writes docs/performance.md
 	@$(BIN)/python -m benchmarks.bench

@@ -13,6 +13,7 @@ from benchmarks.site import build, reference
 from benchmarks.site.pages import OWN_PATHS, page, page_paths, with_tabs
 
 ROOT = Path(__file__).parent.parent
+VERSION = "1.2.3"
 EMBEDDED = re.compile(
     r"<(?:script|img|iframe|source|link)\b[^>]*?\b(?:src|href)=\"?([^\"\s>]+)|url\(\s*[\"']?([^\"')]+)"
 )
@@ -23,7 +24,7 @@ TABS = re.compile(r'<div class="tabbed-labels">(.*?)</div>', re.DOTALL)
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the site, built strictly: no link leads nowhere."""
     folder = tmp_path_factory.mktemp("documentation") / "site"
-    build.main(folder)
+    build.main(folder, VERSION)
     return folder
 
 
@@ -41,7 +42,7 @@ def test_a_page_outside_the_navigation_stops_the_build(tmp_path: Path, monkeypat
     own = build.guides()
     monkeypatch.setattr(build, "guides", lambda: own | {"stray.md": "# Stray"})
     with pytest.raises(SystemExit, match=r"stray\.md"):
-        build.write_sources(tmp_path)
+        build.write_sources(tmp_path, VERSION)
 
 
 def test_no_page_asks_another_host_for_anything(site: Path):
@@ -62,12 +63,15 @@ def test_headings_of_a_page_follow_each_other(site: Path):
         assert all(below <= above + 1 for above, below in itertools.pairwise(levels)), path
 
 
-def test_the_header_has_the_version(site: Path):
-    version = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
-    assert version
-    title = re.search(r'<span class="md-ellipsis">\s*(.*?)\s*</span>', text_of(site / "rules.html"))
-    assert title
-    assert title[1] == f"Tap2 Personalize {version[1]}"
+def test_the_footer_has_the_version_also_without_scripts(site: Path):
+    footer = re.search(r'<div class="md-copyright__highlight">\s*(.*?)\s*</div>', text_of(site / "rules.html"))
+    assert footer
+    assert footer[1] == f"Tap2 Personalize {VERSION}"
+
+
+def test_pages_read_what_shows_the_versions_from_beside_their_version(site: Path):
+    assert all(re.search(r'<script src="[./]*site\.js">', text_of(page)) for page in site.rglob("*.html"))
+    assert 'new URL("versions.js", root)' in text_of(site / "site.js")
 
 
 def test_the_quick_start_has_a_tab_for_each_language(site: Path):

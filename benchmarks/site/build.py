@@ -1,7 +1,8 @@
-"""`make docs`: build the documentation site into `site`.
+"""Build one version of the documentation site: `python -m benchmarks.site.build FOLDER VERSION`.
 
 The pages and the configuration are written to a folder of their own, from which Zensical builds strictly: a link that
-leads nowhere, or a page that is missing from the navigation, fails the build.
+leads nowhere, or a page that is missing from the navigation, fails the build. `benchmarks.site.publish` also calls this
+module of earlier releases.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import tempfile
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,24 +26,21 @@ from web.app import create_app
 from web.openapi.document import document
 
 HERE = Path(__file__).parent
-SITE = ROOT / "site"
-PRODUCT = "tap2-personalize-server"
 
 
-def main(target: Path = SITE) -> None:
-    """Build the site into the folder `target`, which is replaced. Raises SystemExit with what is wrong."""
+def main(target: Path, version: str) -> None:
+    """Build the site into the new folder `target`. Raises SystemExit with what is wrong."""
     with tempfile.TemporaryDirectory(prefix="tap2-site-") as name:
         folder = Path(name)
-        write_sources(folder)
+        write_sources(folder, version)
         command = [sys.executable, "-m", "zensical", "build", "--strict", "--config-file", "zensical.toml"]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(f"{done.stdout}{done.stderr}")
-        shutil.rmtree(target, ignore_errors=True)
         shutil.copytree(folder / "site", target)
 
 
-def write_sources(folder: Path) -> None:
+def write_sources(folder: Path, version: str) -> None:
     """Write the configuration and the pages, as Zensical reads them, into a folder."""
     docs = folder / "docs"
     own, generated = guides(), reference.pages(api())
@@ -55,7 +52,7 @@ def write_sources(folder: Path) -> None:
     shutil.copyfile(ROOT / "web" / "static" / "mark.svg", docs / "mark.svg")
     for name in ("site.css", "site.js", "iframe-worker.js"):
         shutil.copyfile(HERE / name, docs / name)
-    text = configuration(own, generated)
+    text = configuration(own, generated, version)
     listed, pages = navigation(text), Counter((own | generated).keys())
     astray = (listed - pages) | (pages - listed)
     if astray:
@@ -70,13 +67,13 @@ def guides() -> dict[str, str]:
     return {target: page((ROOT / source).read_text(), source, targets) for source, target in sources.items()}
 
 
-def configuration(own: Mapping[str, str], generated: Mapping[str, str]) -> str:
+def configuration(own: Mapping[str, str], generated: Mapping[str, str], version: str) -> str:
     """Return the configuration with the version and with the pages of the API and of decisions in the navigation."""
     decisions = {target: text for target, text in sorted(own.items()) if target.startswith("decisions/")}
     return (
         (HERE / "zensical.toml")
         .read_text()
-        .replace("{version}", version(PRODUCT))
+        .replace("{version}", version)
         .replace("{reference}", _entries(generated))
         .replace("{decisions}", _entries(decisions))
     )
@@ -113,4 +110,4 @@ def _write(path: Path, text: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]), sys.argv[2])
