@@ -46,7 +46,10 @@ def name_of(path: Path) -> str:
 def commands(group: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
     """Every command that does something, by its full name."""
     if isinstance(group, click.Group):
-        for part, command in group.commands.items():
+        context = click.Context(group)
+        for part in group.list_commands(context):
+            command = group.get_command(context, part)
+            assert command is not None
             yield from commands(command, f"{name} {part}")
     else:
         yield name, group

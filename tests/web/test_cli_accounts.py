@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from engine.settings import Settings
-from web.cli import main
+from web.cli import SOURCES, main
+
+ROOT = Path(__file__).parents[2]
 
 PASSWORD = "correct horse battery staple"
 
@@ -138,9 +142,21 @@ def test_settings_are_listed_with_their_variables(folder: Path) -> None:
     assert data["value"] == str(folder)
 
 
+def test_a_command_does_not_wait_for_the_web_framework() -> None:
+    code = "import sys; from web.cli import main; main(['merchant', '--help'], standalone_mode=False); "
+    done = subprocess.run(
+        [sys.executable, "-c", code + "print([name for name in ('litestar', 'numba') if name in sys.modules])"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_help_names_every_command() -> None:
     text = CliRunner().invoke(main, ["--help"]).stdout
-    for name in main.commands:  # type: ignore[attr-defined]
+    for name in SOURCES:
         assert f"\n  {name} " in text
 
 

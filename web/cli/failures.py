@@ -7,7 +7,6 @@ import traceback
 from typing import Any
 
 import click
-from sqlalchemy.exc import SQLAlchemyError
 
 from engine.model.errors import EngineError, Invalid
 from engine.settings import PREFIX, Settings
@@ -26,20 +25,6 @@ class DatabaseAway(click.ClickException):
         )
 
 
-class CommandGroup(click.Group):
-    """Ends a command that raises with one line; with TAP2_LOG_LEVEL=debug the traceback comes first."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; raise `click.ClickException` for whatever it raises."""
-        try:
-            return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except Exception as error:
-            _trace(error)
-            raise failure(error) from error
-
-
 def refusal(error: EngineError) -> click.ClickException:
     """Return the engine's refusal with its field."""
     has_field = error.field and not isinstance(error, Invalid)
@@ -56,6 +41,9 @@ def setting_failure(error: Any) -> click.ClickException:
 
 def failure(error: Exception) -> click.ClickException:
     """Return the error of a command that failed unexpectedly."""
+    # Commands that need no database start without it, a third of a second earlier.
+    from sqlalchemy.exc import SQLAlchemyError
+
     if isinstance(error, OSError) and error.filename:
         return click.ClickException(f"{error.filename}: {error.strerror}")
     if isinstance(error, (OSError, SQLAlchemyError)) or type(error).__module__.startswith("asyncpg"):
@@ -66,6 +54,7 @@ def failure(error: Exception) -> click.ClickException:
     return click.ClickException(f"unexpected {type(error).__name__} at {origin}: {text}; {DEBUG} shows the traceback")
 
 
-def _trace(error: BaseException) -> None:
+def trace(error: BaseException) -> None:
+    """Print the traceback where the log level asks for it."""
     if os.environ.get(f"{PREFIX}LOG_LEVEL") == "debug":
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)

@@ -17,6 +17,7 @@ from engine.model.errors import Invalid
 from engine.service import Engine
 from web.api.customers.preferences import PreferencesUpdate
 from web.cli.common import show, with_engine
+from web.cli.customers.rights import customer
 from web.cli.offers.budgets import mode_of, of_merchant
 from web.http.validation_errors import validation_error
 
@@ -42,7 +43,7 @@ class Imported(NamedTuple):
     changed: int
 
 
-@click.command("import")
+@customer.command("import")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @of_merchant
 def customer_import(file: Path, *, merchant: str, is_test: bool, json: bool) -> None:

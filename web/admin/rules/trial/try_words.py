@@ -21,6 +21,7 @@ MARKS = {
     "false": ("It does not fire", "plain"),
     "unknown": ("It does not fire: a fact is missing", "warn"),
 }
+LIKELIEST = "This is the likeliest order, with the chance of each position. Chance may draw another order."
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,9 @@ def answer_of(frame: Frame, trial: Trial, key: str, rule_id: str, positions: Map
     first = decision.ranking[0] if decision.ranking else None
     return AnswerView(
         f"{first.label} would come first" if first else "Nothing to show",
-        "This is the likeliest order, with the chance of each position. Chance may draw another order." if any(drawn) else "",
+        "This is the likeliest order, with the chance of each position. Chance may draw another order."
+        if any(drawn)
+        else "",
         [
             RankedView(
                 candidate.rank,

@@ -11,12 +11,13 @@ from engine.service import Engine
 from web.api.learning.refits import item_of
 from web.cli.common import show, with_engine
 from web.cli.experiments.side import COMMAND_LINE
+from web.cli.installation.maintenance import beliefs
 from web.cli.offers.budgets import mode_of, of_merchant
 
 of_placement = click.option("--placement", default="offers", show_default=True, help="The placement's key.")
 
 
-@click.command("refits")
+@beliefs.command("refits")
 @of_placement
 @of_merchant
 def refits(*, placement: str, merchant: str, is_test: bool, json: bool) -> None:
@@ -30,7 +31,7 @@ def refits(*, placement: str, merchant: str, is_test: bool, json: bool) -> None:
     show(with_engine(work), json=json)
 
 
-@click.command("undo-refit")
+@beliefs.command("undo-refit")
 @of_placement
 @click.option("--reason", default="", help="Stands in the audit log.")
 @of_merchant
