@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import now_ms
-from engine.model.account import MerchantDetails
+from engine.model.account import MerchantDetails, checked_name
 from engine.model.actor import Actor
 from engine.model.documents.tier import NO_TIER, Tier, Tiers
 from engine.model.errors import Conflict, NotFound, invalid
@@ -175,6 +175,7 @@ async def add_sides(
     connection: AsyncConnection, slug: str, name: str, details: MerchantDetails, *, actor_name: str
 ) -> tuple[Merchant, Merchant]:
     """Add a merchant in a transaction, as `Accounts.add_merchant`."""
+    name = checked_name(name)
     country, currency, locale, timezone = msgspec.structs.astuple(details)
     if timezone not in timezones():
         raise invalid("timezone", f"there is no timezone “{timezone}”; try Europe/Berlin")

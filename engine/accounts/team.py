@@ -18,8 +18,18 @@ from engine.accounts.identities import link_identity
 from engine.accounts.passwords import Passwords
 from engine.accounts.tiers import assign_tier
 from engine.clock import now_ms
-from engine.model.account import NO_TEAM, Identity, Invitation, MerchantDetails, Role, User
+from engine.model.account import (
+    LONGEST_NAME,
+    NO_TEAM,
+    Identity,
+    Invitation,
+    MerchantDetails,
+    Role,
+    User,
+    checked_name,
+)
 from engine.model.actor import Actor
+from engine.model.documents.field_types import MailAddress
 from engine.model.errors import Conflict, Forbidden, NotFound, invalid
 from engine.model.timestamps import DAY, HOUR
 from engine.store import accounts, audit
@@ -30,7 +40,6 @@ from rules import timezones
 
 INVITATION_MS = 7 * DAY
 CONFIRMATION_MS = HOUR
-LONGEST_NAME = 120
 LONGEST_SLUG = 40
 MOST_SLUGS_TRIED = 10
 RESERVED_SLUGS = frozenset({"demo"})
@@ -59,6 +68,7 @@ class Team:
     ) -> User:
         """Add a person; `Invalid` for a weak password or an unknown role, `NotFound` for an unknown merchant."""
         _check(email, role)
+        name = _name(name, email)
         actor = await self._actor(slug, actor_name)
         hashed = await self._passwords.hash(password, owner=(email, name, slug))
         async with self._database.write() as connection:
@@ -93,18 +103,17 @@ class Team:
         """Set how a person is called and reads times and figures; empty texts are the defaults."""
         if timezone and timezone not in timezones():
             raise invalid("timezone", "must be a time zone such as Europe/Berlin")
-        if not name.strip():
-            raise invalid("name", "must not be empty")
+        name = checked_name(name)
         actor = await self._actor(user.slug, user.email)
         before = {"name": user.name, "locale": user.locale, "timezone": user.timezone}
-        after = {"name": name.strip()[:LONGEST_NAME], "locale": locale, "timezone": timezone}
+        after = {"name": name, "locale": locale, "timezone": timezone}
         async with self._database.write() as connection:
             await people.change_user(connection, user.id, **after)
             await _note(connection, actor, "changed the profile of", user.email, before=before, after=after)
 
     async def set_role(self, slug: str, email: str, role: Role, *, actor_name: str) -> None:
         """Change a role and end the person's sessions; `Conflict` for the last admin."""
-        _check(email, role)
+        _check_role(role)
         actor = await self._actor(slug, actor_name)
         async with self._database.write() as connection:
             user = await _member(connection, slug, email, stays_admin=role == "admin")
@@ -171,12 +180,13 @@ class Team:
         """Add the invited person; raise `Forbidden` as `invitation` does, also where two join at once."""
         invitation = await self.invitation(token)
         email, slug = invitation.email, invitation.slug
+        name = _name(name, email)
         actor = await self._actor(slug, email)
         hashed = await self._passwords.hash(password, owner=(email, name, slug))
         async with self._database.write() as connection:
             if not await people.take_invitation(connection, invitation.token_hash):
                 raise Forbidden("This invitation has been used.")
-            user = User(0, email, name.strip()[:LONGEST_NAME] or email, slug, invitation.role, hashed, now_ms())
+            user = User(0, email, name, slug, invitation.role, hashed, now_ms())
             return await _add(connection, actor, user)
 
     async def confirm(self, email: str, identity: Identity | None = None) -> str:
@@ -211,12 +221,13 @@ class Team:
         address is taken, `NotFound` without the tier, and `Forbidden` as `confirmed` does.
         """
         _check(email, "admin")
+        name, merchant = checked_name(name), merchant._replace(name=checked_name(merchant.name, "merchant"))
         confirmation = await self.confirmed(token) if token else None
         if confirmation is not None and confirmation.identity is not None:
             hashed = await self._passwords.hash_unguessable()
         else:
             hashed = await self._passwords.hash(password, owner=(_plain(email), name, merchant.name))
-        user = User(0, _plain(email), name.strip()[:LONGEST_NAME], "", "admin", hashed, now_ms())
+        user = User(0, _plain(email), name, "", "admin", hashed, now_ms())
         for _ in range(MOST_SLUGS_TRIED):
             try:
                 return await self._open(user, merchant, confirmation)
@@ -227,12 +238,11 @@ class Team:
         raise Conflict("many merchants of this name sign up at once; try again", field="merchant")
 
     async def _open(self, user: User, merchant: Application, confirmation: Invitation | None) -> User:
-        name = merchant.name.strip()[:LONGEST_NAME]
-        slug = await self._free_slug(name)
+        slug = await self._free_slug(merchant.name)
         async with self._database.write() as connection:
             if confirmation is not None and not await people.take_invitation(connection, confirmation.token_hash):
                 raise Forbidden("This link has been used.")
-            live, _ = await add_sides(connection, slug, name, merchant.details, actor_name=user.email)
+            live, _ = await add_sides(connection, slug, merchant.name, merchant.details, actor_name=user.email)
             if merchant.tier:
                 await assign_tier(connection, slug, merchant.tier, actor_name=user.email)
             actor = Actor(live.id, user.email)
@@ -258,9 +268,20 @@ def _plain(email: str) -> str:
     return email.strip().lower()
 
 
+def _name(name: str, email: str) -> str:
+    """Return how somebody is called: by their address where they say nothing else."""
+    return checked_name(name) if name.strip() else _plain(email)
+
+
 def _check(email: str, role: str) -> None:
-    if "@" not in email or len(email) > 254:
-        raise invalid("email", "must be an e-mail address")
+    try:
+        msgspec.convert(_plain(email), MailAddress)
+    except msgspec.ValidationError:
+        raise invalid("email", "must be an e-mail address, such as ann@example.com") from None
+    _check_role(role)
+
+
+def _check_role(role: str) -> None:
     if role not in ROLES:
         raise invalid("role", f"must be one of {', '.join(ROLES)}")
 

@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Literal
 
 import msgspec
 
+from engine.model.errors import invalid
+
 Mode = Literal["live", "test"]
 Kind = Literal["secret", "publishable"]
 Role = Literal["viewer", "editor", "publisher", "admin"]
+LONGEST_NAME = 120
+VISIBLE = "LNPS"
+"""Letters, numbers, punctuation and symbols, by the first letter of their Unicode category."""
+
+
+def checked_name(name: str, field: str = "name") -> str:
+    """Return the name of a person or a merchant without outer blanks; raise `Invalid` unless it is one visible line.
+
+    Names stand in subjects of mails, in tables and on command lines.
+    """
+    name = name.strip()
+    categories = {unicodedata.category(letter) for letter in name}
+    if not any(category[0] in VISIBLE for category in categories):
+        raise invalid(field, "must have a letter or a number")
+    if not categories.isdisjoint({"Cc", "Cs", "Zl", "Zp"}):
+        raise invalid(field, "must be one line, without control characters")
+    if len(name) > LONGEST_NAME:
+        raise invalid(field, f"must have at most {LONGEST_NAME} characters")
+    return name
 
 
 class MerchantDetails(msgspec.Struct, frozen=True, kw_only=True):

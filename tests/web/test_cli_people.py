@@ -55,6 +55,21 @@ def test_roles_change_and_people_are_removed(shell: Shell) -> None:
     assert [each["email"] for each in shell.json("user", "list", "--merchant", "shop")] == [ADA]
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["ann@shop.example\r\nBcc: all@shop.example"], "email: must be an e-mail address"),
+        ([BEN, "--name", "Ben\x1b[2J"], "name: must be one line"),
+        ([BEN, "--name", "b" * 121], "name: must have at most 120 characters"),
+    ],
+)
+def test_odd_addresses_and_names_are_refused(shell: Shell, options: list[str], message: str) -> None:
+    result = shell.tap2("user", "add", *options, "--merchant", "shop")
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert [each["email"] for each in shell.json("user", "list", "--merchant", "shop")] == [ADA]
+
+
 @pytest.mark.parametrize("command", [("role", ADA, "viewer"), ("remove", ADA)])
 def test_last_admin_stays_on_the_command_line_too(shell: Shell, command: tuple[str, ...]) -> None:
     result = shell.tap2("user", *command)

@@ -102,7 +102,13 @@ def test_a_merchants_id_is_made_of_its_name(server: Server, name: str, slug: str
     ("values", "status", "message"),
     [
         ({"email": "nobody"}, 422, "Must be an e-mail address"),
+        ({"email": "ann@bakery.example\r\nBcc: all@bakery.example"}, 422, "Must be an e-mail address"),
+        ({"email": "ann smith@bakery.example"}, 422, "Must be an e-mail address"),
         ({"password": "short"}, 422, "at least 12"),
+        ({"name": "Inès\r\nBcc: all@bakery.example"}, 422, "Must be one line"),
+        ({"name": "\u200b\u202e"}, 422, "Must have a letter or a number"),
+        ({"merchant": "Bakery\x1b[2J"}, 422, "Must be one line"),
+        ({"merchant": "x" * 121}, 422, "Must have at most 120 characters"),
         ({"name": " "}, 422, "Enter the name that your colleagues use"),
         ({"merchant": ""}, 422, "Enter the name of your shop or company"),
         ({"country": "XX"}, 422, "Choose one of the list"),

@@ -31,7 +31,7 @@ def user() -> None:
 @as_json
 def user_add(*, email: str, merchant: str, name: str, role: Role, password: str, json: bool) -> None:
     """Add a person."""
-    user = with_engine(lambda engine: engine.team.add_user(email, name or email, merchant, role, password))
+    user = with_engine(lambda engine: engine.team.add_user(email, name, merchant, role, password))
     show({"email": user.email, "merchant": user.slug, "role": user.role}, json=json)
 
 

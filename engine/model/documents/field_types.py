@@ -17,3 +17,7 @@ Moment = Annotated[
         description="RFC 3339 with its offset, such as `2026-11-27T18:30:00+01:00`.",
     ),
 ]
+MailAddress = Annotated[
+    str, Meta(max_length=254, pattern=r"\A[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f]+@[^\s@<>()\[\],;:\\\"]+\Z")
+]
+"""An e-mail address without a name, a comment or quotes."""

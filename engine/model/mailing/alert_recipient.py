@@ -7,8 +7,8 @@ from typing import Annotated, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from engine.model.documents.field_types import MailAddress
 from engine.model.events.event import EventType
-from engine.model.mailing.report_schedule import Address
 
 ALERT_TYPES: tuple[EventType, ...] = (
     "outage.noticed", "outage.ended", "metric.alert", "budget.alert", "arm.jumped", "predictions.off",
@@ -20,7 +20,7 @@ ALERT_TYPES: tuple[EventType, ...] = (
 class NewAlertRecipient(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An e-mail address and the alerts that it gets."""
 
-    recipient: Address
+    recipient: MailAddress
     types: Annotated[tuple[EventType, ...], Meta(min_length=1)]
 
 

@@ -9,13 +9,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 from msgspec import Meta
 
+from engine.model.documents.field_types import MailAddress
 from engine.model.timestamps import to_ms
 
 Frequency = Literal["daily", "weekly", "monthly"]
-Address = Annotated[
-    str, Meta(max_length=254, pattern=r"\A[^\s@<>()\[\],;:\\\"\x00-\x1f\x7f]+@[^\s@<>()\[\],;:\\\"]+\Z")
-]
-"""An e-mail address without a name, a comment or quotes."""
 MOST_RECIPIENTS = 20
 
 
@@ -28,7 +25,7 @@ class NewReportSchedule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     name: Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\A[^\x00-\x1f\x7f]+\Z")]
     placement: str
     frequency: Frequency
-    recipients: Annotated[tuple[Address, ...], Meta(min_length=1, max_length=MOST_RECIPIENTS)]
+    recipients: Annotated[tuple[MailAddress, ...], Meta(min_length=1, max_length=MOST_RECIPIENTS)]
     weekday: Annotated[int, Meta(ge=1, le=7)] = 1
     month_day: Annotated[int, Meta(ge=1, le=28)] = 1
     hour: Annotated[int, Meta(ge=0, le=23)] = 8

@@ -47,7 +47,7 @@ async def join(request: AnyRequest, token: FromPath[str]) -> Response[Any]:
     engine, values = _engine(request), await typed(request)
     try:
         invitation = await engine.team.invitation(token)
-        form = Form({"name": values.get("name", "")[:120]})
+        form = Form({"name": values.get("name", "")[:200]})
         if not has_form_token(request, values):
             return await _page(request, invitation, Form(form.values, {"form": EXPIRED}), status=403)
         return await _join(request, token, invitation, form, values.get("password", ""))

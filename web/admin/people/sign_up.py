@@ -22,7 +22,7 @@ from engine.service import Engine
 from rules.language.codes import COUNTRIES, CURRENCIES
 from web.admin.people.profile_page import timezone_names
 from web.admin.shell.admission import AnyRequest, typed
-from web.admin.shell.forms import Form, Reader
+from web.admin.shell.forms import Form, Reader, sentence
 from web.admin.shell.public_forms import (
     EXPIRED,
     Visitor,
@@ -115,10 +115,13 @@ async def open_account(request: AnyRequest, token: FromPath[str]) -> Response[An
 
 
 async def sign_up_with(request: AnyRequest, identity: Identity) -> Response[Any]:
-    """Lead a person whom a provider vouches for to the form that opens an account; raise `TooMany`."""
+    """Lead a person whom a provider vouches for to the form that opens an account; raise `Forbidden` or `TooMany`."""
     engine = _open_engine(request)
     await engine.login_limits.count(sign_up_counters(network_address(request), identity.email))
-    token = await engine.team.confirm(identity.email, identity)
+    try:
+        token = await engine.team.confirm(identity.email, identity)
+    except (Conflict, Invalid) as error:
+        raise Forbidden(sentence(error.detail)) from error
     return Redirect(f"{PATH}/{token}", status_code=303)
 
 

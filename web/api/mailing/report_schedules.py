@@ -14,9 +14,10 @@ from msgspec import Meta
 from engine.accounts.accounts import Access
 from engine.mailing.report_schedules import MOST_SCHEDULES
 from engine.model.actor import Actor
+from engine.model.documents.field_types import MailAddress
 from engine.model.errors import invalid
 from engine.model.mailing.mail import MailSummary
-from engine.model.mailing.report_schedule import Address, NewReportSchedule, ReportSchedule
+from engine.model.mailing.report_schedule import NewReportSchedule, ReportSchedule
 from engine.model.timestamps import rfc3339
 from engine.service import Engine
 from web.api.common_types import Moment, Page, part_of
@@ -54,7 +55,7 @@ class ReportScheduleList(msgspec.Struct, frozen=True):
 class ReportTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Who gets the test."""
 
-    recipient: Address
+    recipient: MailAddress
 
 
 @get(
