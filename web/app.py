@@ -11,7 +11,8 @@ import structlog
 from litestar import Litestar, Router
 from litestar.datastructures import State
 
-from engine.service import open_engine
+from engine.model.errors import EngineError
+from engine.service import Engine, open_engine
 from engine.settings import Settings
 from web import admin, center
 from web.api import (
@@ -97,7 +98,7 @@ def create_app(settings: Settings, deprecated: Sequence[Deprecation] = DEPRECATE
 
     @asynccontextmanager
     async def engine(app: Litestar) -> AsyncIterator[None]:
-        app.state.engine = await open_engine(settings, wait_seconds=settings.database_wait_seconds)
+        app.state.engine = await _opened(settings)
         app.state.request_times = times
         times.commits = app.state.engine.recorder.commit_latencies
         app.state.rate_limits = RateLimits(settings)
@@ -142,6 +143,21 @@ def create_app(settings: Settings, deprecated: Sequence[Deprecation] = DEPRECATE
         read_leniently=(*READ_LENIENTLY, listing.PATH),
     )
     return app
+
+
+async def _opened(settings: Settings) -> Engine:
+    """Open the engine; log why it cannot be opened, because the server logs only that its start failed."""
+    try:
+        return await open_engine(settings, wait_seconds=settings.database_wait_seconds)
+    except EngineError:
+        # The engine has logged the reason.
+        raise
+    except Exception as error:
+        reason = "the database cannot be opened"
+        if isinstance(error, OSError) and error.filename:
+            reason = f"{error.filename}: {error.strerror}"
+        events.error("cannot start", reason=reason, settings="TAP2_DATA, TAP2_DATABASE_URL", exc_info=error)
+        raise
 
 
 def api() -> Router:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy.exc import DatabaseError
 
 from engine.accounts.accounts import Accounts
+from engine.settings import Settings
+from web.app import create_app
 from web.cli import main
 
 
@@ -39,6 +43,45 @@ def test_migration_of_a_database_that_is_away_ends_in_a_line():
 def test_folder_that_cannot_be_made_is_named(tmp_path: Path):
     (tmp_path / "file").write_text("")
     assert str(tmp_path / "file") in error_line(tap2("merchant", "list", folder=tmp_path / "file" / "data"))
+
+
+@pytest.mark.parametrize("is_database", [True, False])
+def test_server_that_cannot_start_logs_why(tmp_path: Path, capfd: pytest.CaptureFixture[str], is_database: bool):
+    async def start(folder: Path) -> None:
+        async with create_app(Settings(data=str(folder))).lifespan():
+            raise AssertionError
+
+    folder = tmp_path / "data"
+    if is_database:
+        folder.mkdir()
+        (folder / "tap2.sqlite").write_text("not a database " * 500)
+    else:
+        folder.write_text("")
+    with pytest.raises((OSError, DatabaseError, ExceptionGroup)):
+        asyncio.run(start(folder))
+    line = next(line for line in capfd.readouterr().err.splitlines() if "cannot start" in line)
+    assert ("the database cannot be opened" if is_database else f"{folder}: File exists") in line
+    assert "TAP2_DATA" in line
+
+
+def test_control_characters_of_arguments_do_not_reach_the_terminal(tmp_path: Path):
+    line = error_line(tap2("keys", "create", "--kind", "secret", "--merchant", "a\n\x1b[2J\x9b", folder=tmp_path))
+    assert "\\x0a\\x1b[2J\\x9b" in line
+
+
+def test_numbers_too_large_for_the_database_are_refused(tmp_path: Path):
+    ran = tap2("events", "list", "--merchant", "a", "--after", "9" * 23, folder=tmp_path)
+    assert ran.exit_code == 2
+    assert "--after" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "command", [("export", "decisions", "--out"), ("export", "verification", "--out"), ("customer", "export")]
+)
+def test_file_without_a_name_is_refused(tmp_path: Path, command: tuple[str, ...]):
+    ran = tap2(*command, "", "--merchant", "a", folder=tmp_path)
+    assert ran.exit_code == 2
+    assert "must name a file" in ran.stderr
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -22,6 +23,19 @@ OPTION_VARIABLES = frozenset({"TAP2_KEY", "TAP2_PASSWORD", "TAP2_URL"})
 """Variables of command options; they are not settings."""
 
 as_json = click.option("--json", "json", is_flag=True, help="Print one JSON document.")
+
+
+class NewFile(click.Path):
+    """The path of a file to write."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path; refuse an empty one, which pathlib takes for the current folder."""
+        if not value:
+            self.fail("must name a file", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def settings() -> Settings:

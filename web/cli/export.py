@@ -13,7 +13,7 @@ import click
 from engine.insights.verification_export import ExportedDecisions, export_for_verification
 from engine.model.timestamps import to_ms
 from engine.service import Engine
-from web.cli.common import as_json, show, with_engine
+from web.cli.common import NewFile, as_json, show, with_engine
 
 A_DAY = click.DateTime(["%Y-%m-%d"])
 DAYS = 28
@@ -33,7 +33,7 @@ def of_a_log(file: str) -> Callable[[Command], Command]:
         click.option("--placement", help="The key of a placement; by default all."),
         click.option("--from", "since", type=A_DAY, help="The first day, in UTC; by default 28 days before --to."),
         click.option("--to", "until", type=A_DAY, help="The last day, in UTC; by default today."),
-        click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=file, show_default=True),
+        click.option("--out", type=NewFile(), default=file, show_default=True),
         as_json,
     ]
     return lambda command: reduce(lambda decorated, option: option(decorated), reversed(options), command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import traceback
 from typing import Any
 
@@ -12,6 +13,7 @@ from engine.model.errors import EngineError, Invalid
 from engine.settings import PREFIX, Settings
 from web.http.validation_errors import BODY, validation_error
 
+CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f]")
 DEBUG = f"{PREFIX}LOG_LEVEL=debug"
 
 
@@ -28,7 +30,12 @@ class DatabaseAway(click.ClickException):
 def refusal(error: EngineError) -> click.ClickException:
     """Return the engine's refusal with its field."""
     has_field = error.field and not isinstance(error, Invalid)
-    return click.ClickException(f"{error.field}: {error.detail}" if has_field else error.detail)
+    return click.ClickException(_one_line(f"{error.field}: {error.detail}" if has_field else error.detail))
+
+
+def _one_line(text: str) -> str:
+    """Return a message with its control characters escaped: it may quote an argument."""
+    return CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 def setting_failure(error: Any) -> click.ClickException:
@@ -45,7 +52,7 @@ def failure(error: Exception) -> click.ClickException:
     from sqlalchemy.exc import SQLAlchemyError
 
     if isinstance(error, OSError) and error.filename:
-        return click.ClickException(f"{error.filename}: {error.strerror}")
+        return click.ClickException(_one_line(f"{error.filename}: {error.strerror}"))
     if isinstance(error, (OSError, SQLAlchemyError)) or type(error).__module__.startswith("asyncpg"):
         return DatabaseAway(error)
     frame = traceback.extract_tb(error.__traceback__)[-1]

@@ -13,7 +13,7 @@ from engine.model.account import Mode
 from engine.model.actor import Actor
 from engine.model.timestamps import rfc3339
 from engine.service import Engine
-from web.cli.common import as_json, show, with_engine
+from web.cli.common import NewFile, as_json, show, with_engine
 from web.customer_files import export_zip
 
 ACTOR = "tap2"
@@ -26,7 +26,7 @@ def customer() -> None:
 
 
 @customer.command("export")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=False))
+@click.argument("file", type=NewFile())
 @click.option("--merchant", required=True, help="The merchant's slug.")
 @click.option("--test", "is_test", is_flag=True, help="Use the test side instead of the live side.")
 @click.option("--customer-id", prompt="Customer id", hide_input=True, help="The customer's id; asked for if left out.")

@@ -20,8 +20,10 @@ def events() -> None:
 
 
 @events.command("list")
-@click.option("--after", type=int, default=0, show_default=True, help="Only events behind this id.")
-@click.option("--limit", type=int, default=100, show_default=True, help="How many at most.")
+@click.option(
+    "--after", type=click.IntRange(0, 2**53), default=0, show_default=True, help="Only events behind this id."
+)
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many at most.")
 @of_merchant
 def events_list(*, after: int, limit: int, merchant: str, is_test: bool, json: bool) -> None:
     """List events, the oldest first."""

@@ -126,7 +126,9 @@ def webhooks_deliveries(
 
 @webhooks.command("resend")
 @click.argument("id")
-@click.option("--event", type=int, help="The event of one message; also of one that was delivered.")
+@click.option(
+    "--event", type=click.IntRange(0, 2**53), help="The event of one message; also of one that was delivered."
+)
 @of_merchant
 def webhooks_resend(*, id: str, event: int | None, merchant: str, is_test: bool, json: bool) -> None:
     """Send all parked messages again, or one message. A running server sends them within seconds."""

@@ -17,7 +17,7 @@ from simulation.runner import moments, run_all
 from simulation.scenario import SimulationScenario, kind_of, read
 from simulation.summary import average, quantiles
 from simulation.worlds.world import Floats
-from web.cli.common import as_json, show
+from web.cli.common import NewFile, as_json, show
 from web.cli.simulation.simulate_chart import NoAssets, page
 
 BARS = " ▁▂▃▄▅▆▇█"
@@ -28,7 +28,7 @@ WIDTH = 12
 @click.argument("scenario", metavar="SCENARIO", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--seeds", type=click.IntRange(1, 10_000), help="Runs of each policy; by default the scenario's.")
 @click.option("--workers", type=click.IntRange(1, 256), help="Processes; by default one for each processor.")
-@click.option("--chart", type=click.Path(path_type=Path, dir_okay=False), help="Write the curves as an HTML page.")
+@click.option("--chart", type=NewFile(), help="Write the curves as an HTML page.")
 @as_json
 def simulate(scenario: Path, *, seeds: int | None, workers: int | None, chart: Path | None, json: bool) -> None:
     """Play the policies of a scenario (a TOML file) in its world, and print the regret of each.
