@@ -106,6 +106,7 @@ PARTS: dict[str, Callable[[], Iterable[tuple[str, ...]]]] = {
     "offline": offline_shop.figures,
     "coupons": coupons.figures,
     "customers": customers.figures,
+    "customer-key": privacy.customer_key,
     "dashboard": dashboard.figures,
     "dashboard-cost": dashboard_cost.figures,
     "dashboard-sums": dashboard_sums.figures,

@@ -13,7 +13,7 @@ from sqlalchemy import make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from engine.accounts.customer_key import NAME, UnusableKey, fingerprint, load_key
+from engine.accounts.customer_key import FILE, NAME, NEXT, UnusableKey, load_key, load_keys
 from engine.accounts.master_keys import master_keys
 from engine.clock import now_ms
 from engine.data_folder import database_url
@@ -147,12 +147,20 @@ async def _fingerprint(connection: AsyncConnection, settings: Settings) -> Check
     stored = await fingerprints.get(connection, NAME)
     if stored is None:
         return CheckResult(check, "ok", "not noted yet; `tap2 serve` notes it")
-    path = Path(settings.data, "customer.key")
+    path = Path(settings.data, FILE)
     if not settings.customer_key and not path.exists():
         detail = f"{path} is missing, and the database was written with a key"
         return CheckResult(check, "error", detail, "restore the key from the backup")
-    if stored != fingerprint(settings.customer_key.encode() or path.read_text().strip().encode()):
-        remedy = "use the same key on every machine, or restore it from the backup"
+    try:
+        prints = load_keys(settings.customer_key, Path(settings.data)).fingerprints
+    except UnusableKey as error:
+        return CheckResult(check, "error", error.detail, "restore the key from the backup")
+    if stored in prints[:-1] or await fingerprints.get(connection, NEXT) is not None:
+        detail = "the database is not, or not wholly, under the newest customer key"
+        remedy = "stop the servers and run `tap2 keys rotate-customer`, which goes on where it was stopped"
+        return CheckResult(check, "error", detail, remedy)
+    if stored != prints[-1]:
+        remedy = "use the same keys on every machine, or restore them from the backup"
         return CheckResult(check, "error", "the database was written with another customer key", remedy)
     return CheckResult(check, "ok", f"fingerprint {stored}")
 

@@ -1,22 +1,45 @@
-"""The keys of an installation: open them, replace the master key, or accept another customer key."""
+"""The keys of an installation: open them, replace the master key or the customer key, or accept another one."""
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Column
 
-from engine.accounts.customer_key import accept_key, load_key
+from engine.accounts.customer_key import (
+    NAME,
+    NEXT,
+    CustomerKeys,
+    UnusableKey,
+    accept_keys,
+    add_key,
+    is_used,
+    load_key,
+    load_keys,
+)
 from engine.accounts.data_keys import AT_ONCE, DataKeys, Rotation, StoredSealer
 from engine.accounts.master_keys import KeySource, add_master_key, master_keys
 from engine.accounts.second_factor import PURPOSE as OF_FACTORS
+from engine.clock import now_ms
+from engine.customers.erasure_file import ErasureFile
 from engine.data_folder import database_url, prepare_folder
 from engine.decisions.requests.settings_reader import PURPOSE as SAID
+from engine.decisions.upkeep.renaming import rename_customers
+from engine.leadership import LEASE_SECONDS, RENEW_SECONDS
+from engine.leadership import NAME as LEADER
 from engine.migrate import upgrade
+from engine.model.errors import Conflict
 from engine.settings import Settings
+from engine.store.connection import leases
+from engine.store.connection.customer_names import CustomerNames
 from engine.store.connection.database import Database, open_database
-from engine.store.customers import older_texts
+from engine.store.customers import fingerprints, older_texts
 from engine.webhooks.endpoints import PURPOSE as OF_WEBHOOKS
 
 OLDER = (
@@ -25,6 +48,16 @@ OLDER = (
     *((column, OF_FACTORS, 1) for column in older_texts.OF_PEOPLE),
 )
 """Columns with encrypted texts, their purpose, and how many parts of a row's key name the owner."""
+POLL_SECONDS, STEADY_SECONDS = 0.5, 2 * RENEW_SECONDS
+"""How often to look for a server that leads, and for how long none may: another one takes over within half of it."""
+
+
+class CustomerRotation(NamedTuple):
+    """The fingerprint that the database has now, whether its key is new, and how many names were stored under it."""
+
+    fingerprint: str
+    new_key: bool
+    renamed: int
 
 
 def key_source(settings: Settings) -> KeySource:
@@ -83,8 +116,101 @@ async def accept_customer_key(settings: Settings) -> None:
     await upgrade(url)
     database = open_database(url)
     try:
-        key = load_key(settings.customer_key, Path(settings.data))
-        await accept_key(database, key)
-        await data_keys_of(settings, database, key).give_up()
+        keys = load_keys(settings.customer_key, Path(settings.data))
+        await accept_keys(database, keys)
+        await data_keys_of(settings, database, keys.first).give_up()
     finally:
         await database.close()
+
+
+async def rotate_customer_key(settings: Settings) -> CustomerRotation:
+    """Store customers' hashes under a new customer key, or under the newest one if the database is not.
+
+    May be stopped at any moment and run again; servers refuse to start until it is done. Raise `Conflict` if a server
+    runs, or if the master key comes from the customer key, and `UnusableKey` if the database has another key.
+    """
+    prepare_folder(settings)
+    with _alone(settings.data):
+        return await _rotate(settings)
+
+
+@contextmanager
+def _alone(folder: str) -> Iterator[None]:
+    """Let one process at a time add keys to a folder; the system lets go of it when the process ends."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise Conflict("another process renames customers already") from None
+    finally:
+        os.close(descriptor)
+
+
+async def _rotate(settings: Settings) -> CustomerRotation:
+    url = database_url(settings)
+    await upgrade(url)
+    database = open_database(url)
+    try:
+        keys = load_keys(settings.customer_key, Path(settings.data), is_used=await is_used(database))
+        is_new = await _needs_key(settings, database, keys)
+        await _encrypt_independently(settings, database, keys)
+        await _keep_servers_away(database)
+        if is_new:
+            add_key(Path(settings.data))
+            keys = load_keys(settings.customer_key, Path(settings.data))
+        names, count = CustomerNames(keys.later), 0
+        while renamed := await rename_customers(database, names):
+            count += renamed
+        ErasureFile(Path(settings.data), names).rename()
+        await accept_keys(database, keys)
+        return CustomerRotation(keys.fingerprints[-1], is_new, count)
+    finally:
+        await database.close()
+
+
+async def _needs_key(settings: Settings, database: Database, keys: CustomerKeys) -> bool:
+    """Return whether the database is under the newest key; raise `Conflict` if a newer one must be a setting."""
+    async with database.read() as connection:
+        stored = await fingerprints.get(connection, NAME) or keys.fingerprints[0]
+    if stored not in keys.fingerprints:
+        raise UnusableKey("the database is under another customer key: restore TAP2_CUSTOMER_KEY or customer.key")
+    is_newest = stored == keys.fingerprints[-1]
+    if is_newest and settings.customer_key:
+        raise Conflict(
+            "the key is a setting here: put a new key before it in TAP2_CUSTOMER_KEY, with a comma between them, and "
+            "run this again"
+        )
+    return is_newest
+
+
+async def _encrypt_independently(settings: Settings, database: Database, keys: CustomerKeys) -> None:
+    """Let no text or key be encrypted with a key that comes from the customer key: it would say whose the text is."""
+    data_keys = data_keys_of(settings, database, keys.first)
+    data_keys.check_master_key()
+    await data_keys.make_due(now=now_ms())
+    await rotate_master_key(settings, data_keys, new=False)
+
+
+async def _keep_servers_away(database: Database) -> None:
+    """Keep servers from starting until all is renamed; raise `Conflict` if one runs."""
+    async with database.write() as connection:
+        goes_on = await fingerprints.get(connection, NEXT) is not None
+        await fingerprints.add(connection, NEXT, "renaming")
+    if await _is_served(database):
+        if not goes_on:
+            async with database.write() as connection:
+                await fingerprints.remove(connection, NEXT)
+        raise Conflict("a server uses the database: stop all servers, and run this again")
+
+
+async def _is_served(database: Database) -> bool:
+    """Return whether a server leads; one that was killed seems to for some seconds more."""
+    absent, waited = 0.0, 0.0
+    while absent < STEADY_SECONDS and waited < LEASE_SECONDS + STEADY_SECONDS:
+        async with database.read() as connection:
+            is_led = await leases.milliseconds_left(connection, LEADER) is not None
+        absent = 0.0 if is_led else absent + POLL_SECONDS
+        waited += POLL_SECONDS
+        await asyncio.sleep(POLL_SECONDS)
+    return absent < STEADY_SECONDS

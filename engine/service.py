@@ -13,7 +13,7 @@ import bandits
 from engine import jobs
 from engine.accounts.accounts import Accounts
 from engine.accounts.audit_chain import AuditChain
-from engine.accounts.customer_key import UnusableKey, check_fingerprint, is_used, load_key
+from engine.accounts.customer_key import CustomerKeys, UnusableKey, check_fingerprint, is_used, load_keys
 from engine.accounts.data_keys import StoredSealer
 from engine.accounts.identities import Identities
 from engine.accounts.login_limits import LoginLimits
@@ -103,6 +103,7 @@ from engine.offers.redemptions import OfferStores, Redemptions
 from engine.previews.forecasts import Forecasts
 from engine.previews.previews import Previews
 from engine.settings import Settings
+from engine.store.connection.customer_names import CustomerNames
 from engine.store.connection.database import SQLITE_FILE as SQLITE_FILE
 from engine.store.connection.database import Database, open_database
 from engine.store.connection.write_probe import WriteProbe
@@ -119,9 +120,9 @@ UNREACHABLE = (InterfaceError, OperationalError)
 class Engine:
     """All services over an up-to-date database. `start` begins recording and jobs; `stop` writes waiting records."""
 
-    def __init__(self, settings: Settings, database: Database, customer_key: bytes) -> None:
-        self.settings = settings
-        self.database = database
+    def __init__(self, settings: Settings, database: Database, customer_keys: CustomerKeys) -> None:
+        self.settings, self.database = settings, database
+        self._customer_keys, customer_key = customer_keys, customer_keys.first
         self.write_probe = WriteProbe(database)
         self.data_keys = data_keys_of(settings, database, customer_key)
         self.hasher, self.tokens = Hasher(customer_key), Tokens(self.data_keys.signing)
@@ -227,7 +228,7 @@ class Engine:
             database, self.hasher, self.preferences, self.consents, self.customer_export
         )
         self.aliases = Aliases(database, self.settings_reader, self.hasher)
-        file = ErasureFile(Path(self.settings.data))
+        file = ErasureFile(Path(self.settings.data), database.names)
         self.eraser = Eraser(database, self.settings_reader, self.hasher, file, self.live.add_news)
         self.customer_rights = CustomerRights(self.privacy_requests, self.customer_export, self.eraser)
         self.customer_center = CustomerCenter(self.preferences, self.consents, self.customer_rights)
@@ -253,6 +254,8 @@ class Engine:
         await asyncio.to_thread(bandits.prepare)
         self.recorder.start()
         await self.follow()
+        # The database may have been put under a new key since it was opened.
+        await check_fingerprint(self.database, self._customer_keys)
         # A restored backup must not decide with customers that were erased since.
         await self.eraser.replay()
         await self.dictionary_trainer.follow()
@@ -358,9 +361,10 @@ async def open_engine(settings: Settings, *, wait_seconds: float = 0.0) -> Engin
     await _upgrade_when_reachable(url, wait_seconds)
     database = open_database(url)
     try:
-        key = load_key(settings.customer_key, Path(settings.data), is_used=await is_used(database))
-        await check_fingerprint(database, key)
-        engine = Engine(settings, database, key)
+        keys = load_keys(settings.customer_key, Path(settings.data), is_used=await is_used(database))
+        await check_fingerprint(database, keys)
+        database.name_customers(CustomerNames(keys.later))
+        engine = Engine(settings, database, keys)
         await engine.data_keys.make_due(now=now_ms())
     except UnusableKey as error:
         log.error("key not usable", reason=error.detail)

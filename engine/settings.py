@@ -31,8 +31,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             pattern=r"\A(.{32,})?\Z",
-            description="The secret for hashing customer ids, at least 32 characters. "
-            "If empty, a key file in the data folder, created at the first start.",
+            description="The secrets for hashing customer ids, at least 32 characters each, with commas between them: "
+            "the last hashes, newer ones before it encrypt the hashes. If empty, a key file in the data folder, "
+            "created at the first start.",
         ),
     ] = ""
     master_key: Annotated[

@@ -1,8 +1,9 @@
 """What customers own: tables of `make verify`.
 
 `python -m benchmarks.verify privacy` searches for what customers leave who are erased or refuse; `plain-words` searches
-a server's files; `preferences` measures how soon a wish is obeyed and what that costs, on 8 GB of disk. Small ones
-run with `make test`: tests/engine/test_engine_erasure.py, test_engine_consents.py and test_engine_preferences.py.
+a server's files; `preferences` measures how soon a wish is obeyed and what that costs, on 8 GB of disk;
+`customer-key` replaces the customer key. Small ones run with `make test`: tests/engine/test_engine_erasure.py,
+test_engine_consents.py, test_engine_preferences.py and test_engine_customer_rotation.py.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from benchmarks.privacy import costing, erasing, loaded, look_ups, obeying, opting_out
+from benchmarks.privacy import costing, erasing, loaded, look_ups, obeying, opting_out, rotating
 
 Figure = tuple[str, str, str]
 
@@ -33,3 +34,8 @@ def preferences() -> list[Figure]:
     with tempfile.TemporaryDirectory() as name:
         rows = asyncio.run(costing.figures(Path(name)))
     return [*obeying.figures(), *rows, *look_ups.figures()]
+
+
+def customer_key() -> list[Figure]:
+    """Return what a new customer key changes, and what it takes."""
+    return rotating.figures()

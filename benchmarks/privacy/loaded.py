@@ -40,7 +40,7 @@ def _loaded(kind: str) -> list[Figure]:
         key = asyncio.run(furnished(settings_of(folder, url)))
         environment = {"TAP2_LOG_LEVEL": "debug"} | ({"TAP2_DATABASE_URL": url} if url else {})
         with Server((*TAP2, "serve"), folder, free_port(), environment) as server:
-            refused = _shop_around(server.port, key, CUSTOMERS[kind])
+            refused = shop_around(server.port, key, CUSTOMERS[kind])
             _back_up(folder, url)
             # As the process runs, and as a crash would leave it.
             count, size = count_words(Path(name), WORDS)
@@ -56,7 +56,7 @@ def _loaded(kind: str) -> list[Figure]:
     ]  # fmt: skip
 
 
-def _shop_around(port: int, key: str, customers: int) -> int:
+def shop_around(port: int, key: str, customers: int) -> int:
     """Let all customers decide, report and say what they want; return how many requests were refused."""
 
     def some(first: int) -> int:

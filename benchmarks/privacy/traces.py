@@ -15,12 +15,12 @@ PROOFS = frozenset({"erasures", "customer_settings", "customer_setting_versions"
 """Tables with the proof of an erasure, and with the refusal that it leaves."""
 
 
-def count_words(folder: Path, words: Iterable[str]) -> tuple[int, int]:
+def count_words(folder: Path, words: Iterable[str | bytes]) -> tuple[int, int]:
     """Return how often words stand in all files below a folder, and how many bytes these have.
 
     Tables, indexes, free pages, write-ahead logs, backups and logs alike, as the disk has them.
     """
-    needles = [word.encode() for word in words]
+    needles = [word.encode() if isinstance(word, str) else word for word in words]
     overlap, count, size = max(map(len, needles)) - 1, 0, 0
     for path in folder.rglob("*"):
         if path.is_symlink() or not path.is_file():

@@ -150,16 +150,20 @@ class DataKeys:
         async with self.database.read() as connection:
             return Rotation(is_new, await data_keys.count(connection), count)
 
-    async def renew_signing(self, *, at_once: bool = False) -> SigningKey:
-        """Make a new key that signs; with `at_once`, what older keys signed is soon refused.
-
-        Raise `Conflict` if the master key comes from the customer key: whoever has this could unwrap the new key.
-        """
+    def check_master_key(self) -> None:
+        """Raise `Conflict` if the master key comes from the customer key: who has this could unwrap all others."""
         if self._masters.are_of_the_customer_key:
             raise Conflict(
                 "the master key comes from the customer key, so a new key would protect nothing: run "
                 "`tap2 keys rotate` first, or set TAP2_MASTER_KEY or TAP2_MASTER_KEY_COMMAND"
             )
+
+    async def renew_signing(self, *, at_once: bool = False) -> SigningKey:
+        """Make a new key that signs; with `at_once`, what older keys signed is soon refused.
+
+        Raise `Conflict` if the master key comes from the customer key: whoever has this could unwrap the new key.
+        """
+        self.check_master_key()
         await self.follow()
         now, key = now_ms(), AESGCM.generate_key(KEY_BITS)
         wrapped = self._masters.wrap(self.signing.count + 1, now, key, kind=SIGNING)

@@ -31,13 +31,12 @@ from engine.kernel.plan import Plan
 from engine.model.decision import Decision
 from engine.model.documents.offer import Offer
 from engine.model.offers.code import CodeRequest
-from engine.model.offers.hold import BalanceKey, Hold
+from engine.model.offers.hold import BalanceKey, Hold, HoldOwner
 from engine.model.timestamps import MINUTE, moment_of, rfc3339
 from engine.store import decisions
 from engine.store.connection.database import Database
 from engine.store.decisions import DecisionRow
 from engine.store.offers import balances, codes, holds
-from engine.store.offers.holds import HoldOwner
 
 
 class OfferInput(NamedTuple):

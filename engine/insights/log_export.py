@@ -20,7 +20,7 @@ from engine.model.outcome import OutcomeRow
 from engine.model.timestamps import first_id_of
 from engine.store import decisions, outcomes
 from engine.store.connection.database import Database
-from engine.store.decisions import DecisionRow
+from engine.store.decisions import DecisionRow, with_stored_name
 from engine.store.tables.columns import IdSpan
 
 CHUNK, ROWS_OF_A_GROUP = 2_000, 20_000
@@ -121,7 +121,8 @@ async def _pieces(database: Database, merchant_id: int, span: IdSpan, placement:
                 return
             events = await outcomes.of_decisions(connection, [row.id for row in logged])
             settings = {row.id: await processor.learning(connection, row) for row in logged}
-        yield await asyncio.to_thread(_rows_of, logged, events, settings)
+        named = [with_stored_name(database.names, row) for row in logged]
+        yield await asyncio.to_thread(_rows_of, named, events, settings)
         first = f"{logged[-1].id}00"
 
 

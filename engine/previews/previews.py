@@ -185,6 +185,7 @@ class Previews:
             audience,
             subject.offer,
             _begun(base, now) if base else None,
+            self._database.names.keys,
         )
         self._tasks[id] = asyncio.create_task(self._run(id, job), name=f"preview {id}")
         self._tasks[id].add_done_callback(lambda _: self._tasks.pop(id, None))

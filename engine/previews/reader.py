@@ -29,6 +29,7 @@ from engine.previews.rewards import Valuation
 from engine.store import beliefs as snapshots
 from engine.store import decisions, outcomes, plans
 from engine.store.beliefs import Snapshot
+from engine.store.connection.customer_names import CustomerNames
 from engine.store.connection.database import Database, open_database
 from engine.store.decisions import DecisionRow
 from engine.store.outcomes import OutcomeRow
@@ -46,7 +47,7 @@ class PreviewJob(msgspec.Struct, frozen=True):
 
     Only decisions in the `audience` count, which is a condition over facts, or None for all. With an `offer`, its
     discounts are counted. The plan is compared with the logged answers, or with what the plan `base` would have
-    answered to the same decisions.
+    answered to the same decisions. `name_keys` are those of `CustomerNames`.
     """
 
     url: str
@@ -60,6 +61,13 @@ class PreviewJob(msgspec.Struct, frozen=True):
     audience: Any = None
     offer: str = ""
     base: PlanDocument | None = None
+    name_keys: tuple[bytes, ...] = ()
+
+    def open_database(self) -> Database:
+        """Open the database to read its log."""
+        database = open_database(self.url)
+        database.name_customers(CustomerNames(self.name_keys))
+        return database
 
 
 class CaseReader:
@@ -299,7 +307,7 @@ def begin(job: bytes) -> None:
     gc.disable()
     decoded = msgspec.msgpack.decode(job, type=PreviewJob)
     _WorkerState.loop = asyncio.new_event_loop()
-    _WorkerState.reader = CaseReader(decoded, open_database(decoded.url))
+    _WorkerState.reader = CaseReader(decoded, decoded.open_database())
 
 
 def read_piece(first: str, last: str) -> Totals:

@@ -26,7 +26,6 @@ from engine.previews.estimation.result import Result, result_of
 from engine.previews.estimation.totals import Totals
 from engine.previews.reader import PreviewJob, begin, give_way, read_piece
 from engine.store import decisions, plans
-from engine.store.connection.database import open_database
 from engine.store.tables.columns import IdSpan
 from rules import RuleError
 
@@ -101,7 +100,7 @@ def _parts(job: PreviewJob, pieces: Sequence[tuple[str, str]]) -> Iterator[Total
 
 async def _workers(job: PreviewJob) -> int:
     """As many processes as there are cores, up to two; where decisions are asked for, one core is left to them."""
-    database = open_database(job.url)
+    database = job.open_database()
     try:
         async with database.read() as connection:
             is_busy = await decisions.count_since(connection, first_id_of(now_ms() - BUSY_MS)) >= BUSY_DECISIONS
@@ -112,7 +111,7 @@ async def _workers(job: PreviewJob) -> int:
 
 async def _ids(job: PreviewJob) -> list[str]:
     span = IdSpan(first_id_of(job.since), first_id_of(job.until))
-    database = open_database(job.url)
+    database = job.open_database()
     try:
         return await database.look_up(
             lambda connection: decisions.last_ids(connection, job.merchant_id, job.placement, span, limit=job.limit)
@@ -122,7 +121,7 @@ async def _ids(job: PreviewJob) -> list[str]:
 
 
 async def _documents(job: PreviewJob, versions: Sequence[int]) -> list[PlanDocument]:
-    database = open_database(job.url)
+    database = job.open_database()
     try:
         async with database.read() as connection:
             rows = [await plans.get(connection, job.merchant_id, job.placement, version) for version in versions]

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.timestamps import first_id_of, moment_of
 from engine.store.connection.bulk import insert_many
+from engine.store.connection.customer_names import CustomerNames, names_of
 from engine.store.connection.inline import Inline
 from engine.store.log import customer_segments
 from engine.store.log.dictionaries import PlacementKey
@@ -82,7 +83,7 @@ async def append(
     A decision that is stored already belongs to a commit whose answer was lost, and stays. With `now` (epoch ms),
     decisions that are too old for the next customer segment get segments of their own.
     """
-    stored, column = _stored(rows, dictionaries), "id" if returning else None
+    stored, column = _stored(connection, rows, dictionaries), "id" if returning else None
     new = await insert_many(connection, decisions, COLUMNS, stored, on_conflict="nothing", returning=column)
     await customer_segments.add_late(connection, rows, now=now)
     return {f"dec_{bytes(id).hex()}" for id in new}
@@ -96,7 +97,7 @@ async def replace(
     now: int | None = None,
 ) -> None:
     """Put rows in the place of rows with the same id, or of nothing."""
-    await insert_many(connection, decisions, COLUMNS, _stored(rows, dictionaries), on_conflict="replace")
+    await insert_many(connection, decisions, COLUMNS, _stored(connection, rows, dictionaries), on_conflict="replace")
     await customer_segments.add_late(connection, rows, now=now)
 
 
@@ -107,15 +108,26 @@ def record_texts(row: DecisionRow) -> tuple[str, str, str, str, str]:
     return row.bucket, row.stratum, row.facts, row.history, answer
 
 
-def _stored(rows: Sequence[DecisionRow], dictionaries: Mapping[PlacementKey, Dictionary]) -> list[_StoredRow]:
+def _stored(
+    connection: AsyncConnection, rows: Sequence[DecisionRow], dictionaries: Mapping[PlacementKey, Dictionary]
+) -> list[_StoredRow]:
+    names = names_of(connection.dialect)
     together: defaultdict[Dictionary, list[DecisionRow]] = defaultdict(list)
-    for row in rows:
+    for row in (with_stored_name(names, row) for row in rows) if names.keys else rows:
         together[dictionaries.get((row.merchant_id, row.placement), WITHOUT)].append(row)
     return [
         _with_record(row, dictionary.id, record)
         for dictionary, own in together.items()
         for row, record in zip(own, compressed([record_texts(row) for row in own], dictionary), strict=True)
     ]
+
+
+def with_stored_name(names: CustomerNames, row: DecisionRow) -> DecisionRow:
+    """Return a decision that names its customer as the database does, also in its facts, where a rule reads this."""
+    if not row.customer or not names.keys:
+        return row
+    name = names.stored(row.customer)
+    return msgspec.structs.replace(row, customer=name, facts=row.facts.replace(row.customer, name))
 
 
 def _with_record(row: DecisionRow, dictionary: int, record: bytes) -> _StoredRow:
@@ -132,8 +144,10 @@ def _with_record(row: DecisionRow, dictionary: int, record: bytes) -> _StoredRow
     )
 
 
-def _read(row: Any, loaded: Mapping[int, Dictionary]) -> DecisionRow:
+def _read(row: Any, loaded: Mapping[int, Dictionary], names: CustomerNames) -> DecisionRow:
     bucket, stratum, facts, history, answer = decompressed(row.record, loaded[row.dictionary])
+    if names.keys and row.customer is not None:
+        facts = facts.replace(names.stored(row.customer), row.customer)
     if answer.startswith(f'{ANSWER_START}"'):
         answer = f"{ANSWER_START}{row.id}{answer[len(ANSWER_START) :]}"
     return DecisionRow(
@@ -156,13 +170,14 @@ def _read(row: Any, loaded: Mapping[int, Dictionary]) -> DecisionRow:
 async def _rows(connection: AsyncConnection, query: Select[Any]) -> list[DecisionRow]:
     rows = (await connection.execute(query)).all()
     loaded = await load_dictionaries(connection, {row.dictionary for row in rows})
+    names = names_of(connection.dialect)
     if len(rows) <= MOST_IN_THE_LOOP or isinstance(connection, Inline):
-        return _read_all(rows, loaded)
-    return await asyncio.to_thread(_read_all, rows, loaded)
+        return _read_all(rows, loaded, names)
+    return await asyncio.to_thread(_read_all, rows, loaded, names)
 
 
-def _read_all(rows: Sequence[Any], loaded: Mapping[int, Dictionary]) -> list[DecisionRow]:
-    return [_read(row, loaded) for row in rows]
+def _read_all(rows: Sequence[Any], loaded: Mapping[int, Dictionary], names: CustomerNames) -> list[DecisionRow]:
+    return [_read(row, loaded, names) for row in rows]
 
 
 def _all() -> Select[Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.accounts.customer_key import SHORTEST_KEY, UnusableKey, load_key
+from engine.accounts.customer_key import SHORTEST_KEY, UnusableKey, load_key, load_keys
 from engine.decisions.customers import CustomerLoader, Hasher
 from engine.model.errors import EngineError
 from engine.store.customers.usage import NO_CUSTOMER
@@ -58,9 +58,9 @@ def test_a_short_key_is_refused_with_its_source(tmp_path: Path, setting: str, te
 
 def test_a_missing_key_beside_a_used_database_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="is missing, and the database is used with it"):
-        load_key("", tmp_path, is_used=True)
+        load_keys("", tmp_path, is_used=True)
     assert list(tmp_path.iterdir()) == []
-    assert load_key(LONG, tmp_path, is_used=True)
+    assert load_keys(LONG, tmp_path, is_used=True)
 
 
 def test_processes_that_start_together_agree_on_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

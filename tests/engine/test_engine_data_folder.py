@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from sqlalchemy import delete
 
-from engine.accounts.customer_key import UnusableKey, check_fingerprint
+from engine.accounts.customer_key import CustomerKeys, UnusableKey, check_fingerprint
 from engine.data_folder import database_url
 from engine.service import Engine, open_engine
 from engine.settings import Settings
@@ -91,7 +91,7 @@ async def test_of_processes_that_start_with_different_keys_the_first_goes_on(set
     database = open_database(database_url(settings))
     async with database.write() as connection:
         await connection.execute(delete(fingerprints))
-    keys = [(str(number) * 32).encode() for number in range(6)]
+    keys = [CustomerKeys((str(number) * 32).encode()) for number in range(6)]
     results = await asyncio.gather(*(check_fingerprint(database, key) for key in keys), return_exceptions=True)
     await database.close()
     assert sum(result is None for result in results) == 1

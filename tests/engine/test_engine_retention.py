@@ -21,7 +21,7 @@ from engine.store import previews
 from engine.store.connection import purging
 from engine.store.connection.database import Database, open_database, sqlite_url
 from engine.store.tables import metadata
-from engine.store.tables.columns import HexText
+from engine.store.tables.columns import HexText, NameBytes, NameText
 from engine.store.team import people
 
 pytestmark = pytest.mark.anyio
@@ -110,9 +110,10 @@ def row_of(table: Table, number: int, **values: Any) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for column in table.columns:
         is_own = column.name not in ("merchant_id", "seq")
-        row[column.name] = str(number) if column.type.python_type is str else 1 if is_own else None
-        if isinstance(column.type, HexText):
-            row[column.name] = f"{column.type.prefix}{number:032x}"
+        is_text = isinstance(column.type, NameText) or column.type.python_type is str
+        row[column.name] = str(number) if is_text else 1 if is_own else None
+        if isinstance(column.type, HexText | NameBytes):
+            row[column.name] = f"{getattr(column.type, 'prefix', '')}{number:032x}"
         if isinstance(column.type, LargeBinary):
             row[column.name] = b"1"
     row |= {"merchant_id": 1} if "merchant_id" in row else {}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from engine import doctor
+from engine import doctor, installation_keys
 from web.cli import main
 
 
@@ -61,7 +61,7 @@ def test_another_key_is_named(folder):
     results, status = findings(folder, TAP2_CUSTOMER_KEY="x" * 32)
     assert status == 1
     assert results["key of this database"]["state"] == "error"
-    assert "same key on every machine" in results["key of this database"]["remedy"]
+    assert "same keys on every machine" in results["key of this database"]["remedy"]
 
 
 def test_a_missing_key_is_named(folder):
@@ -155,9 +155,10 @@ def test_a_missing_master_key_and_an_unfinished_rotation_are_named(folder):
 
 
 def test_a_signing_key_needs_a_master_key_of_its_own(folder):
-    refused = tap2("keys", "rotate-signing", folder=folder)
-    assert refused.exit_code == 1
-    assert "tap2 keys rotate" in refused.stderr
+    for command in ("rotate-signing", "rotate-customer"):
+        refused = tap2("keys", command, folder=folder)
+        assert refused.exit_code == 1
+        assert "tap2 keys rotate" in refused.stderr
     assert findings(folder)[0]["signing key"]["detail"] == "the customer key signs"
     assert tap2("keys", "rotate", folder=folder).exit_code == 0
     made = json.loads(tap2("keys", "rotate-signing", "--at-once", "--json", folder=folder).stdout)
@@ -170,3 +171,12 @@ def test_a_signing_key_needs_a_master_key_of_its_own(folder):
         database.execute("UPDATE signing_keys SET master = 'another'")
     results, status = findings(folder)
     assert (results["master key"]["state"], status) == ("error", 1)
+
+
+def test_a_new_customer_key_is_that_of_the_database(folder, monkeypatch):
+    monkeypatch.setattr(installation_keys, "STEADY_SECONDS", 0.0)
+    assert tap2("keys", "rotate", folder=folder).exit_code == 0
+    rotated = json.loads(tap2("keys", "rotate-customer", "--json", folder=folder).stdout)
+    assert rotated["new_key"]
+    results, status = findings(folder)
+    assert (results["key of this database"]["detail"], status) == (f"fingerprint {rotated['fingerprint']}", 0)

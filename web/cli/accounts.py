@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import click
 
 from engine.accounts.data_keys import LOADED_AFTER_MS, Rotation
-from engine.installation_keys import rotate_master_key
+from engine.installation_keys import rotate_customer_key, rotate_master_key
 from engine.model.account import Kind, MerchantDetails
+from engine.model.errors import EngineError
 from engine.model.timestamps import rfc3339
 from engine.service import Engine
 from rules.language.codes import COUNTRIES, CURRENCIES, OFTEN_MISTAKEN
-from web.cli.common import as_json, show, with_engine
+from web.cli.common import as_json, settings, show, with_engine
+from web.cli.failures import refusal
 
 
 @click.group()
@@ -131,6 +134,20 @@ def keys_rotate_signing(*, at_once: bool, json: bool) -> None:
         return {"number": key.id, "signs_from": rfc3339(key.created_at + LOADED_AFTER_MS), "older_valid_until": ends}
 
     show(with_engine(work), json=json)
+
+
+@keys.command("rotate-customer")
+@as_json
+def keys_rotate_customer(*, json: bool) -> None:
+    """Store customers' hashes under a new customer key. Stop all servers before; they start again when it is done.
+
+    If it was stopped half-way, it goes on instead. Customers stay who they are, with pasts, variants and refusals.
+    """
+    try:
+        rotation = asyncio.run(rotate_customer_key(settings()))
+    except EngineError as error:
+        raise refusal(error) from None
+    show(rotation._asdict(), json=json)
 
 
 def _code(option: str, value: str, codes: frozenset[str], kind: str) -> str:

@@ -34,6 +34,14 @@ class BalanceKey(NamedTuple):
     customer: str
 
 
+class HoldOwner(NamedTuple):
+    """A customer, by keyed hash, in a placement of a merchant."""
+
+    merchant_id: int
+    customer: str
+    placement: str
+
+
 class Cap(NamedTuple):
     """The most that a budget may spend, as an amount and as uses; None is no limit."""
 

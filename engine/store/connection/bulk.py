@@ -16,6 +16,8 @@ import msgspec
 from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, LargeBinary, Table, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.store.connection.customer_names import CustomerNames, NamesCustomers, names_of
+
 OnConflict = Literal["fail", "nothing", "add", "replace"]
 MOST_PARAMETERS = 32_000
 """SQLite takes 32,766 in a statement."""
@@ -34,8 +36,27 @@ async def insert_many(
 ) -> list[Any]:
     """Insert rows; on a known key fail, do nothing, add the columns that are no key, or replace them.
 
-    Returns the values of the column `returning` of the rows that were inserted.
+    Returns the values of the column `returning`, or of an expression, of the rows that were inserted.
     """
+    names = names_of(connection.dialect)
+    if names.keys and (named := _named(table, columns)):
+        rows = [_with_stored_names(names, named, row) for row in rows]
+    values = await _insert(connection, table, columns, rows, on_conflict=on_conflict, returning=returning)
+    returned = table.c.get(returning) if returning and names.keys else None
+    if returned is not None and isinstance(type_ := returned.type, NamesCustomers):
+        return [type_.read(names, value) for value in values]
+    return values
+
+
+async def _insert(
+    connection: AsyncConnection,
+    table: Table,
+    columns: tuple[str, ...],
+    rows: Sequence[Any],
+    *,
+    on_conflict: OnConflict,
+    returning: str | None,
+) -> list[Any]:
     tail = _conflict(table, columns, on_conflict) + (f" RETURNING {returning}" if returning else "")
     if connection.dialect.name != "sqlite":
         if not rows:
@@ -52,6 +73,20 @@ async def insert_many(
 
 def _plain(row: Any) -> Sequence[Any]:
     return row if isinstance(row, tuple) else msgspec.structs.astuple(row)
+
+
+@cache
+def _named(table: Table, columns: tuple[str, ...]) -> dict[int, NamesCustomers]:
+    """Return the types of the columns that name customers, by their places."""
+    types = enumerate(table.c[name].type for name in columns)
+    return {index: type_ for index, type_ in types if isinstance(type_, NamesCustomers)}
+
+
+def _with_stored_names(names: CustomerNames, named: dict[int, NamesCustomers], row: Any) -> tuple[Any, ...]:
+    values = list(_plain(row))
+    for index, type_ in named.items():
+        values[index] = type_.stored(names, values[index])
+    return tuple(values)
 
 
 def _parted(rows: Sequence[Any], most: int) -> Iterator[Sequence[Any]]:

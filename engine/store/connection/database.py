@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, StaticPool, create_engine, event, tex
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from engine.store.connection.customer_names import PLAIN, CustomerNames, name_customers
 from engine.store.connection.file_turn import FileTurn
 from engine.store.connection.inline import T, Work, run_through
 
@@ -53,6 +54,16 @@ class Database:
         self._reader = reader
         # Few of the writers off the path of a decision ask for a connection at once: a hundred hold up no decision.
         self._off_path = asyncio.Semaphore(writes_off_path)
+        self.names = PLAIN
+
+    def name_customers(self, names: CustomerNames) -> None:
+        """Store customers under these names, and read them back as hashes."""
+        self.names = names
+        for engine in self._engines():
+            name_customers(engine.dialect, names)
+
+    def _engines(self) -> list[Engine]:
+        return [self._writer.sync_engine, self._reader.sync_engine]
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -114,13 +125,16 @@ class SqliteDatabase(Database):
         own_thread: dict[str, Any] = {"connect_args": {"check_same_thread": False}}
         self._plain_writer = create_engine(plain, poolclass=StaticPool, **own_thread, **_EACH_QUERY_ALONE)
         self._plain_reader = create_engine(plain, poolclass=StaticPool, **_EACH_QUERY_ALONE)
-        for engine in (self._writer.sync_engine, self._reader.sync_engine, self._plain_writer, self._plain_reader):
+        for engine in self._engines():
             _prepare(engine)
         lock_at_begin(self._writer.sync_engine)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
         # Writers take turns here rather than at SQLite's lock, where waiting means sleeping and trying again.
         self._turn = asyncio.Lock()
         self._file_turn = FileTurn(Path(plain.removeprefix("sqlite:///")))
+
+    def _engines(self) -> list[Engine]:
+        return [*super()._engines(), self._plain_writer, self._plain_reader]
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.outcome import OutcomeRow
 from engine.store.connection.bulk import insert_many
+from engine.store.connection.customer_names import names_of
 from engine.store.decisions import DecisionRow
 from engine.store.tables import (
     audit,
@@ -84,8 +85,8 @@ async def delete_rest(connection: AsyncConnection, merchant_id: int, customer: s
 
 async def pseudonymize(connection: AsyncConnection, merchant_id: int, customer: str, pseudonym: str) -> None:
     """Keep the accounts of offers, whose sums must stay, under a random name that nobody can trace."""
-    c = holds.c
-    named = func.replace(c.balances, customer, pseudonym)
+    c, names = holds.c, names_of(connection.dialect)
+    named = func.replace(c.balances, names.stored(customer), names.stored(pseudonym))
     change = update(holds).where(_own(holds, merchant_id, customer))
     await connection.execute(change.values(customer=pseudonym, balances=named))
     for table in OF_OFFERS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import delete, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store.connection.bulk import insert_many
@@ -26,6 +26,11 @@ async def add(connection: AsyncConnection, name: str, fingerprint: str) -> None:
 async def replace(connection: AsyncConnection, name: str, fingerprint: str) -> None:
     """Note a fingerprint in place of the one that is."""
     await insert_many(connection, fingerprints, COLUMNS, [(name, fingerprint)], on_conflict="replace")
+
+
+async def remove(connection: AsyncConnection, name: str) -> None:
+    """Forget the fingerprint of a secret."""
+    await connection.execute(delete(fingerprints).where(fingerprints.c.name == name))
 
 
 async def has_customers(connection: AsyncConnection) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, select, tuple_, update
+from sqlalchemy import Column, literal, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store.tables import customer_consents, customer_setting_versions, customer_settings
@@ -32,7 +32,8 @@ async def after(
     own = column.table.primary_key.columns
     query = select(*own, column).where(column != "", column.not_like("%.%")).order_by(*own).limit(limit)
     if key is not None:
-        query = query.where(tuple_(*own) > tuple_(*key))
+        last = (literal(value, part.type) for part, value in zip(own, key, strict=True))
+        query = query.where(tuple_(*own) > tuple_(*last))
     return [OlderText(tuple(row[:-1]), row[-1]) for row in await connection.execute(query)]
 
 

@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.facts import History, Past
+from engine.store.connection.customer_names import names_of
 from engine.store.connection.purging import Expired
 from engine.store.tables import usage
 
@@ -76,15 +77,16 @@ async def customers_of(
         by_merchant[merchant_id].append(customer)
     usage_rows: defaultdict[tuple[int, str], list[UsageRow]] = defaultdict(list)
     said: dict[tuple[int, str], tuple[str, int]] = {}
-    query = _CUSTOMERS[connection.dialect.name]
-    for merchant_id, names in by_merchant.items():
-        asked = (merchant_id, _encode(names).decode())
-        rows: Iterable[Any] = await connection.exec_driver_sql(query, asked)
+    query, names = _CUSTOMERS[connection.dialect.name], names_of(connection.dialect)
+    for merchant_id, own in by_merchant.items():
+        asked = {names.stored(customer): customer for customer in own}
+        rows: Iterable[Any] = await connection.exec_driver_sql(query, (merchant_id, _encode([*asked]).decode()))
         for row in rows:
+            key = (merchant_id, asked[row[0]])
             if row[1] == _SAID:
-                said[merchant_id, row[0]] = (row[2], row[3])
+                said[key] = (row[2], row[3])
             else:
-                usage_rows[merchant_id, row[0]].append(UsageRow(*row[1:]))
+                usage_rows[key].append(UsageRow(*row[1:]))
     return {
         key: StoredCustomer(usage_rows.get(key, ()), *said.get(key, NOTHING_SAID)) for key in usage_rows.keys() | said
     }

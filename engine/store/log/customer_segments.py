@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.timestamps import MINUTE, first_id_of, moment_of
 from engine.store.connection.bulk import insert_many
+from engine.store.connection.customer_names import names_of
 from engine.store.connection.purging import Expired
 from engine.store.tables.columns import LAST_ID, IdSpan
 from engine.store.tables.log import customer_segment_ends, customer_segments, decisions
@@ -48,7 +49,7 @@ class Owned(Protocol):
 
 
 class Segment(NamedTuple):
-    """The decisions of one merchant up to an instant, each as id and customer (16 bytes each)."""
+    """The decisions of one merchant up to an instant, each as id (16 bytes) and customer, as they are stored."""
 
     merchant_id: int
     ends_at: int
@@ -69,8 +70,9 @@ async def add_late(connection: AsyncConnection, rows: Iterable[Owned], *, now: i
     """Put decisions that are logged late into segments of their own; `now` in epoch milliseconds."""
     if now is None:
         return
+    names = names_of(connection.dialect)
     late = [
-        Segment(row.merchant_id, now, [(bytes.fromhex(row.id[4:]), bytes.fromhex(row.customer))])
+        Segment(row.merchant_id, now, [(bytes.fromhex(row.id[4:]), bytes.fromhex(names.stored(row.customer)))])
         for row in rows
         if row.customer is not None and row.decided_at < now - LOGGED_LATE
     ]
@@ -124,15 +126,15 @@ def rows_of(segment: Segment) -> list[ShardRow]:
 
 
 def _columns(values: Sequence[bytes]) -> npt.NDArray[np.uint8]:
-    """Return values of 16 bytes, (n, 16)."""
-    return np.frombuffer(b"".join(values), np.uint8).reshape(len(values), 16)
+    """Return the first 16 bytes of values, (n, 16): behind them may stand the number of a customer's key."""
+    return np.frombuffer(b"".join(value[:16] for value in values), np.uint8).reshape(len(values), 16)
 
 
 async def spans(
     connection: AsyncConnection, merchant_id: int, customer: str, *, before_id: str | None
 ) -> AsyncIterator[IdSpan]:
     """Yield spans of ids that contain all decisions of a customer before an id, the newest first."""
-    end = (await ends(connection)).get(merchant_id, 0)
+    end, customer = (await ends(connection)).get(merchant_id, 0), names_of(connection.dialect).stored(customer)
     yield IdSpan(first_id_of(end), LAST_ID)
     c = customer_segments.c
     query = select(c.begins_at, c.entries).where(c.merchant_id == merchant_id, c.shard == _shard(customer))
@@ -149,7 +151,7 @@ async def spans(
 
 async def forget(connection: AsyncConnection, merchant_id: int, customer: str, moments: Collection[int]) -> None:
     """Delete the entries of a customer's decisions at some times (epoch ms), which are no longer in the log."""
-    c = customer_segments.c
+    c, customer = customer_segments.c, names_of(connection.dialect).stored(customer)
     own = (c.merchant_id == merchant_id, c.shard == _shard(customer))
     query = select(c.last_id, c.begins_at, c.entries).where(*own, c.begins_at <= max(moments, default=0))
     for last_id, begins_at, entries in (await connection.execute(query)).all():
@@ -166,6 +168,12 @@ async def forget(connection: AsyncConnection, merchant_id: int, customer: str, m
 def _entry(customer: str, time: int) -> int:
     """Return the entry of a decision `time` ms after the first one of its row."""
     return int.from_bytes(bytes.fromhex(customer)[1 : 1 + _KEY_BYTES]) << int(_TIME_BITS) | time
+
+
+async def clear(connection: AsyncConnection) -> None:
+    """Delete all segments. Until they are made again, decisions of customers are looked for one by one."""
+    for table in (customer_segments, customer_segment_ends):
+        await connection.execute(delete(table))
 
 
 def expired(*, before_id: str) -> Expired:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.offers.hold import TOTAL, Balance, BalanceKey
 from engine.store.connection.bulk import insert_many
+from engine.store.connection.customer_names import CustomerNames, names_of
 from engine.store.tables import budget_balances, budget_caps
 from engine.store.tables.offers import BALANCE_KEY
 
@@ -62,8 +63,14 @@ async def read(connection: AsyncConnection, keys: Sequence[BalanceKey]) -> dict[
     """Return the balances of keys; those that nothing was ever taken from are missing."""
     if not keys:
         return {}
-    rows: Iterable[Any] = await connection.exec_driver_sql(_READ[connection.dialect.name], (_encode(keys).decode(),))
-    return {BalanceKey(*row[:4]): Balance(*row[4:]) for row in rows}
+    stored = {_stored(names_of(connection.dialect), key): key for key in keys}
+    asked = (_encode([*stored]).decode(),)
+    rows: Iterable[Any] = await connection.exec_driver_sql(_READ[connection.dialect.name], asked)
+    return {stored[BalanceKey(*row[:4])]: Balance(*row[4:]) for row in rows}
+
+
+def _stored(names: CustomerNames, key: BalanceKey) -> BalanceKey:
+    return key._replace(customer=names.stored(key.customer)) if names.keys else key
 
 
 async def totals(connection: AsyncConnection, merchant_id: int) -> dict[BalanceKey, Balance]:
@@ -106,7 +113,8 @@ async def set_alerted(connection: AsyncConnection, key: BalanceKey, *, before: i
 async def _add(connection: AsyncConnection, changes: Mapping[BalanceKey, Balance], condition: str) -> int:
     if not changes:
         return 0
-    rows = [(*key, *change) for key, change in sorted(changes.items())]
+    names = names_of(connection.dialect)
+    rows = [(*_stored(names, key), *change) for key, change in sorted(changes.items())]
     statement = _statement(connection.dialect.name, condition)
     result = await connection.execute(statement, {"changes": _encode(rows).decode()})
     return result.rowcount

@@ -15,9 +15,10 @@ from engine.kernel.offers.availability import CODES_USED_UP, OWN_CODE_TAKEN, too
 from engine.kernel.offers.ledger import Transition
 from engine.model.errors import NotFound
 from engine.model.events.event import offer_event
-from engine.model.offers.hold import Balance, BalanceKey, Hold, OfferKey, OfferUses, leaves_room
+from engine.model.offers.hold import Balance, BalanceKey, Hold, HoldOwner, OfferKey, OfferUses, leaves_room
 from engine.model.outcome import OutcomeRow
 from engine.store.connection.bulk import insert_many
+from engine.store.connection.customer_names import PLAIN, CustomerNames, names_of
 from engine.store.events import outbox
 from engine.store.offers import balances, caps, codes, entries
 from engine.store.tables import holds
@@ -35,14 +36,6 @@ _LIVE_OF = {
     }.items()
 }
 _balances = msgspec.json.Decoder(list[tuple[str, int, str]]).decode
-
-
-class HoldOwner(NamedTuple):
-    """A customer, by keyed hash, in a placement of a merchant."""
-
-    merchant_id: int
-    customer: str
-    placement: str
 
 
 class Refusal(NamedTuple):
@@ -195,11 +188,13 @@ async def _end(connection: AsyncConnection, live: Sequence[Hold], *, now: int) -
 
 async def live_of(connection: AsyncConnection, owners: Iterable[HoldOwner]) -> dict[HoldOwner, list[Hold]]:
     """Return the live holds of customers, the oldest first; their time may be over."""
-    asked = _encode(sorted(set(owners))).decode()
-    rows: Iterable[Any] = await connection.exec_driver_sql(_LIVE_OF[connection.dialect.name], (asked,))
+    names = names_of(connection.dialect)
+    asked = [owner._replace(customer=names.stored(owner.customer)) for owner in sorted(set(owners))]
+    parameters = (_encode(asked).decode(),)
+    rows: Iterable[Any] = await connection.exec_driver_sql(_LIVE_OF[connection.dialect.name], parameters)
     live: dict[HoldOwner, list[Hold]] = {}
     for row in rows:
-        hold = _hold(row)
+        hold = _hold(row, names)
         live.setdefault(HoldOwner(hold.merchant_id, hold.customer, hold.placement), []).append(hold)
     return live
 
@@ -394,7 +389,9 @@ def _row(hold: Hold) -> tuple[object, ...]:
     return tuple(hold._replace(balances=_encode([key[1:] for key in hold.balances]).decode()))  # type: ignore[arg-type]
 
 
-def _hold(row: Any) -> Hold:
+def _hold(row: Any, names: CustomerNames = PLAIN) -> Hold:
+    """Return the hold of a row; `names` are those of a row that the driver alone has read."""
     hold = Hold(*row)
-    keys = tuple(BalanceKey(hold.merchant_id, *key) for key in _balances(hold.balances))  # type: ignore[arg-type]
-    return hold._replace(balances=keys)
+    balances = _balances(names.hashes_within(hold.balances))  # type: ignore[arg-type]
+    keys = tuple(BalanceKey(hold.merchant_id, *key) for key in balances)
+    return hold._replace(customer=names.hash_of(hold.customer), balances=keys)

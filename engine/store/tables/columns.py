@@ -1,12 +1,14 @@
-"""Column types of the log: texts of hex digits outside, half as many bytes inside."""
+"""Column types: hex digits that are stored as bytes, and names of customers that are stored under a key."""
 
 from __future__ import annotations
 
 import re
 from typing import Any, NamedTuple
 
-from sqlalchemy import LargeBinary
+from sqlalchemy import LargeBinary, Text
 from sqlalchemy.types import TypeDecorator
+
+from engine.store.connection.customer_names import CustomerNames, NamesCustomers, names_of
 
 _ID = re.compile(r"dec_[0-9a-f]{32}")
 _START_OF_ID = re.compile(r"dec_(?:[0-9a-f]{2}){6,16}")
@@ -27,6 +29,58 @@ class HexText(TypeDecorator[str]):
 
     def process_result_value(self, value: bytes | None, dialect: Any) -> str | None:
         return None if value is None else self.prefix + value.hex()
+
+
+class NameText(NamesCustomers, TypeDecorator[str]):
+    """A customer's hash, or a text that is none; the hash is stored under the latest key."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> Any:
+        return self.stored(names_of(dialect), value)
+
+    def process_result_value(self, value: Any, dialect: Any) -> str | None:
+        text: str | None = self.read(names_of(dialect), value)
+        return text
+
+
+class NamesInText(NameText):
+    """JSON in which customers' hashes are strings."""
+
+    cache_ok = True
+
+    @staticmethod
+    def stored(names: CustomerNames, value: Any) -> Any:
+        return value if value is None else names.stored_within(value)
+
+    @staticmethod
+    def read(names: CustomerNames, value: Any) -> Any:
+        return value if value is None else names.hashes_within(value)
+
+
+class NameBytes(NamesCustomers, TypeDecorator[str]):
+    """A customer's hash as 16 bytes, and one more for the number of the key that it is stored under."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    @staticmethod
+    def stored(names: CustomerNames, value: Any) -> Any:
+        if isinstance(value, bytes):
+            value = value.hex()
+        return value if value is None else bytes.fromhex(names.stored(value))
+
+    @staticmethod
+    def read(names: CustomerNames, value: Any) -> Any:
+        return value if value is None else names.hash_of(bytes(value).hex())
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> Any:
+        return self.stored(names_of(dialect), value)
+
+    def process_result_value(self, value: Any, dialect: Any) -> str | None:
+        text: str | None = self.read(names_of(dialect), value)
+        return text
 
 
 DECISION_PREFIX = "dec_"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, PrimaryKeyConstraint, Table, Text, false, text
 
+from engine.store.tables.columns import NameText
 from engine.store.tables.schema import long_integer, merchant_column, metadata
 
 audit = Table(
@@ -47,7 +48,7 @@ audit_customers = Table(
     metadata,
     merchant_column(),
     Column("number", BigInteger, nullable=False),
-    Column("customer", Text, nullable=False),
+    Column("customer", NameText, nullable=False),
     Column("why", Text, key="reason", nullable=False),
     Column("salt", Text, nullable=False),
     PrimaryKeyConstraint("merchant_id", "number"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table, Text, text
 
+from engine.store.tables.columns import NameText
 from engine.store.tables.schema import long_integer, merchant_column, metadata
 
 # What a decision reads of a customer, in one row: the sum of all changes.
@@ -11,7 +12,7 @@ customer_settings = Table(
     "customer_settings",
     metadata,
     merchant_column(),
-    Column("customer", Text, nullable=False),
+    Column("customer", NameText, nullable=False),
     Column("version", Integer, nullable=False),
     # JSON, encrypted for this customer.
     Column("sealed", Text, nullable=False),
@@ -27,7 +28,7 @@ customer_setting_versions = Table(
     "customer_setting_versions",
     metadata,
     merchant_column(),
-    Column("customer", Text, nullable=False),
+    Column("customer", NameText, nullable=False),
     Column("version", Integer, nullable=False),
     Column("changed_at", BigInteger, nullable=False),
     # customer, server or person, and the key or the person.
@@ -43,7 +44,7 @@ customer_consents = Table(
     "customer_consents",
     metadata,
     merchant_column(),
-    Column("customer", Text, nullable=False),
+    Column("customer", NameText, nullable=False),
     Column("version", Integer, nullable=False),
     Column("recorded_at", BigInteger, nullable=False),
     Column("source", Text, nullable=False),
@@ -58,8 +59,8 @@ customer_aliases = Table(
     "customer_aliases",
     metadata,
     merchant_column(),
-    Column("alias", Text, nullable=False),
-    Column("customer", Text, nullable=False),
+    Column("alias", NameText, nullable=False),
+    Column("customer", NameText, nullable=False),
     Column("linked_at", BigInteger, nullable=False),
     # The version of what was said under the alias that the customer's own settings contain.
     Column("joined_version", Integer, nullable=False),
@@ -73,7 +74,7 @@ erasures = Table(
     "erasures",
     metadata,
     merchant_column(),
-    Column("customer", Text, nullable=False),
+    Column("customer", NameText, nullable=False),
     Column("requested_at", BigInteger, nullable=False),
     Column("done_at", BigInteger),
     PrimaryKeyConstraint("merchant_id", "customer"),
@@ -86,7 +87,7 @@ privacy_requests = Table(
     metadata,
     Column("id", long_integer(), primary_key=True),
     merchant_column(),
-    Column("customer", Text, nullable=False),
+    Column("customer", NameText, nullable=False),
     Column("kind", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("received_at", BigInteger, nullable=False),

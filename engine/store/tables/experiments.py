@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, PrimaryKeyConstraint, Table, Text, text
 
+from engine.store.tables.columns import NameText
 from engine.store.tables.schema import merchant_column, metadata
 
 UNIT_KEY = ("merchant_id", "placement", "experiment", "phase", "unit")
@@ -26,7 +27,7 @@ experiment_exposures = Table(
     metadata,
     *_phase_columns(),
     # A keyed hash of the customer, a hash of the device, or a decision id.
-    Column("unit", Text, nullable=False),
+    Column("unit", NameText, nullable=False),
     Column("variant", Text, nullable=False),
     Column("exposed_at", BigInteger, nullable=False),
     # JSON: the segments that the unit belonged to then, and its purchases before.
@@ -47,7 +48,7 @@ experiment_outcomes = Table(
     "experiment_outcomes",
     metadata,
     *_phase_columns(),
-    Column("unit", Text, nullable=False),
+    Column("unit", NameText, nullable=False),
     Column("day", Integer, nullable=False),
     Column("orders", BigInteger, nullable=False),
     Column("revenue", BigInteger, nullable=False),
@@ -60,7 +61,7 @@ experiment_measures = Table(
     "experiment_measures",
     metadata,
     *_phase_columns(),
-    Column("unit", Text, nullable=False),
+    Column("unit", NameText, nullable=False),
     Column("measure", Text, nullable=False),
     Column("day", Integer, nullable=False),
     Column("times", BigInteger, nullable=False),
@@ -101,10 +102,10 @@ experiment_conversions = Table(
     Column("placement", Text, nullable=False),
     Column("experiment", Text, nullable=False),
     # Empty for a server; for a browser its unit, so that no visitor can take an id before another needs it.
-    Column("space", Text, nullable=False),
+    Column("space", NameText, nullable=False),
     Column("event_id", Text, nullable=False),
     Column("phase", Integer, nullable=False),
-    Column("unit", Text, nullable=False),
+    Column("unit", NameText, nullable=False),
     Column("amount", BigInteger),
     Column("currency", Text),
     Column("occurred_at", BigInteger, nullable=False),
@@ -132,7 +133,7 @@ experiment_changes = Table(
     "experiment_changes",
     metadata,
     *_phase_columns(),
-    Column("unit", Text, nullable=False),
+    Column("unit", NameText, nullable=False),
     # Counting holds the row, so that nobody takes it before the change is committed.
     Column("times", BigInteger, nullable=False),
     PrimaryKeyConstraint(*UNIT_KEY),

@@ -17,7 +17,7 @@ from sqlalchemy import (
     true,
 )
 
-from engine.store.tables.columns import DECISION_PREFIX, HexText
+from engine.store.tables.columns import DECISION_PREFIX, HexText, NameBytes, NameText
 from engine.store.tables.schema import long_integer, merchant_column, metadata
 
 # One B-tree for all but the open windows: a decision is appended where the merchant's last one is. `record` holds
@@ -28,7 +28,7 @@ decisions = Table(
     merchant_column(),
     Column("id", HexText(DECISION_PREFIX), nullable=False),
     Column("placement", Text, nullable=False),
-    Column("customer", HexText()),
+    Column("customer", NameBytes),
     Column("closes_at", BigInteger),
     Column("plan_version", Integer, nullable=False),
     Column("beliefs_version", Integer, nullable=False),
@@ -84,7 +84,7 @@ outcomes = Table(
     merchant_column(),
     Column("event_id", Text, nullable=False),
     Column("decision_id", Text),
-    Column("customer", Text),
+    Column("customer", NameText),
     Column("placement", Text, nullable=False),
     Column("type", Text, nullable=False),
     Column("candidate", Text),

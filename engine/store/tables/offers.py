@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table, Text, text
 
+from engine.store.tables.columns import NamesInText, NameText
 from engine.store.tables.schema import long_integer, merchant_column, metadata
 
 BALANCE_KEY = ("merchant_id", "budget", "period", "customer")
@@ -28,7 +29,7 @@ budget_balances = Table(
     # An epoch day, or 0 where the budget is not counted by day.
     Column("period", Integer, nullable=False),
     # A keyed hash, or empty where everybody shares the budget.
-    Column("customer", Text, nullable=False),
+    Column("customer", NameText, nullable=False),
     Column("held", BigInteger, nullable=False),
     Column("spent", BigInteger, nullable=False),
     Column("held_uses", BigInteger, nullable=False),
@@ -48,12 +49,12 @@ holds = Table(
     Column("offer", Text, nullable=False),
     Column("plan_version", Integer, nullable=False),
     Column("decision_id", Text, nullable=False),
-    Column("customer", Text, nullable=False),
+    Column("customer", NameText, nullable=False),
     Column("currency", Text, nullable=False),
     Column("amount", BigInteger, nullable=False),
     Column("cart_total", BigInteger, nullable=False),
     # JSON: the budget, period and customer of each balance.
-    Column("balances", Text, nullable=False),
+    Column("balances", NamesInText, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
@@ -88,7 +89,7 @@ ledger = Table(
     Column("hold_id", Text, nullable=False),
     Column("budget", Text, nullable=False),
     Column("period", Integer, nullable=False),
-    Column("customer", Text, nullable=False),
+    Column("customer", NameText, nullable=False),
     Column("kind", Text, nullable=False),
     Column("debit", Text, nullable=False),
     Column("credit", Text, nullable=False),
@@ -113,7 +114,7 @@ offer_codes = Table(
     # The hold that it is held or was used by; empty while it is free.
     Column("hold_id", Text, nullable=False),
     # A keyed hash; empty for a code of a pool.
-    Column("customer", Text, nullable=False),
+    Column("customer", NameText, nullable=False),
     Column("added_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("merchant_id", "code"),
     Index("ix_offer_codes_offer", "merchant_id", "placement", "offer", "state", "added_at", "code"),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table, Text, text
 
-from engine.store.tables.columns import HexText
+from engine.store.tables.columns import NameBytes, NameText
 from engine.store.tables.schema import long_integer, merchant_column, metadata, writer_column
 
 statistics = Table(
@@ -143,7 +143,7 @@ usage = Table(
     "usage",
     metadata,
     merchant_column(),
-    Column("customer", Text, nullable=False),
+    Column("customer", NameText, nullable=False),
     Column("placement", Text, nullable=False),
     Column("candidate", Text, nullable=False),
     Column("day", Integer, nullable=False),
@@ -166,7 +166,7 @@ observations = Table(
     Column("trials", Integer, nullable=False),
     Column("successes", Integer, nullable=False),
     # Of successes alone, which are counted by customer and day.
-    Column("customer", HexText()),
+    Column("customer", NameBytes),
     Index("ix_lessons_place", "merchant_id", "placement", "reward", "seq"),
     Index("ix_lessons_decision", "decision_id"),
     # A number that was purged never comes again: who has read up to it would miss its successor.
