@@ -26,7 +26,7 @@ from engine.learning.active import Active
 from engine.model.facts import Facts
 from engine.model.placement import RuleDocument
 from engine.previews.estimation.comparison import Case, Comparison, LoggedAnswer, batches, read_logged
-from engine.previews.estimation.drawing import Request, Room
+from engine.previews.estimation.drawing import AllowedCandidates, Request
 from engine.previews.estimation.effect import Effect, effect_of
 from engine.previews.estimation.totals import Totals
 
@@ -217,11 +217,11 @@ class DraftBench:
         totals = Totals(read=self._count, counted=self._count)
         for batch in batches(cases):
             beliefs = [drawn[case.beliefs_version] for case in batch]
-            redone = comparison.redone(batch, beliefs)
-            for case, order in zip(batch, redone.orders, strict=True):
-                totals.moves(case, order)
+            answers = comparison.answers(batch, beliefs)
+            for case, order in zip(batch, answers.orders, strict=True):
+                totals.add_answer(case, order)
             rewards = [self._bought.get(case.id, {}) for case in batch]
-            totals.weighs(batch, comparison.weighed(batch, redone, beliefs, rewards), revalued=False)
+            totals.add_weighed(batch, comparison.weighed(batch, answers, beliefs, rewards), revalued=False)
         return Tried(rule, effect_of(totals), self._truth(cases, drawn) / self._count)
 
     def touched(self, rule: RuleDocument, comparison: Comparison) -> Iterator[Case]:
@@ -246,13 +246,13 @@ class DraftBench:
         return expected(case.bounded.draft, case.request(beliefs), country, self._shoppers) - self._expected[key]
 
 
-def expected(room: Room, request: Request, country: str, shoppers: Shoppers) -> float:
+def expected(allowed: AllowedCandidates, request: Request, country: str, shoppers: Shoppers) -> float:
     """Return the probability of a purchase, over all orders that may be drawn."""
-    if not room.offered:
+    if not allowed.offered:
         return 0.0
-    draw = draw_of(room.plan, request.beliefs, request.facts, room.limits, request.key)
+    draw = draw_of(allowed.plan, request.beliefs, request.facts, allowed.limits, request.key)
     return sum(
-        chance * shoppers.success(country, tuple(room.offered[index] for index in order))
+        chance * shoppers.success(country, tuple(allowed.offered[index] for index in order))
         for order, chance in rankings(draw)
     )
 

@@ -1,6 +1,6 @@
-"""One change of a plan, tried by itself: a method paused, first, or from another amount; a rule off; a fixed order.
+"""One change of a plan, previewed alone: a method paused, first, or with another minimum; a rule off; a fixed order.
 
-The shared draft is left alone. Pure.
+The shared draft stays as it is. Pure.
 """
 
 from __future__ import annotations

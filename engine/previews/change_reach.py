@@ -37,19 +37,19 @@ def answers_changed(
         changed = Plan(after, version=0, like=plan)
     except RuleError:
         return None
-    of_plan, of_changed = _remembering(plan), _remembering(changed)
+    of_plan, of_changed = _cached_binding(plan), _cached_binding(changed)
     return sum(of_plan(values) != of_changed(values) for values in facts)
 
 
-def _remembering(plan: Plan) -> Binding:
+def _cached_binding(plan: Plan) -> Binding:
     """Return what gives the binding of decisions under a plan; most decisions share theirs with others."""
-    kept: dict[tuple[object, ...], tuple[object, ...]] = {}
+    cache: dict[tuple[object, ...], tuple[object, ...]] = {}
 
     def of(values: Values) -> tuple[object, ...]:
         fired = plan.compiled.evaluate(values).fired
         key = (fired, preferred_of(values), frozenset(plan.eligibility.exclusions(values)))
-        if key not in kept:
-            kept[key] = binding(plan, bounds_for(plan, values, tuple(plan.rules[number] for number in fired)))
-        return kept[key]
+        if key not in cache:
+            cache[key] = binding(plan, bounds_for(plan, values, tuple(plan.rules[number] for number in fired)))
+        return cache[key]
 
     return of

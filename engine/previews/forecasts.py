@@ -1,4 +1,4 @@
-"""Forecasts: what a preview expected of a version stays with it, and is held against what came."""
+"""Forecasts: keep what a preview expected of a version, and compare it with the outcome."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _values = msgspec.json.Decoder(dict[str, object]).decode
 
 
 class Forecast(NamedTuple):
-    """What was expected of a version, and what has come of it so far; None before it was looked at."""
+    """What a preview expected of a version, and the outcome so far; None before the first comparison."""
 
     placement: str
     version: int
@@ -57,7 +57,7 @@ class ComparedPeriod(NamedTuple):
 
 
 class Forecasts:
-    """Reads forecasts, and holds them against the log."""
+    """Reads forecasts, and compares them with the log."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -68,7 +68,7 @@ class Forecasts:
             return [_forecast(row) for row in await forecasts.of_merchant(connection, merchant_id, placement)]
 
     async def check_due(self) -> None:
-        """Hold open forecasts against outcomes; each several times until its period is over."""
+        """Compare open forecasts with outcomes, each several times until its period is over."""
         now = now_ms()
         async with self._database.read() as connection:
             due = await forecasts.due(connection, checked_before=now - EVERY_MS, limit=MOST_DUE)
@@ -90,7 +90,7 @@ class Forecasts:
 
 
 def how_often_right(checked: Sequence[Forecast]) -> tuple[int, int]:
-    """Return how many forecasts held, and of how many that can be told."""
+    """Return how many forecasts held, and of how many there is a verdict."""
     verdicts = [each.outcome.holds for each in checked if each.outcome and each.outcome.holds is not None]
     return sum(verdicts), len(verdicts)
 
@@ -121,7 +121,7 @@ def _keeps_holdback(documents: Sequence[PlanDocument]) -> bool:
 
 
 def _by_id(document: PlanDocument) -> tuple[object, ...]:
-    """Return candidates and rules whatever order they are stored in; their positions and priorities say it."""
+    """Return candidates and rules by id; their order is in their positions and priorities."""
     return {each.id: each for each in document.candidates}, {each.id: each for each in document.rules}
 
 
@@ -150,9 +150,9 @@ async def _earned(
             only_closed=True,
         )
         for version in {each.plan_version for each in logged} - valuations.keys():
-            then = await _document(connection, row, version)
-            if then is not None:
-                valuations[version] = Valuation(document, then)
+            deciding = await _document(connection, row, version)
+            if deciding is not None:
+                valuations[version] = Valuation(document, deciding)
         for start in range(0, len(logged), MOST_AT_ONCE):
             part = logged[start : start + MOST_AT_ONCE]
             events = await outcomes.of_decisions(connection, [each.id for each in part])

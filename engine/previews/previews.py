@@ -1,7 +1,7 @@
-"""Trying a draft on the log, in a process of its own: started, watched, cancelled, and kept with what it told.
+"""Previews of a draft on the log, each in a process of its own: start, watch and cancel them, and keep their results.
 
-One runs at a time for each side of a merchant. How far it is stands in the database, so that any process can tell;
-where nothing has moved for a while, its process has died.
+One preview runs at a time for each side of a merchant. Its progress is in the database, so that any process can show
+it. A preview without progress for a while has lost its process.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from engine.previews.reader import PreviewJob
 from engine.previews.worker import Done, Failed, Message, ReadProgress
 from engine.store import previews
 from engine.store.connection.database import Database
-from engine.store.previews import PreviewRow, Standing
+from engine.store.previews import PreviewRow, PreviewStatus
 
 log = structlog.get_logger()
 
 MOST_DECISIONS = 200_000
-DEAF_AFTER_MS = 30_000
-BEAT_SECONDS = 3.0
+LOST_AFTER_MS = 30_000
+HEARTBEAT_SECONDS = 3.0
 LONGEST_LINE = 64 * 2**20
 KEPT_DAYS = 90
 
@@ -70,8 +70,8 @@ class Subject(msgspec.Struct, frozen=True):
     offer: str = ""
 
 
-class Preview(Standing, frozen=True, kw_only=True):
-    """A preview: what was tried, how far it is, and the result once all is read."""
+class Preview(PreviewStatus, frozen=True, kw_only=True):
+    """A preview: what was tried, its progress, and the result once all is read."""
 
     subject: Subject
     result: Result | None
@@ -82,7 +82,7 @@ class Preview(Standing, frozen=True, kw_only=True):
 
     @property
     def seconds_left(self) -> float | None:
-        """By how long it took so far; None before anything is read."""
+        """Estimate the rest from the time so far; None before anything is read."""
         took = (self.seen_at - self.started_at) / 1000
         return took * (self.total - self.done) / self.done if self.done else None
 
@@ -91,7 +91,7 @@ OTHER_RULES = Subject()
 
 
 class Previews:
-    """`url` is the database's, for the processes that read it."""
+    """Starts previews, and reads them; `url` is the database's, for the processes that read it."""
 
     def __init__(self, database: Database, url: str, drafts: Drafts) -> None:
         self._database = database
@@ -99,7 +99,7 @@ class Previews:
         self._url = url
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._processes: dict[str, asyncio.subprocess.Process] = {}
-        self._ears: dict[str, _WorkerChannel] = {}
+        self._channels: dict[str, _WorkerChannel] = {}
 
     async def start_draft(
         self,
@@ -167,7 +167,7 @@ class Previews:
             started_at=now,
             seen_at=now,
         )
-        await self._end_the_lost(actor.merchant_id)
+        await self._interrupt_lost(actor.merchant_id)
         try:
             async with self._database.write() as connection:
                 await previews.add(connection, row)
@@ -177,14 +177,14 @@ class Previews:
             self._url,
             actor.merchant_id,
             placement,
-            _begun(document, now),
+            _with_later_rules(document, now),
             period.since,
             period.until,
             now,
             period.limit,
             audience,
             subject.offer,
-            _begun(base, now) if base else None,
+            _with_later_rules(base, now) if base else None,
             self._database.names.keys,
         )
         self._tasks[id] = asyncio.create_task(self._run(id, job), name=f"preview {id}")
@@ -192,7 +192,7 @@ class Previews:
         return _preview(row)
 
     async def get(self, merchant_id: int, id: str, *, placement: str | None = None) -> Preview:
-        """`NotFound` where there is none, or it is another merchant's or placement's."""
+        """Return a preview; raise `NotFound` where there is none, or it is another merchant's or placement's."""
         row = await self._find(lambda connection: previews.get(connection, merchant_id, id))
         if row is None or placement not in (None, row.placement):
             raise NotFound(f"there is no preview “{id}”", field="id")
@@ -216,14 +216,14 @@ class Previews:
     async def newest(
         self, merchant_id: int, placement: str, *, offer: str = "", alternative: Alternative | None = None
     ) -> Preview | None:
-        """Return the last one that was started for a placement's draft, the cost of an offer, or one change."""
+        """Return the last preview of a placement's draft, of an offer's cost, or of one change."""
         key = alternative.key if alternative else ""
         return await self._find(
             lambda connection: previews.newest(connection, merchant_id, placement, offer=offer, alternative=key)
         )
 
     async def cancel(self, merchant_id: int, id: str) -> Preview:
-        """End a preview that runs; one that has ended stays as it is."""
+        """Cancel a running preview; one that has ended stays as it is."""
         await self.get(merchant_id, id)
         await self._stop(id, "cancelled")
         return await self.get(merchant_id, id)
@@ -240,13 +240,13 @@ class Previews:
             await previews.purge(connection, before=now_ms() - KEPT_DAYS * DAY)
 
     async def stop(self) -> None:
-        """End all that run in this process."""
+        """End all previews that run in this process."""
         for id in list(self._tasks):
             await self._stop(id, "interrupted")
 
     async def _stop(self, id: str, state: str) -> None:
         await self._end(id, state)
-        # Its task is not cancelled: it might be writing just now. It ends with its process.
+        # The task is not cancelled, because it might be writing just now. It ends with its process.
         if id in self._processes:
             _kill(self._processes[id])
         if id in self._tasks:
@@ -274,13 +274,13 @@ class Previews:
             await process.wait()
 
     async def _watch(self, id: str, job: PreviewJob, process: asyncio.subprocess.Process) -> None:
-        channel = self._ears[id] = _WorkerChannel(process)
-        channel.tell(job)
+        channel = self._channels[id] = _WorkerChannel(process)
+        channel.send(job)
         listening = asyncio.create_task(channel.listen())
         try:
             while not listening.done():
-                await asyncio.wait([listening], timeout=BEAT_SECONDS)
-                if not await self._move(id, channel.reached):
+                await asyncio.wait([listening], timeout=HEARTBEAT_SECONDS)
+                if not await self._set_progress(id, channel.reached):
                     return
             match listening.result():
                 case Done(result):
@@ -289,12 +289,12 @@ class Previews:
                     await self._end(id, "failed", problem=problem)
         finally:
             listening.cancel()
-            del self._ears[id]
+            del self._channels[id]
 
-    async def _move(self, id: str, reached: ReadProgress) -> bool:
-        """Write how far it is; False where it was cancelled, maybe by another process."""
+    async def _set_progress(self, id: str, reached: ReadProgress) -> bool:
+        """Write the progress; return False where the preview was cancelled, maybe by another process."""
         async with self._database.write() as connection:
-            return await previews.move(connection, id, done=reached.done, total=reached.total, now=now_ms())
+            return await previews.set_progress(connection, id, done=reached.done, total=reached.total, now=now_ms())
 
     async def _end(self, id: str, state: str, *, problem: str = "", result: str | None = None) -> None:
         async with self._database.write() as connection:
@@ -303,27 +303,27 @@ class Previews:
     async def _find(self, query: Query) -> Preview | None:
         async with self._database.read() as connection:
             row = await query(connection)
-        if row and row.state == "running" and row.seen_at < now_ms() - DEAF_AFTER_MS:
-            await self._end_the_lost(row.merchant_id)
+        if row and row.state == "running" and row.seen_at < now_ms() - LOST_AFTER_MS:
+            await self._interrupt_lost(row.merchant_id)
             return await self._find(query)
-        return self._now(_preview(row)) if row else None
+        return self._with_progress(_preview(row)) if row else None
 
-    def _now(self, preview: Preview) -> Preview:
-        """As far as this process knows better than the database, which is told every few seconds."""
-        channel = self._ears.get(preview.id)
+    def _with_progress(self, preview: Preview) -> Preview:
+        """Return the preview with the progress in this process; the database has it every few seconds."""
+        channel = self._channels.get(preview.id)
         if channel is None or not preview.running:
             return preview
         return msgspec.structs.replace(
             preview, done=channel.reached.done, total=channel.reached.total, seen_at=now_ms()
         )
 
-    async def _end_the_lost(self, merchant_id: int) -> None:
+    async def _interrupt_lost(self, merchant_id: int) -> None:
         async with self._database.write() as connection:
-            await previews.interrupt(connection, merchant_id, unseen_since=now_ms() - DEAF_AFTER_MS)
+            await previews.interrupt(connection, merchant_id, unseen_since=now_ms() - LOST_AFTER_MS)
 
 
 class _WorkerChannel:
-    """Listens to the process of a preview."""
+    """The pipes to and from the process of a preview."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         if process.stdin is None or process.stdout is None:
@@ -331,11 +331,11 @@ class _WorkerChannel:
         self._to, self._from = process.stdin, process.stdout
         self.reached = ReadProgress(0, 0)
 
-    def tell(self, job: PreviewJob) -> None:
+    def send(self, job: PreviewJob) -> None:
         self._to.write(msgspec.json.encode(job) + b"\n")
 
     async def listen(self) -> Done | Failed:
-        """Return how the preview ended; meanwhile `reached` moves."""
+        """Return how the preview ended; meanwhile `reached` has its progress."""
         while line := await self._from.readline():
             message: Message = _read_message(line)
             if not isinstance(message, ReadProgress):
@@ -345,13 +345,13 @@ class _WorkerChannel:
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:
-    """With all that it started, which are of its group."""
+    """Kill a process with its group: all that it started."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _begun(document: PlanDocument, now: int) -> PlanDocument:
-    """Rules that begin later are tried as if they were in force; the past would never see them otherwise."""
+def _with_later_rules(document: PlanDocument, now: int) -> PlanDocument:
+    """Return a plan whose rules that begin later are in force already: otherwise no logged decision would meet them."""
     return msgspec.structs.replace(document, rules=tuple(_without_later_begin(rule, now) for rule in document.rules))
 
 
@@ -364,7 +364,7 @@ def _without_later_begin(rule: RuleDocument, now: int) -> RuleDocument:
 
 def _preview(row: PreviewRow) -> Preview:
     return Preview(
-        **{name: getattr(row, name) for name in Standing.__struct_fields__},
+        **{name: getattr(row, name) for name in PreviewStatus.__struct_fields__},
         subject=msgspec.json.decode(row.draft, type=Subject),
         result=msgspec.json.decode(row.result, type=Result) if row.result else None,
     )

@@ -1,4 +1,4 @@
-"""Reads pieces of the log and tries a draft on them. Each process of a preview has one reader."""
+"""Read pieces of the log and try a draft on them. Each process of a preview has one reader."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class PreviewJob(msgspec.Struct, frozen=True):
 
 
 class CaseReader:
-    """The draft, and the plans and beliefs of the log as they are met."""
+    """Tries the draft on pieces of the log; loads the plans and beliefs of the log as they are needed."""
 
     def __init__(self, job: PreviewJob, database: Database) -> None:
         self._job = job
@@ -85,42 +85,42 @@ class CaseReader:
         self._comparisons: dict[PlanKey, Comparison] = {}
         self._base_comparisons: dict[PlanKey, Comparison] = {}
         self._valuations: dict[int, Valuation] = {}
-        self._place = (job.merchant_id, job.placement)
-        self._beliefs_cache = _BeliefsCache(self._place)
+        self._scope = (job.merchant_id, job.placement)
+        self._beliefs_cache = _BeliefsCache(self._scope)
 
     async def piece(self, first: str, last: str) -> Totals:
-        """The totals of the decisions from one id to another."""
+        """Return the totals of the decisions from one id to another."""
         totals = Totals()
         rows = await self._database.look_up(
-            lambda connection: decisions.piece(connection, *self._place, first=first, last=last)
+            lambda connection: decisions.piece(connection, *self._scope, first=first, last=last)
         )
         for version in sorted({row.plan_version for row in rows} - self._versions.keys()):
             self._versions[version] = await self._load(version)
         cases = [self._case(row, totals) for row in rows]
-        await self._redo([case for case in cases if case], totals)
+        await self._answer_cases([case for case in cases if case], totals)
         return totals
 
     def _case(self, row: DecisionRow, totals: Totals) -> Case | None:
-        """A decision that the draft's rules may treat otherwise; the others are only counted."""
+        """Return a decision whose answer the draft may change; count the others, and return None."""
         totals.read += 1
         totals.versions[row.plan_version] += 1
         logged = read_logged(row.answer)
         if logged.fallback:
             totals.fallback += 1
             return None
-        then = self._versions[row.plan_version]
-        if then is None:
+        deciding = self._versions[row.plan_version]
+        if deciding is None:
             totals.lost += 1
             return None
         logged_values = _values(row.facts)
         values, is_over = self._with_offer(logged_values), row.closes_at is None or row.closes_at <= self._job.now
         if self._audience is not None and not self._audience.evaluate(values).fired:
             return None
-        key = (row.plan_version, then.experiments.pick(Facts(values, {}, row.customer), row.id).key.variants)
-        comparison = self._comparison(then, key)
+        key = (row.plan_version, deciding.experiments.pick(Facts(values, {}, row.customer), row.id).key.variants)
+        comparison = self._comparison(deciding, key)
         firing, rules = comparison.draft.compiled.evaluate(values), comparison.draft.rules
         other, fired_before = self._other(key, values, logged)
-        totals.matches(
+        totals.add_matches(
             [rules[number].id for number in firing.fired],
             [rules[number].id for number, _ in firing.skipped],
             fired_before,
@@ -129,7 +129,7 @@ class CaseReader:
         bounded = comparison.bounded(values, firing.fired, logged)
         same = bounded.same if other is None else bounded.draft_binding == other.draft_binding
         if same and values.get(UNAVAILABLE) == logged_values.get(UNAVAILABLE):
-            totals.stays(logged.order)
+            totals.add_unchanged(logged.order)
             self._count_offer(totals, logged.order, Facts(values, {}, row.customer), row.id)
             return None
         history = _history(row.history) if row.history != "{}" else {}
@@ -146,42 +146,46 @@ class CaseReader:
         fired = comparison.draft.compiled.evaluate(values).fired
         return comparison.bounded(values, fired, logged), [comparison.draft.rules[number].id for number in fired]
 
-    async def _redo(self, cases: Sequence[Case], totals: Totals) -> None:
-        await self._remember({case.beliefs_version for case in cases})
-        kept = [case for case in cases if self._beliefs_cache.knows(case.beliefs_version)]
+    async def _answer_cases(self, cases: Sequence[Case], totals: Totals) -> None:
+        await self._load_beliefs({case.beliefs_version for case in cases})
+        kept = [case for case in cases if self._beliefs_cache.has(case.beliefs_version)]
         totals.lost += len(cases) - len(kept)
         over = [case.id for case in kept if case.is_over]
         totals.counted -= sum(case.is_over for case in cases) - len(over)
         events = await self._database.look_up(lambda connection: outcomes.of_decisions(connection, over))
         for batch in batches(kept):
-            self._try(batch, events, totals)
+            self._answer_batch(batch, events, totals)
 
-    def _try(self, batch: Sequence[Case], events: Mapping[str, Sequence[OutcomeRow]], totals: Totals) -> None:
+    def _answer_batch(self, batch: Sequence[Case], events: Mapping[str, Sequence[OutcomeRow]], totals: Totals) -> None:
         (version, variants), first = batch[0].plan_key, batch[0]
         sides = [(self._comparisons[version, variants], batch, DRAFT)]
         if first.other is not None:
             others = [case.of_other for case in batch]
             sides.append((self._base_comparisons[version, variants], others, BASE))
-        redone = [side.redone(cases, self._believed(cases, (plan, variants))) for side, cases, plan in sides]
+        answers_by_side = [
+            side.answers(cases, self._beliefs_of(cases, (plan, variants))) for side, cases, plan in sides
+        ]
         for number, case in enumerate(batch):
-            order, *instead_of = [answers.orders[number] for answers in redone]
-            totals.moves(case, order, *instead_of)
+            order, *instead_of = [answers.orders[number] for answers in answers_by_side]
+            totals.add_answer(case, order, *instead_of)
             self._count_offer(totals, order, case.facts, case.id)
-        # Its window, and not whether something happened: those of which one hears early are not like the others.
+        # Only decisions whose window is over count: those with an early outcome are not like the others.
         if first.is_over:
-            then = self._believed(batch, first.plan_key)
+            logged_beliefs = self._beliefs_of(batch, first.plan_key)
             rewards = [self._rewards(case, events.get(case.id)) for case in batch]
             for number, (case, earned) in enumerate(zip(batch, rewards, strict=True)):
-                before = case.logged.order if first.other is None else redone[1].orders[number]
-                totals.withdraws(earned, before, redone[0].orders[number])
+                before = case.logged.order if first.other is None else answers_by_side[1].orders[number]
+                totals.add_withdrawn(earned, before, answers_by_side[0].orders[number])
             shares = [
-                side.weighed(cases, answers, then, rewards)
-                for (side, cases, _), answers in zip(sides, redone, strict=True)
+                side.weighed(cases, answers, logged_beliefs, rewards)
+                for (side, cases, _), answers in zip(sides, answers_by_side, strict=True)
             ]
-            totals.weighs(batch, shares[0] if len(shares) == 1 else between(*shares), revalued=first.sets_other_values)
+            totals.add_weighed(
+                batch, shares[0] if len(shares) == 1 else between(*shares), revalued=first.sets_other_values
+            )
 
     def _with_offer(self, values: dict[str, object]) -> dict[str, object]:
-        """Return facts of then in which only the cart decides whether the offer that is asked about can be had."""
+        """Return logged facts in which only the cart decides whether the previewed offer is available."""
         offer = self._draft.plan.offers.get(self._job.offer)
         if offer is None:
             return values
@@ -200,16 +204,16 @@ class CaseReader:
             amount = discount(offer, Cart.of(facts.values))
             totals.discounts.append(amount, number_of(facts.customer or id), moment_of(id) // DAY)
 
-    def _believed(self, batch: Sequence[Case], key: PlanKey) -> list[AnyBeliefs]:
+    def _beliefs_of(self, batch: Sequence[Case], key: PlanKey) -> list[AnyBeliefs]:
         versions = dict.fromkeys(case.beliefs_version for case in batch)
         beliefs = {version: self._beliefs_cache.of(key, version) for version in versions}
         return [beliefs[case.beliefs_version] for case in batch]
 
-    async def _remember(self, versions: set[int]) -> None:
+    async def _load_beliefs(self, versions: set[int]) -> None:
         missing = self._beliefs_cache.missing(versions)
         if missing:
-            rows = await self._database.look_up(lambda connection: snapshots.some(connection, *self._place, missing))
-            self._beliefs_cache.learn(rows, keep=versions)
+            rows = await self._database.look_up(lambda connection: snapshots.some(connection, *self._scope, missing))
+            self._beliefs_cache.put(rows, keep=versions)
 
     def _rewards(self, case: Case, events: Sequence[OutcomeRow] | None) -> dict[str, float]:
         """Return what a decision earned, in the draft's reward and by its fees."""
@@ -219,23 +223,23 @@ class CaseReader:
         return self._valuations[case.plan_key[0]].earned(case.facts.values, head, events)
 
     async def _load(self, version: int) -> Active | None:
-        row = await self._database.look_up(lambda connection: plans.get(connection, *self._place, version))
+        row = await self._database.look_up(lambda connection: plans.get(connection, *self._scope, version))
         return compile_plan(row.document, version, like=self._draft.plan) if row is not None else None
 
-    def _comparison(self, then: Active, key: PlanKey) -> Comparison:
+    def _comparison(self, deciding: Active, key: PlanKey) -> Comparison:
         """Return the comparison of the plan that decided with the draft, both with the variants of the request."""
         comparison = self._comparisons.get(key)
         if comparison is None:
             _, variants = key
-            before, draft = (active.of_variants(variants) for active in (then, self._draft))
+            before, draft = (active.of_variants(variants) for active in (deciding, self._draft))
             comparison = self._comparisons[key] = Comparison(before.plan, draft.plan)
-            self._valuations[key[0]] = Valuation(self._draft.plan.document, then.plan.document)
+            self._valuations[key[0]] = Valuation(self._draft.plan.document, deciding.plan.document)
             self._beliefs_cache.add((DRAFT, variants), draft)
-            self._beliefs_cache.add(key, draft if comparison.believe_alike else before)
+            self._beliefs_cache.add(key, draft if comparison.share_beliefs else before)
             if self._base is not None:
                 base = self._base.of_variants(variants)
                 self._base_comparisons[key] = Comparison(before.plan, base.plan)
-                alike = Comparison(base.plan, draft.plan).believe_alike
+                alike = Comparison(base.plan, draft.plan).share_beliefs
                 self._beliefs_cache.add((BASE, variants), draft if alike else base)
         return comparison
 
@@ -252,9 +256,9 @@ def audience_of(condition: object, plan: Plan) -> rules.CompiledRules | None:
 class _BeliefsCache:
     """Keep the last used beliefs by plan and beliefs version."""
 
-    def __init__(self, place: tuple[int, str]) -> None:
+    def __init__(self, scope: tuple[int, str]) -> None:
         self._by_plan: dict[PlanKey, DecidingPlan] = {}
-        self._snapshots: dict[int, Snapshot] = {0: Snapshot(*place, 0, "", "", Knowledge(), 0)}
+        self._snapshots: dict[int, Snapshot] = {0: Snapshot(*scope, 0, "", "", Knowledge(), 0)}
         self._made: OrderedDict[tuple[int, int], AnyBeliefs] = OrderedDict()
 
     def add(self, key: PlanKey, active: DecidingPlan) -> None:
@@ -263,13 +267,13 @@ class _BeliefsCache:
     def missing(self, versions: set[int]) -> set[int]:
         return versions - self._snapshots.keys()
 
-    def learn(self, rows: Mapping[int, Snapshot], *, keep: set[int]) -> None:
+    def put(self, rows: Mapping[int, Snapshot], *, keep: set[int]) -> None:
         self._snapshots = {
             version: snapshot for version, snapshot in self._snapshots.items() if version in keep or not version
         }
         self._snapshots.update(rows)
 
-    def knows(self, version: int) -> bool:
+    def has(self, version: int) -> bool:
         return version in self._snapshots
 
     def of(self, plan: PlanKey, version: int) -> AnyBeliefs:
@@ -293,7 +297,7 @@ class _WorkerState:
 
 
 def give_way() -> None:
-    """Let decisions go first: on Linux they preempt this process at once, elsewhere they get most of a core."""
+    """Lower this process's priority: on Linux decisions preempt it at once, elsewhere they get most of a core."""
     if sys.platform == "linux":
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     else:
@@ -301,7 +305,7 @@ def give_way() -> None:
 
 
 def begin(job: bytes) -> None:
-    """Called once in each process."""
+    """Prepare a process; called once in each."""
     give_way()
     # What is read makes no cycles, and going through it in search of some would take a tenth of the time.
     gc.disable()

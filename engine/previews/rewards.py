@@ -17,12 +17,12 @@ Values = Mapping[str, Any]
 class Valuation:
     """Values decisions of one plan version as another version does: by its reward, credit, margin and fees.
 
-    Candidates that the other version no longer has keep the fees of then.
+    Candidates that the other version no longer has keep their earlier fees.
     """
 
-    def __init__(self, document: PlanDocument, then: PlanDocument) -> None:
+    def __init__(self, document: PlanDocument, deciding: PlanDocument) -> None:
         self._placement, self._currency = document.placement, document.currency
-        self._candidates = {each.id: each for plan in (then, document) for each in plan.candidates}
+        self._candidates = {each.id: each for plan in (deciding, document) for each in plan.candidates}
         self._learning = Learning.of(document.placement, document.currency or "")
 
     def earned(self, values: Values, answer: AnswerHead, outcomes: Sequence[OutcomeRow]) -> dict[str, float]:

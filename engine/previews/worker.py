@@ -1,7 +1,7 @@
 """The process of one preview: `python -m engine.previews.worker`.
 
-Takes a job as one line of JSON, answers lines of JSON: how far it is, then the result or what was wrong. It ends with
-whoever started it, whose end it notices by its own input.
+Reads a job as one line of JSON, and writes lines of JSON: its progress, then the result or a problem. It ends with the
+process that started it, because its input ends then.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from rules import RuleError
 DECISIONS_A_PIECE = 10_000
 MOST_PROCESSES = 2
 BUSY_MS, BUSY_DECISIONS = 2_000, 20
-"""A server that answered so many decisions in so long before is left a core for them."""
+"""A server that answered so many decisions in so long a time before keeps one core for them."""
 
 
 class ReadProgress(msgspec.Struct, tag="progress"):
@@ -56,13 +56,13 @@ def main() -> None:
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
     give_way()
     try:
-        _say(Done(preview(job)))
+        _send(Done(preview(job)))
     except RuleError as error:
-        _say(Failed(f"the draft cannot be tried: {error.problems[0].message}"))
+        _send(Failed(f"the draft cannot be tried: {error.problems[0].message}"))
 
 
 def preview(job: PreviewJob) -> Result:
-    """Try the draft on the log, in pieces side by side."""
+    """Try the draft on the log, in pieces that are read in parallel."""
     began = time.monotonic()
     draft = Plan(job.document, version=0)
     ids = asyncio.run(_ids(job))
@@ -77,16 +77,16 @@ def preview(job: PreviewJob) -> Result:
 
 def _read(job: PreviewJob, ids: Sequence[str]) -> Totals:
     totals, total = Totals(), len(ids)
-    _say(ReadProgress(0, total))
+    _send(ReadProgress(0, total))
     pieces = [ids[start : start + DECISIONS_A_PIECE] for start in range(0, total, DECISIONS_A_PIECE)]
     for part in _parts(job, [(piece[0], piece[-1]) for piece in pieces]):
         totals.add(part)
-        _say(ReadProgress(totals.read, total))
+        _send(ReadProgress(totals.read, total))
     return totals
 
 
 def _parts(job: PreviewJob, pieces: Sequence[tuple[str, str]]) -> Iterator[Totals]:
-    """The totals of the pieces as they come in; for a single one no further process is worth its start."""
+    """Yield the totals of the pieces as they come in; a single piece is not worth the start of a process."""
     encoded = msgspec.msgpack.encode(job)
     if len(pieces) == 1:
         begin(encoded)
@@ -99,7 +99,7 @@ def _parts(job: PreviewJob, pieces: Sequence[tuple[str, str]]) -> Iterator[Total
 
 
 async def _workers(job: PreviewJob) -> int:
-    """As many processes as there are cores, up to two; where decisions are asked for, one core is left to them."""
+    """Return how many processes read: one for each core, at most two; one less where the server makes decisions."""
     database = job.open_database()
     try:
         async with database.read() as connection:
@@ -135,7 +135,7 @@ def _end_with_the_parent() -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def _say(message: Message) -> None:
+def _send(message: Message) -> None:
     sys.stdout.buffer.write(msgspec.json.encode(message) + b"\n")
     sys.stdout.buffer.flush()
 

@@ -1,4 +1,4 @@
-"""Previews and how far they are."""
+"""Previews and their progress."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.store.tables import previews
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of a preview, who started it and on what. Times in epoch milliseconds.
+class PreviewStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The state and progress of a preview, and who started it on what. Times in epoch milliseconds.
 
-    `state` is running, done, failed, cancelled or interrupted; `problem` says why it failed. Of `total` decisions
+    `state` is running, done, failed, cancelled or interrupted; `problem` says why it failed. Of `total` decisions,
     `done` are read.
     """
 
@@ -31,8 +31,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""
 
 
-class PreviewRow(Standing, frozen=True, kw_only=True):
-    """`draft` says what was tried, `result` is there once there is one; both are JSON texts."""
+class PreviewRow(PreviewStatus, frozen=True, kw_only=True):
+    """A stored preview; `draft` says what was tried, and `result` is None until it is done. Both are JSON texts."""
 
     merchant_id: int
     draft: str
@@ -43,7 +43,7 @@ class PreviewRow(Standing, frozen=True, kw_only=True):
 
 
 async def add(connection: AsyncConnection, row: PreviewRow) -> None:
-    """`IntegrityError` where another one of this merchant runs."""
+    """Add a preview; raise `IntegrityError` where another one of this merchant runs."""
     await connection.execute(insert(previews).values(msgspec.structs.asdict(row)))
 
 
@@ -54,9 +54,9 @@ async def get(connection: AsyncConnection, merchant_id: int, id: str) -> Preview
 async def newest(
     connection: AsyncConnection, merchant_id: int, placement: str, *, offer: str = "", alternative: str = ""
 ) -> PreviewRow | None:
-    """Return the newest one of the placement's draft, of an offer's cost, or of one change."""
-    asked = (previews.c.offer == offer, previews.c.alternative == alternative)
-    where = (*_of_experiment(merchant_id, placement, ""), *asked)
+    """Return the newest preview of the placement's draft, of an offer's cost, or of one change."""
+    subject = (previews.c.offer == offer, previews.c.alternative == alternative)
+    where = (*_of_experiment(merchant_id, placement, ""), *subject)
     return await _first(connection, select(previews).where(*where).order_by(previews.c.started_at.desc()).limit(1))
 
 
@@ -68,21 +68,21 @@ async def of_experiment(
     return [PreviewRow(**row._mapping) for row in await connection.execute(query)]
 
 
-async def move(connection: AsyncConnection, id: str, *, done: int, total: int, now: int) -> bool:
-    """Write how far a preview is; return False where it must not go on."""
+async def set_progress(connection: AsyncConnection, id: str, *, done: int, total: int, now: int) -> bool:
+    """Write the progress of a preview; return False where it must stop."""
     return await _while_running(connection, previews.c.id == id, done=done, total=total, seen_at=now)
 
 
 async def end(
     connection: AsyncConnection, id: str, state: str, *, now: int, problem: str = "", result: str | None = None
 ) -> bool:
-    """False where it had ended before."""
+    """End a preview; return False where it had ended before."""
     values: dict[str, Any] = {"state": state, "seen_at": now, "problem": problem, "result": result}
     return await _while_running(connection, previews.c.id == id, **values)
 
 
 async def interrupt(connection: AsyncConnection, merchant_id: int, *, unseen_since: int) -> None:
-    """Let those end whose process has not been heard of since an instant."""
+    """Interrupt the previews whose process has shown no progress since an instant."""
     lost = and_(previews.c.merchant_id == merchant_id, previews.c.seen_at < unseen_since)
     await _while_running(connection, lost, state="interrupted")
 

@@ -10,7 +10,7 @@ from engine.kernel.kernel import bounds_for, decide
 from engine.learning.active import Active
 from engine.model.facts import Facts, Past
 from engine.model.placement import Contextual, Fixed, One, Ranking, Split, Subset, Thompson
-from engine.previews.estimation.drawing import Drawing, Request, Room
+from engine.previews.estimation.drawing import AllowedCandidates, Drawing, Request
 from engine.store.beliefs import Snapshot
 from tests.factories import ALWAYS, EXPIRES, METHODS, candidate, placement, plan, rule
 
@@ -61,7 +61,7 @@ def test_many_at_once_are_answered_as_one_by_one(of, effects, asked):
         )
         for number, (past, total, version) in enumerate(asked)
     ]
-    where = Room.of(active.plan, bounds_for(active.plan, {}, active.plan.rules))
+    where = AllowedCandidates.of(active.plan, bounds_for(active.plan, {}, active.plan.rules))
     drawing = Drawing(where, requests)
     orders = drawing.orders()
     slots = list(drawing.along(orders))

@@ -64,7 +64,7 @@ def all_outcomes(log, draft_rule):
             shares.append(chance * (after - reached))
             reached = after
     learned = [beliefs] * len(cases)
-    reports = comparison.weighed(cases, comparison.redone(cases, learned), learned, bought)
+    reports = comparison.weighed(cases, comparison.answers(cases, learned), learned, bought)
     return reports, shares, expected(case.bounded.draft, case.request(beliefs), "DE", log.shoppers)
 
 

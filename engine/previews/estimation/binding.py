@@ -1,4 +1,4 @@
-"""What binds an answer: two plans with the same binding draw the same request from the same chances. Pure."""
+"""The binding of an answer: two plans with the same binding draw the same request from the same chances. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MONEY = ("revenue", "margin")
 
 
 def binding(plan: Plan, bounds: Bounds) -> tuple[object, ...]:
-    """Return all but beliefs that a plan's answer hangs on, within limits: equal where answers cannot differ.
+    """Return all but beliefs that a plan's answer depends on within limits: equal where answers cannot differ.
 
     The catalogue's bookkeeping is left out: labels, candidates that are not offered, and, except in a fixed order,
     the merchant's own order.

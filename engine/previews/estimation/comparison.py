@@ -1,4 +1,4 @@
-"""What a draft would have answered to logged decisions, by the same facts, beliefs and randomness. Pure."""
+"""Answer logged decisions with a draft, by the same facts, beliefs and randomness. Pure."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from engine.kernel.scores import AnyBeliefs
 from engine.model.facts import Facts
 from engine.model.standard_vocabulary import merchant_fields
 from engine.previews.estimation.binding import binding
-from engine.previews.estimation.drawing import Drawing, Places, Request, Room
+from engine.previews.estimation.drawing import AllowedCandidates, Drawing, Positions, Request
 from engine.previews.estimation.weighing import LoggedSlots, Weighed, weigh
 from rules import Rule
 
-MOST_REMEMBERED = 10_000
+MOST_CACHED = 10_000
 AT_ONCE = 64
-"""As many draws as a processor's cache holds."""
+"""Decisions whose draws fit into a processor's cache."""
 
 PlanKey = tuple[int, Variants]
 """The plan version that decided, and the experiments' variants."""
@@ -55,21 +55,21 @@ read_logged = msgspec.json.Decoder(LoggedAnswer).decode
 
 
 class Bounded(NamedTuple):
-    """The candidates that the rules of then, and those of the draft, leave; `same` where answers cannot differ.
+    """The candidates that the rules of the logged plan, and those of the draft, allow; `same` if answers cannot differ.
 
-    `draft_binding` is all that the draft's answer hangs on.
+    `draft_binding` is all that the draft's answer depends on, but its beliefs.
     """
 
-    before: Room
-    draft: Room
+    before: AllowedCandidates
+    draft: AllowedCandidates
     same: bool
     draft_binding: tuple[object, ...]
 
 
 class Case(NamedTuple):
-    """A logged decision that the draft may answer otherwise; `is_over`: its window for outcomes.
+    """A logged decision whose answer the draft may change; `is_over` says that its window for outcomes has ended.
 
-    Otherwise than the log, or than another plan: `other` is what that one leaves.
+    The draft is compared with the log, or with another plan: `other` is what that plan allows.
     """
 
     id: str
@@ -96,18 +96,15 @@ class Case(NamedTuple):
         return Request(self.id, self.facts, beliefs)
 
 
-class Redone(NamedTuple):
-    """The draft's answers: candidates in order, and what they were drawn from (None where nobody was left)."""
+class DraftAnswers(NamedTuple):
+    """The draft's answers: candidates in order, and their draws (None where no candidate is allowed)."""
 
     orders: list[tuple[str, ...]]
     drawing: Drawing | None
 
 
 def batches(cases: Iterable[Case]) -> Iterator[list[Case]]:
-    """Cases that have all but the request in common, those with the same beliefs side by side; at most `AT_ONCE` each.
-
-    `Comparison` takes them in batches.
-    """
+    """Yield batches of at most `AT_ONCE` cases that differ in the request only, sorted by their beliefs."""
     alike: dict[tuple[int, int, int, bool], list[Case]] = {}
     for case in cases:
         key = (id(case.bounded), id(case.other), len(case.logged.ranking), case.is_over)
@@ -119,7 +116,7 @@ def batches(cases: Iterable[Case]) -> Iterator[list[Case]]:
 
 
 class Comparison:
-    """A draft beside the plan version that made some logged decisions. Remembers what sets of rules lead to."""
+    """Compares a draft with the plan version that made some logged decisions. Caches the limits by fired rules."""
 
     def __init__(self, before: Plan, draft: Plan) -> None:
         self.before, self.draft = before, draft
@@ -127,73 +124,74 @@ class Comparison:
         self._same_catalogue = before.candidates == draft.candidates and (
             before.document.currency == draft.document.currency
         )
-        self._remembered: dict[tuple[object, ...], Bounded] = {}
+        self._cache: dict[tuple[object, ...], Bounded] = {}
 
     @property
-    def believe_alike(self) -> bool:
-        """Check whether both plans make the same beliefs of the evidence: they differ in rules and lists alone."""
+    def share_beliefs(self) -> bool:
+        """Return whether both plans make the same beliefs of the evidence: they differ in rules and lists alone."""
         before, draft = self.before.document, self.draft.document
         same = (before.placement, before.candidates) == (draft.placement, draft.candidates)
         return same and merchant_fields(before.fields) == merchant_fields(draft.fields)
 
     def bounded(self, values: Mapping[str, Any], fired: tuple[int, ...], logged: LoggedAnswer) -> Bounded:
-        """`fired` are the draft's rules by number; the logged answer names those of then."""
+        """Return what both plans allow; `fired` are the draft's rules by number."""
         key = (fired, tuple(logged.rules), preferred_of(values), *self._refused(values))
-        bounded = self._remembered.get(key)
+        bounded = self._cache.get(key)
         if bounded is None:
-            if len(self._remembered) >= MOST_REMEMBERED:
-                self._remembered.clear()
-            bounded = self._remembered[key] = self._bounded(values, fired, logged)
+            if len(self._cache) >= MOST_CACHED:
+                self._cache.clear()
+            bounded = self._cache[key] = self._bounded(values, fired, logged)
         return bounded
 
-    def redone(self, cases: Sequence[Case], beliefs: Sequence[AnyBeliefs]) -> Redone:
-        """The draft's answers to the same customers at the same moments, by the same randomness."""
+    def answers(self, cases: Sequence[Case], beliefs: Sequence[AnyBeliefs]) -> DraftAnswers:
+        """Return the draft's answers to the same requests, by the same randomness."""
         drawing = _drawing(cases[0].bounded.draft, cases, beliefs)
         if drawing is None:
-            return Redone([()] * len(cases), None)
-        return Redone([tuple([drawing.offered[p] for p in order]) for order in drawing.orders().tolist()], drawing)
+            return DraftAnswers([()] * len(cases), None)
+        orders = [tuple([drawing.offered[position] for position in order]) for order in drawing.orders().tolist()]
+        return DraftAnswers(orders, drawing)
 
     def weighed(
         self,
         cases: Sequence[Case],
-        redone: Redone,
+        answers: DraftAnswers,
         beliefs: Sequence[AnyBeliefs],
         rewards: Sequence[Mapping[str, float]],
     ) -> Weighed:
-        """`beliefs` as the plan of then saw them; `rewards` by candidate."""
+        """Return the shares in the estimate; `beliefs` are those of the logged plan, `rewards` by candidate."""
         before = _drawing(cases[0].bounded.before, cases, beliefs)
-        return weigh(_logged(cases, rewards), before, redone.drawing)
+        return weigh(_logged(cases, rewards), before, answers.drawing)
 
     def _refused(self, values: Mapping[str, Any]) -> tuple[frozenset[int], ...]:
         plans = (self.draft,) if self._same_catalogue else (self.draft, self.before)
         return tuple(frozenset(plan.eligibility.exclusions(values)) for plan in plans)
 
     def _bounded(self, values: Mapping[str, Any], fired: tuple[int, ...], logged: LoggedAnswer) -> Bounded:
-        then: tuple[Rule, ...] = tuple(self._rules[id] for id in logged.rules)
-        before = bounds_for(self.before, values, then)
+        fired_before: tuple[Rule, ...] = tuple(self._rules[id] for id in logged.rules)
+        before = bounds_for(self.before, values, fired_before)
         draft = bounds_for(self.draft, values, tuple(self.draft.rules[number] for number in fired))
         bound = binding(self.draft, draft)
         same = binding(self.before, before) == bound
-        return Bounded(Room.of(self.before, before), Room.of(self.draft, draft), same, bound)
+        return Bounded(AllowedCandidates.of(self.before, before), AllowedCandidates.of(self.draft, draft), same, bound)
 
 
-def _drawing(room: Room, cases: Sequence[Case], beliefs: Sequence[AnyBeliefs]) -> Drawing | None:
-    if not room.offered:
+def _drawing(allowed: AllowedCandidates, cases: Sequence[Case], beliefs: Sequence[AnyBeliefs]) -> Drawing | None:
+    if not allowed.offered:
         return None
-    return Drawing(room, [case.request(belief) for case, belief in zip(cases, beliefs, strict=True)])
+    return Drawing(allowed, [case.request(belief) for case, belief in zip(cases, beliefs, strict=True)])
 
 
 def _logged(cases: Sequence[Case], rewards: Sequence[Mapping[str, float]]) -> LoggedSlots:
     rankings, bounded = [case.logged.ranking for case in cases], cases[0].bounded
     earned = [[won.get(slot.id, 0.0) for slot in ranking] for ranking, won in zip(rankings, rewards, strict=True)]
     return LoggedSlots(
-        _places(rankings, bounded.before),
-        _places(rankings, bounded.draft),
+        _positions(rankings, bounded.before),
+        _positions(rankings, bounded.draft),
         np.array([[slot.chance for slot in ranking] for ranking in rankings], np.float64),
         np.array(earned, np.float64),
     )
 
 
-def _places(rankings: Sequence[Sequence[LoggedSlot]], room: Room) -> Places:
-    columns = {name: place for place, name in enumerate(room.offered)}
+def _positions(rankings: Sequence[Sequence[LoggedSlot]], allowed: AllowedCandidates) -> Positions:
+    columns = {name: position for position, name in enumerate(allowed.offered)}
     return np.array([[columns.get(slot.id, -1) for slot in ranking] for ranking in rankings], np.intp)

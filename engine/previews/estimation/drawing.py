@@ -1,4 +1,4 @@
-"""What a plan draws its answers to many decisions from: the kernel's draws, brought together. Pure."""
+"""Draw a plan's answers to many decisions at once, as the kernel draws each of them. Pure."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from engine.kernel.scores import AnyBeliefs, customer_counts
 from engine.model.facts import Facts
 
 Floats = NDArray[np.float64]
-Places = NDArray[np.int64]
+Positions = NDArray[np.int64]
 
 
-class Room(NamedTuple):
-    """The candidates of a plan that remain in some decisions; `offered` are the eligible ones by name."""
+class AllowedCandidates(NamedTuple):
+    """The candidates that a plan's limits allow in some decisions; `offered` are their ids."""
 
     plan: Plan
     limits: Limits
     offered: tuple[str, ...]
 
     @classmethod
-    def of(cls, plan: Plan, bounds: Bounds) -> Room:
+    def of(cls, plan: Plan, bounds: Bounds) -> AllowedCandidates:
         limits = Limits.of(plan, bounds)
         return cls(plan, limits, tuple(plan.ids[number] for number in limits.eligible))
 
 
 class Request(NamedTuple):
-    """The inputs of one answer beside the room; `beliefs` as the room's plan makes them."""
+    """The inputs of one answer beside the allowed candidates; `beliefs` are those of their plan."""
 
     key: str
     facts: Facts
@@ -41,7 +41,7 @@ class Request(NamedTuple):
 
 
 class RequestGroup(NamedTuple):
-    """Requests with the same candidates, by their `rows` among all."""
+    """Requests with the same candidates; `rows` are their numbers among all."""
 
     rows: list[int]
     candidates: bandits.Candidates
@@ -49,24 +49,24 @@ class RequestGroup(NamedTuple):
 
 
 class Drawing:
-    """The draws of N requests in the same room, which holds somebody; candidates are counted among the offered."""
+    """The draws of N requests with the same allowed candidates, at least one; positions count among the offered."""
 
-    def __init__(self, where: Room, requests: Sequence[Request]) -> None:
-        draws = _draws(where, requests)
-        self.offered = where.offered
+    def __init__(self, allowed: AllowedCandidates, requests: Sequence[Request]) -> None:
+        draws = _draws(allowed, requests)
+        self.offered = allowed.offered
         self.length, self.drawn, _ = self._slots = draws[0].slots
         self._count = len(draws)
         self._groups = list(_groups(draws))
 
-    def orders(self) -> Places:
-        """The answers (N, length) that the randomness leads to."""
+    def orders(self) -> Positions:
+        """Return the answers (N, length) that the randomness selects."""
         orders = np.empty((self._count, self.length), np.int64)
         for rows, candidates, requests in self._groups:
             orders[rows] = bandits.fill(candidates, self._slots, requests)[0]
         return orders
 
-    def along(self, orders: Places) -> Iterator[Floats]:
-        """Yield the chances (N, K) in each slot, had `orders` (N, slots) filled those above it; -1: takes no part."""
+    def along(self, orders: Positions) -> Iterator[Floats]:
+        """Yield the chances (N, K) in each slot if `orders` (N, slots) fill those above it; -1 is no candidate."""
         slots = min(self.length, orders.shape[1])
         chances = np.empty((slots, self._count, len(self.offered)))
         for rows, candidates, requests in self._groups:
@@ -80,38 +80,38 @@ def _groups(draws: Sequence[Draw]) -> Iterator[RequestGroup]:
         rows.setdefault((id(draw.candidates), bool(draw.requests.pasts.size)), []).append(row)
     for group in rows.values():
         requests = [draws[row].requests for row in group]
-        yield RequestGroup(group, draws[group[0]].candidates, _together(requests))
+        yield RequestGroup(group, draws[group[0]].candidates, _joined(requests))
 
 
-def _together(requests: Sequence[bandits.Requests]) -> bandits.Requests:
+def _joined(requests: Sequence[bandits.Requests]) -> bandits.Requests:
     first = requests[0]
     if len(requests) == 1:
         return first
     weights = [request.weights for request in requests]
-    shared = all(weight is first.weights for weight in weights)
+    is_shared = all(weight is first.weights for weight in weights)
     return bandits.Requests(
         np.concatenate([request.seeds for request in requests]),
         np.concatenate([request.pasts for request in requests]) if first.pasts.size else first.pasts,
-        first.weights if shared else np.concatenate(weights),
+        first.weights if is_shared else np.concatenate(weights),
         first.strength,
     )
 
 
-def _draws(where: Room, requests: Sequence[Request]) -> list[Draw]:
-    """A draw each; what it does not owe to its own request is made once for all of the same beliefs."""
-    made: dict[int, Draw] = {}
+def _draws(allowed: AllowedCandidates, requests: Sequence[Request]) -> list[Draw]:
+    """Return the draw of each request; requests with the same beliefs share what does not depend on the request."""
+    shared_draws: dict[int, Draw] = {}
     draws = []
     for key, facts, beliefs in requests:
-        draw = made.get(id(beliefs))
+        draw = shared_draws.get(id(beliefs))
         if draw is None:
-            draw = draw_of(where.plan, beliefs, facts, where.limits, key)
-            if shares_draws(where.plan, beliefs):
-                made[id(beliefs)] = draw
+            draw = draw_of(allowed.plan, beliefs, facts, allowed.limits, key)
+            if shares_draws(allowed.plan, beliefs):
+                shared_draws[id(beliefs)] = draw
         else:
-            past = customer_counts(where.plan, beliefs, facts, where.limits.eligible)
-            own = bandits.Requests.of(
-                randomness_key(where.plan, facts, key), past, draw.requests.weights, beliefs.customer_strength
+            past = customer_counts(allowed.plan, beliefs, facts, allowed.limits.eligible)
+            own_requests = bandits.Requests.of(
+                randomness_key(allowed.plan, facts, key), past, draw.requests.weights, beliefs.customer_strength
             )
-            draw = draw._replace(requests=own)
+            draw = draw._replace(requests=own_requests)
         draws.append(draw)
     return draws

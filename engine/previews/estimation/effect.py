@@ -1,4 +1,4 @@
-"""What the past tells about a draft's effect on the reward. Pure; formulas and reasons stand in docs/preview.md."""
+"""Estimate a draft's effect on the reward from logged decisions. Pure; docs/preview.md has formulas and reasons."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import bandits
 from engine.previews.estimation.totals import Rows, Totals
 
 MOST_UNKNOWN = 0.05
-"""The share of what the draft would earn that may stand where the past never was, and is taken to stay as it was."""
+"""The largest share of what the draft would earn that may come from answers that were never given. It is assumed to
+stay as it was."""
 MAY_DIFFER = 0.5
-"""By how much that may be more or less than it was; the interval covers it."""
+"""By how much that share may be more or less than it was; the interval covers it."""
 MOST_BOUNDED = 0.25
-"""The share that may be anything between nothing and what it was; the interval covers it."""
+"""The largest share that may be anything between nothing and what it was; the interval covers it."""
 LEAST_SAMPLE = 100
 TINY = 1e-9
 
@@ -24,11 +25,11 @@ Floats = NDArray[np.float64]
 
 
 class Effect(msgspec.Struct, frozen=True):
-    """The draft's mean reward a decision less the logged one, over all that `counted`, with its 95 % interval.
+    """The draft's mean reward a decision less the logged one, over all `counted` decisions, with its 95% interval.
 
-    `touched` of them could be answered otherwise, and each of those `earned` so much. Of what the draft would
-    earn, the share `unknown` stands where the past never was and is taken to stay as it was, and the share `bounded`
-    is covered by the interval from nothing to all. `refused` says why nothing can be told.
+    The draft could change the answers of `touched` ones, which `earned` so much each. Of what the draft would earn, the
+    share `unknown` comes from answers that were never given and is assumed to stay as it was; the share `bounded` is
+    covered by the interval from nothing to all. `refused` says why there is no estimate.
     """
 
     counted: int
@@ -45,7 +46,7 @@ class Effect(msgspec.Struct, frozen=True):
 
 
 def effect_of(totals: Totals) -> Effect:
-    """Decisions that the draft treats alike say nothing about the difference, and count as none."""
+    """Return the effect. Decisions that the draft answers as before add nothing to the difference."""
     rows = totals.rows
     weight, logged = _floats(rows.weight), _floats(rows.logged)
     customers = bandits.Clusters.of(np.array(rows.customer), weight)
@@ -84,7 +85,7 @@ def _nothing(totals: Totals) -> str:
 def _refusal(
     totals: Totals, customers: bandits.Clusters, estimate: bandits.Estimate, unknown: float, bounded: float
 ) -> str:
-    """Why the past cannot tell, in words that go on after "Cannot be known from the past:"."""
+    """Return why there is no estimate, in words that follow "Cannot be known from the past:"."""
     touched = estimate.n
     if 2 * totals.revalued > touched:
         return "the change sets other values in the answer, and the log has no data on their effect"
@@ -104,15 +105,15 @@ def _refusal(
 
 
 def _open(rows: Rows) -> tuple[float, float]:
-    """Whoever would meet what was never offered is taken to bring what others brought."""
+    """Return the unknown and the bounded share. A new candidate is assumed to earn the mean."""
     logged, least, most = map(_floats, (rows.logged, rows.least, rows.most))
     open_to_all, unseen = _floats(rows.open), _floats(rows.unseen)
-    guessed = float(unseen.sum()) * max(float(logged.mean()), TINY)
-    everything = float(np.abs(most).sum()) + guessed
+    estimated = float(unseen.sum()) * max(float(logged.mean()), TINY)
+    everything = float(np.abs(most).sum()) + estimated
     if everything <= 0:
         return 0.0, 0.0
     between = float(np.abs(most - least).sum())
-    return (float(np.abs(open_to_all).sum()) - between + guessed) / everything, between / everything
+    return (float(np.abs(open_to_all).sum()) - between + estimated) / everything, between / everything
 
 
 def _floats(values: array[float]) -> Floats:

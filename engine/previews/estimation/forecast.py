@@ -1,4 +1,4 @@
-"""Hold what a preview expected of a version against what came once it was in force. Pure; see docs/preview.md.
+"""Compare what a preview expected of a version with the outcome once it was in force. Pure; see docs/preview.md.
 
 Rewards may be money with a heavy tail, so means have the intervals of previews (`bandits.evaluation.intervals`).
 Differences of means keep their skewness (MOVER: G. Zou and A. Donner, 2008, "Construction of confidence limits about
@@ -19,7 +19,7 @@ from bandits.evaluation.intervals import unskewed_interval, with_imagined
 from engine.previews.estimation.effect import Effect
 
 LEAST_DECISIONS = 100
-"""Fewer on a side tell nothing yet."""
+"""With fewer on a side, there is no verdict yet."""
 
 Against = Literal["holdback", "before"]
 Group = tuple[bool, bool]
@@ -38,8 +38,8 @@ class Earned(NamedTuple):
 class ForecastOutcome(msgspec.Struct, frozen=True):
     """The change of the mean reward with its 95% interval, from `before` and `after` decisions.
 
-    `against` the holdback, its own change is subtracted. `holds` says whether forecast and change agree as far as both
-    intervals tell, None while there are too few decisions or customers.
+    `against` the holdback, its own change is subtracted. `holds` says whether forecast and change agree within their
+    intervals, None while there are too few decisions or customers.
     """
 
     before: int

@@ -1,4 +1,4 @@
-"""What a preview tells in the end. Pure."""
+"""The result of a preview. Pure."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ class Result(msgspec.Struct, frozen=True):
     effect: Effect
     seconds: float = 0.0
     offer: OfferCost | msgspec.UnsetType = msgspec.UNSET
-    """What the offer that was asked about would have cost."""
+    """What the previewed offer would have cost."""
     withdrawn: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
 
 
 def result_of(totals: Totals, draft: Plan, others: Iterable[PlanDocument], *, first_at: int, last_at: int) -> Result:
-    """`others` are the documents of the plan versions in the log."""
+    """Return the result; `others` are the documents of the plan versions in the log."""
     before = tuple(others)
     labels = {candidate.id: candidate.label for candidate in draft.candidates}
-    gone = {
+    former = {
         candidate.id: candidate.label for plan in before for candidate in plan.candidates if candidate.id not in labels
     }
     return Result(
@@ -68,7 +68,7 @@ def result_of(totals: Totals, draft: Plan, others: Iterable[PlanDocument], *, fi
         lost=totals.lost,
         changed=totals.changed,
         emptied=totals.emptied,
-        places=places(totals, labels | gone),
+        places=places(totals, labels | former),
         rules=_matches(totals, draft, before),
         examples=[example for kind in KINDS for example in reversed(totals.examples.get(kind, []))],
         effect=effect_of(totals),

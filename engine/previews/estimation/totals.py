@@ -1,4 +1,4 @@
-"""Counts of a preview while it runs; those of the log's pieces add up in any order."""
+"""The counts of a preview while it runs. The counts of the log's pieces add up in any order."""
 
 from __future__ import annotations
 
@@ -88,23 +88,23 @@ class Totals:
     examples: dict[str, list[Example]] = field(default_factory=dict)
     discounts: Discounts = field(default_factory=Discounts)
 
-    def matches(self, fired: Iterable[str], skipped: Iterable[str], fired_before: Iterable[str]) -> None:
-        """Ids of the draft's rules in one decision, and of those that fired then."""
+    def add_matches(self, fired: Iterable[str], skipped: Iterable[str], fired_before: Iterable[str]) -> None:
+        """Count the draft's rules that fired and that were skipped in one decision, and the logged ones that fired."""
         # A loop is faster than `Counter.update` for so few.
         for counts, ids in ((self.fired, fired), (self.skipped, skipped), (self.fired_before, fired_before)):
             for id in ids:
                 counts[id] += 1
 
-    def stays(self, order: Order) -> None:
+    def add_unchanged(self, order: Order) -> None:
         self.orders[order] += 1
 
-    def moves(self, case: Case, after: Order, instead_of: Order | None = None) -> None:
+    def add_answer(self, case: Case, after: Order, instead_of: Order | None = None) -> None:
         """Count an answer of the draft, beside the logged one or beside `instead_of` of another plan."""
         before = case.logged.order if instead_of is None else instead_of
         values = case.logged.values if case.other is None else case.other.draft.limits.bounds.values
         revalued = values != case.bounded.draft.limits.bounds.values
         if before == after and not revalued:
-            return self.stays(before)
+            return self.add_unchanged(before)
         self.changed += 1
         self.moved[before, after] += 1
         self.emptied += bool(before) and not after
@@ -112,12 +112,12 @@ class Totals:
         self.examples[kind] = [*self.examples.get(kind, ()), Example(case.id, kind, before, after)][-EXAMPLES_A_KIND:]
         return None
 
-    def withdraws(self, chosen: Iterable[str], before: Order, after: Order) -> None:
+    def add_withdrawn(self, chosen: Iterable[str], before: Order, after: Order) -> None:
         """Count what customers chose from the answer `before` and would not find in the draft's."""
         self.withdrawn.update(set(chosen) & set(before) - set(after))
 
-    def weighs(self, cases: Sequence[Case], shares: Weighed, *, revalued: bool) -> None:
-        """Add weighed decisions. Where an answer's values changed, the log cannot tell the effect: it stays open."""
+    def add_weighed(self, cases: Sequence[Case], shares: Weighed, *, revalued: bool) -> None:
+        """Add weighed decisions. Where an answer's values changed, their effect stays open."""
         self.revalued += revalued * len(shares.weight)
         self.rows.append(shares._replace(open=shares.most) if revalued else shares, map(customer_number, cases))
 
@@ -155,8 +155,8 @@ class Places(msgspec.Struct, frozen=True):
 
 def places(totals: Totals, labels: dict[str, str]) -> list[Places]:
     """In the order of `labels`, then whoever is no longer among them."""
-    stays = Counter(totals.orders)
-    before, after = Counter(stays), Counter(stays)
+    unchanged = Counter(totals.orders)
+    before, after = Counter(unchanged), Counter(unchanged)
     for (old, new), count in totals.moved.items():
         before[old] += count
         after[new] += count

@@ -1,8 +1,8 @@
-"""What logged answers tell about a draft: how much each counts, and what it leaves open.
+"""Weigh logged answers for a draft: how much each counts in the estimate, and what it leaves open.
 
-A customer's choice is taken to depend on what stands in its slot and above (the cascade of reward-interaction IPS,
-McInerney et al., 2020), so only the slots down to the choice are weighed. Where the draft leaves what the past has
-ever done, an answer is followed no further. Formulas and reasons stand in docs/preview.md.
+A customer's choice is assumed to depend on the candidates in its slot and above (the cascade of reward-interaction IPS,
+McInerney et al., 2020), so only the slots down to the choice are weighed. Below a slot
+that the log never filled as the draft does, an answer counts no further. docs/preview.md has formulas and reasons.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.previews.estimation.drawing import Drawing, Floats, Places
+from engine.previews.estimation.drawing import Drawing, Floats, Positions
 
 Flags = NDArray[np.bool_]
 LARGEST_WEIGHT = 100.0
-"""What the past did less than a hundredth as often as the draft would counts as never done: single customers would
-decide all."""
+"""An answer that was given less than a hundredth as often as the draft would give it counts as never given: otherwise
+single customers would decide the estimate."""
 
 
 class LoggedSlots(NamedTuple):
-    """N logged answers slot by slot, (N, L): who stood there, as places among those offered then and among the draft's
-    (-1: not among them), the chance that they had of it, and what they earned."""
+    """N logged answers slot by slot, (N, L): the candidate's position among those of the logged plan and among those of
+    the draft (-1 if it is not among them), its logged chance, and what it earned."""
 
-    places_then: Places
-    places_now: Places
+    logged_positions: Positions
+    draft_positions: Positions
     chances: Floats
     rewards: Floats
 
@@ -34,9 +34,10 @@ class Weighed(NamedTuple):
     """The shares of N decisions in the estimate, (N,) each; rewards in the unit of the placement's reward.
 
     `weight`: the draft's chance of what was logged over the logged one, of mean 1. `logged`: what was earned.
-    `least` and `most`: what counts for the draft, already weighted; they differ where somebody took, beyond what the
-    past can tell, what the draft takes away: none or all of them take something else. `open`: the part of `most` that
-    stands there. `unseen`: the chance of something that was never offered, where nobody took any.
+    `least` and `most`: what counts for the draft, already weighted. They differ where a customer chose what the draft
+    no longer shows, and the log cannot say whether they would choose something else: none do, or all do. `open`: the
+    part of `most` of such customers. `unseen`: the chance of a candidate that was never offered, where no customer
+    chose anything.
     """
 
     weight: Floats
@@ -50,7 +51,7 @@ class Weighed(NamedTuple):
 def between(changed: Weighed, base: Weighed) -> Weighed:
     """Return the shares in the estimate of one plan's result less another's, where the log was made by a third.
 
-    What the base would have earned stands in the place of what was earned. The weights keep the mean 1.
+    What the base would have earned replaces what was earned. The weights keep the mean 1.
     """
     middle, half = (base.least + base.most) / 2, (base.most - base.least) / 2
     return Weighed(
@@ -85,15 +86,15 @@ class _CascadeWeights:
 
     def __init__(self, logged: LoggedSlots, before: Drawing, draft: Drawing) -> None:
         self._logged, self._before, self._draft = logged, before, draft
-        then = {name: place for place, name in enumerate(before.offered)}
-        self._column_before = [then.get(name, -1) for name in draft.offered]
-        self._new_candidates = [place for place, column in enumerate(self._column_before) if column < 0]
-        count, slots = logged.places_now.shape
+        columns = {name: column for column, name in enumerate(before.offered)}
+        self._column_before = [columns.get(name, -1) for name in draft.offered]
+        self._new_candidates = [position for position, column in enumerate(self._column_before) if column < 0]
+        count, slots = logged.draft_positions.shape
         self._rows = np.arange(count)
         self._shows_more_slots = draft.length > slots
-        # Where the draft's answer is shorter than its candidates, nobody knows which it leaves out.
+        # Where the draft's answer is shorter than its candidates, it is open which ones it leaves out.
         shows_all = draft.length == len(draft.offered)
-        self._kept = logged.rewards * ((logged.places_now >= 0) & shows_all)
+        self._kept = logged.rewards * ((logged.draft_positions >= 0) & shows_all)
         self._later, self._later_kept = logged.rewards.sum(axis=1), self._kept.sum(axis=1)
         self._weight, self._unsupported = np.ones(count), np.zeros(count)
         self._is_followed = np.ones(count, np.bool_)
@@ -112,7 +113,9 @@ class _CascadeWeights:
 
     def run(self) -> None:
         both = zip(
-            self._before.along(self._logged.places_then), self._draft.along(self._logged.places_now), strict=False
+            self._before.along(self._logged.logged_positions),
+            self._draft.along(self._logged.draft_positions),
+            strict=False,
         )
         # The logged answer may be longer than the draft's: then there is nothing more to compare.
         for slot, (old, new) in enumerate(both):
@@ -126,24 +129,24 @@ class _CascadeWeights:
             self.unseen += self._weight * (self._is_followed & self._has_not_chosen)
 
     def _set_aside_unsupported(self, old: Floats, new: Floats) -> Flags:
-        """Return who fills this slot in the draft (given the slots above) but hardly ever did; bound what they earn."""
-        # Column -1 holds the chance of candidates that were not offered then: 0.
-        was = np.column_stack((old, np.zeros(len(old))))[:, self._column_before]
+        """Return which candidates fill this slot in the draft but hardly ever did in the log; bound what they earn."""
+        # Column -1 holds the chance of candidates that were not offered before: 0.
+        chances_before = np.column_stack((old, np.zeros(len(old))))[:, self._column_before]
         weight = self._weight * self._is_followed
-        rare: Flags = weight[:, None] * new > LARGEST_WEIGHT * was
-        gone = weight * np.where(rare, new, 0.0).sum(axis=1)
-        self._unsupported += gone
-        self.least += gone * self._later_kept
-        self.most += gone * self._later
-        self.open += gone * self._later
+        rare: Flags = weight[:, None] * new > LARGEST_WEIGHT * chances_before
+        unsupported = weight * np.where(rare, new, 0.0).sum(axis=1)
+        self._unsupported += unsupported
+        self.least += unsupported * self._later_kept
+        self.most += unsupported * self._later
+        self.open += unsupported * self._later
         if self._new_candidates:
             self.unseen += weight * new[:, self._new_candidates].sum(axis=1) * (rare.any(axis=1) & self._has_not_chosen)
         return rare
 
     def _multiply_by_ratio(self, slot: int, new: Floats, rare: Flags) -> None:
-        place = self._logged.places_now[:, slot]
-        stays = (place >= 0) & ~rare[self._rows, place]
-        ratio = np.where(stays, new[self._rows, place], 0.0) / self._logged.chances[:, slot]
+        position = self._logged.draft_positions[:, slot]
+        is_supported = (position >= 0) & ~rare[self._rows, position]
+        ratio = np.where(is_supported, new[self._rows, position], 0.0) / self._logged.chances[:, slot]
         self._weight = np.where(self._is_followed, self._weight * ratio, self._weight)
 
     def _add_reward(self, slot: int) -> None:
@@ -158,10 +161,10 @@ class _CascadeWeights:
 
     def _is_informative(self, slot: int, old: Floats) -> Flags:
         """Return the answers whose lower slots still carry information: a reward to come, or no choice yet."""
-        then = self._logged.places_then[:, slot]
-        learns = self._shows_more_slots or slot + 1 < self._before.drawn or bool(self._new_candidates)
-        tells = (self._later != 0) | (self._has_not_chosen & learns)
-        # An answer that the plan of then could not have given has no chances to compare with.
-        given = (then >= 0) & (old[self._rows, then] > 0)
-        going: Flags = (self._weight != 0) & tells & given
-        return going
+        position = self._logged.logged_positions[:, slot]
+        has_more_slots = self._shows_more_slots or slot + 1 < self._before.drawn or bool(self._new_candidates)
+        has_more = (self._later != 0) | (self._has_not_chosen & has_more_slots)
+        # An answer that the logged plan could not have given has no chances to compare with.
+        has_chances = (position >= 0) & (old[self._rows, position] > 0)
+        informative: Flags = (self._weight != 0) & has_more & has_chances
+        return informative
