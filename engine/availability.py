@@ -88,5 +88,12 @@ def _problems(document: Availability, candidates: tuple[str, ...], now: int) -> 
     for id, each in document.unavailable.items():
         if id not in candidates:
             yield FieldProblem(f"unavailable/{id}", "is not a candidate of the plan in force")
-        elif each.until is not None and (ms_of(each.until) or 0) <= now:
+        if not each.reason.strip():
+            yield FieldProblem(f"unavailable/{id}/reason", "must not be blank")
+        if each.until is None:
+            continue
+        until = ms_of(each.until)
+        if until is None:
+            yield FieldProblem(f"unavailable/{id}/until", "must be a time of the calendar, before the year 9999")
+        elif until <= now:
             yield FieldProblem(f"unavailable/{id}/until", "must be a time in the future")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from engine.clock import now_ms, simulated_time
@@ -11,6 +12,7 @@ from engine.decisions.requests.constant_answer import constant_answer
 from engine.model.documents.availability import Availability, UnavailableCandidate
 from engine.model.errors import Invalid, NotFound, Stale
 from engine.model.placement import Candidate, Fixed, Placement
+from engine.model.resource_kinds import KINDS
 from engine.model.timestamps import MINUTE, rfc3339
 from tests.marks import SQLITE
 from tests.shop import Shop
@@ -115,6 +117,30 @@ async def test_a_report_that_makes_no_sense_is_refused_and_changes_nothing(shop:
     with pytest.raises(NotFound):
         await reports.replace(shop.actor(), "nowhere", Availability())
     assert (await reports.get(shop.id, METHODS)).version == 0
+
+
+@SQLITE
+@pytest.mark.parametrize(
+    ("reason", "until", "problem"),
+    [
+        ("out", "2099-02-30T00:00:00Z", "unavailable/card/until: must be a time of the calendar, before the year 9999"),
+        ("out", "9999-12-31T23:59:59Z", "unavailable/card/until: must be a time of the calendar, before the year 9999"),
+        ("out", "2020-01-01T00:00:00Z", "unavailable/card/until: must be a time in the future"),
+        (" \n", None, "unavailable/card/reason: must not be blank"),
+    ],
+)
+async def test_a_report_that_is_refused_says_what_is_wrong(shop: Shop, reason: str, until: str | None, problem: str):
+    with pytest.raises(Invalid) as caught:
+        await shop.engine.availability.replace(
+            shop.actor(), METHODS, Availability({"card": UnavailableCandidate(reason, until)})
+        )
+    assert caught.value.detail == problem
+
+
+def test_all_candidates_of_the_largest_placement_can_be_reported():
+    most = KINDS["candidate"].most
+    report = {"unavailable": {f"c{number}": {"reason": "out"} for number in range(most)}}
+    assert len(msgspec.convert(report, Availability).unavailable) == most
 
 
 @SQLITE

@@ -14,6 +14,7 @@ from litestar.exceptions import ClientException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from msgspec import Meta
 
+from engine.model.documents.availability import Availability
 from engine.model.errors import (
     Conflict,
     EngineError,
@@ -97,6 +98,26 @@ def test_a_document_that_does_not_fit_names_the_field(document: Any, kind: Any, 
         msgspec.convert(document, kind)
     problem = validation_error(caught.value, kind)
     assert (problem.field, problem.message) == (field, message)
+
+
+@pytest.mark.parametrize(("document", "kind", "field"), [
+    ({"unavailable": {"ideal": {"reason": "x"}, "card": {}}}, Availability, "unavailable/card/reason"),
+    ({"unavailable": {"ideal": {"reason": "x"}, "a b": {"reason": "x"}}}, Availability, "unavailable/a b"),
+    ({"unavailable": {"c" * 100: {"reason": "x"}}}, Availability, f"unavailable/{'c' * 60}..."),
+    ([{"id": "a", "label": "A"}, {"id": "b", "label": "B", "min_amount": {"EUR": 1, "GBP": "x"}}], list[Candidate],
+     "1/min_amount/GBP"),
+])  # fmt: skip
+def test_what_is_wrong_in_an_object_with_free_keys_names_the_key(document: Any, kind: Any, field: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        converted(document, kind)
+    assert caught.value.field == field
+
+
+def test_many_free_keys_cost_no_time() -> None:
+    large = {f"c{number}": {"reason": "x"} for number in range(501)}
+    with pytest.raises(Invalid) as caught:
+        converted({"unavailable": {**large, "card": {}}}, Availability)
+    assert caught.value.field in ("unavailable", "unavailable/reason")
 
 
 def test_a_pattern_is_told_as_programs_of_other_languages_read_it() -> None:

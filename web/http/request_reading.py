@@ -140,7 +140,7 @@ def converted(value: object, kind: Any, *, strict: bool = True) -> Any:
     try:
         return msgspec.convert(value, kind, strict=strict)
     except msgspec.ValidationError as error:
-        raise Invalid(validation_error(error, kind)) from None
+        raise Invalid(validation_error(error, kind, value)) from None
 
 
 def loads(raw: bytes, *, most_bytes: int) -> object:

@@ -13,10 +13,13 @@ from engine.model.errors import FieldProblem
 
 BODY = "body"
 
-_LOCATION = re.compile(r" - at (?:`key` in )?`\$(?P<path>.*)`\Z", re.DOTALL)
+_LOCATION = re.compile(r" - at (?P<key>`key` in )?`\$(?P<path>.*)`\Z", re.DOTALL)
 _NAMED = re.compile(r"Object (?P<what>missing required|contains unknown) field `(?P<name>.*?)`", re.DOTALL)
 _WRONG_CHOICE = re.compile(r"Invalid (enum )?value ")
-_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+_ANY_KEY = "..."
+_MOST_KEYS, _MOST_BYTES = 500, 65_536
+"""An object with more keys, or in a larger document, is named without the key: each key takes a conversion."""
 _TYPES = re.compile(r"`([a-z]+(?: \| [a-z]+)*)`")
 _WORDS = {
     "str": "a text",
@@ -28,15 +31,19 @@ _WORDS = {
 }
 
 
-def validation_error(error: msgspec.ValidationError, kind: Any) -> FieldProblem:
+def validation_error(error: msgspec.ValidationError, kind: Any, value: object = None) -> FieldProblem:
     """Return the field that did not fit into `kind` and what it should be. Never repeats a value that was sent.
 
-    The field is a path such as `items/0/name`, or `body` for the whole document. This is the one place that parses
-    the texts of msgspec's errors.
+    The field is a path such as `items/0/name`, or `body` for the whole document. With the `value` that was read, the
+    path also has the keys of objects whose keys are free. This is the one place that parses the texts of msgspec's
+    errors.
     """
     text = str(error)
     location = _LOCATION.search(text)
     path = [name or index for name, index in _STEP.findall(location["path"])] if location else []
+    if location and location["key"]:
+        path.append(_ANY_KEY)
+    path = _with_keys(path, text, kind, value)
     message = text[: location.start()] if location else text
     if named := _NAMED.match(message):
         field = _field([*path, _shortened(named["name"])])
@@ -44,6 +51,48 @@ def validation_error(error: msgspec.ValidationError, kind: Any) -> FieldProblem:
     if _WRONG_CHOICE.match(message):
         return FieldProblem(_field(path), f"must be one of {', '.join(choices(kind, path))}")
     return FieldProblem(_field(path), _in_words(message))
+
+
+def _with_keys(path: Sequence[str], text: str, kind: Any, value: object) -> list[str]:
+    """Replace the steps for any key by the key whose value alone causes the same error; leave out what has none."""
+    if _ANY_KEY not in path or len(msgspec.json.encode(value)) > _MOST_BYTES:
+        return [step for step in path if step != _ANY_KEY]
+    steps: list[str | int] = []
+    for step in path:
+        if step == _ANY_KEY:
+            free = _behind(value, steps)
+            items = free.items() if isinstance(free, dict) and len(free) <= _MOST_KEYS else ()
+            alone = ((key, _replaced(value, steps, {key: item})) for key, item in items)
+            failing = next(((key, less) for key, less in alone if _error_of(less, kind) == text), None)
+            if failing is None:
+                continue
+            step, value = failing
+        steps.append(int(step) if isinstance(_behind(value, steps), list) else step)
+    return [_shortened(str(step)) for step in steps]
+
+
+def _error_of(value: object, kind: Any) -> str:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        return str(error)
+    return ""
+
+
+def _behind(value: Any, steps: Sequence[str | int]) -> object:
+    for step in steps:
+        has_step = step in value if isinstance(value, dict) else isinstance(value, list)
+        value = value[step] if has_step else None
+    return value
+
+
+def _replaced(value: Any, steps: Sequence[str | int], inner: object) -> Any:
+    """Return a copy of a document with something else behind some steps."""
+    if not steps:
+        return inner
+    copy = value.copy()
+    copy[steps[0]] = _replaced(value[steps[0]], steps[1:], inner)
+    return copy
 
 
 def choices(kind: Any, path: Sequence[str]) -> list[str]:
@@ -93,5 +142,7 @@ def _children(nodes: Iterable[dict[str, Any]], step: str) -> Iterator[dict[str, 
     for node in nodes:
         if step in node.get("properties", {}):
             yield node["properties"][step]
+        elif isinstance(node.get("additionalProperties"), dict):
+            yield node["additionalProperties"]
         if step.isdigit() and isinstance(node.get("items"), dict):
             yield node["items"]

@@ -11,6 +11,8 @@ from engine.model.documents.field_types import Id, Moment
 from engine.model.timestamps import ms_of
 
 EXCLUDED = "not available"
+MOST_UNAVAILABLE = 500
+"""As many as a placement may have candidates: all of them may be away at once."""
 
 Reason = Annotated[str, Meta(min_length=1, max_length=200, description="Why; the log and explanations show it.")]
 
@@ -23,7 +25,8 @@ class UnavailableCandidate(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
 
 
 Unavailable = Annotated[
-    dict[Id, UnavailableCandidate], Meta(max_length=200, description="By candidate id. All others are available.")
+    dict[Id, UnavailableCandidate],
+    Meta(max_length=MOST_UNAVAILABLE, description="By candidate id. All others are available."),
 ]
 
 
