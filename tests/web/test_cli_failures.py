@@ -69,10 +69,18 @@ def test_control_characters_of_arguments_do_not_reach_the_terminal(tmp_path: Pat
     assert "\\x0a\\x1b[2J\\x9b" in line
 
 
-def test_numbers_too_large_for_the_database_are_refused(tmp_path: Path):
-    ran = tap2("events", "list", "--merchant", "a", "--after", "9" * 23, folder=tmp_path)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("events", "list", "--merchant", "a", "--after"),
+        ("webhooks", "resend", "hook", "--merchant", "a", "--event"),
+        ("replay", "obd", "log.csv", "--key", "a", "--limit"),
+    ],
+)
+def test_numbers_that_are_too_large_are_refused(tmp_path: Path, command: tuple[str, ...]):
+    ran = tap2(*command, "9" * 23, folder=tmp_path)
     assert ran.exit_code == 2
-    assert "--after" in ran.stderr
+    assert command[-1] in ran.stderr
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def replay() -> None:
 @click.option("--url", default="http://127.0.0.1:8000", show_default=True, envvar="TAP2_URL")
 @click.option("--key", required=True, envvar="TAP2_KEY", help="A secret key; also read from TAP2_KEY.")
 @click.option("--placement", help="The placement that learns; by default obd.<campaign>.")
-@click.option("--limit", type=click.IntRange(min=1), help="Only the first rows.")
+@click.option("--limit", type=click.IntRange(1, 2**53), help="Only the first rows.")
 @click.option("--at-once", type=click.IntRange(1, 64), default=16, show_default=True, help="Requests in flight.")
 @as_json
 def obd(log: Path, *, items: Path | None, placement: str | None, limit: int | None, json: bool, **server: Any) -> None:
