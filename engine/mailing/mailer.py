@@ -110,7 +110,9 @@ class Mailer:
         """Return the message; its Message-ID is the same however often it is sent, so that copies can be told."""
         sender = self._transport.sender
         message = EmailMessage()
-        message["From"], message["To"], message["Subject"] = sender, recipient, content.title
+        message["From"], message["To"] = sender, recipient
+        # Names of merchants may have separators, such as U+2028 or a carriage return, which a header refuses.
+        message["Subject"] = " ".join(content.title.split())
         message["Date"] = format_datetime(datetime.fromtimestamp(created_at // 1000, UTC))
         message["Message-ID"] = f"<{mail_id}@{sender.rpartition('@')[2].rstrip('>')}>"
         message["Auto-Submitted"] = "auto-generated"

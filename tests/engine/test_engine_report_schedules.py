@@ -14,7 +14,7 @@ from sqlalchemy import update
 from engine.clock import now_ms, simulated_time
 from engine.mailing.mailer import GIVEN_UP_MS
 from engine.model.errors import Conflict, NotFound, Stale
-from engine.model.mailing.mail import Mail
+from engine.model.mailing.mail import Mail, MailContent
 from engine.model.mailing.report_schedule import NewReportSchedule, days_reported, following, next_due
 from engine.model.timestamps import DAY, HOUR, MINUTE, to_ms
 from engine.store.mailing import schedules
@@ -175,6 +175,22 @@ async def test_a_report_that_cannot_be_made_holds_up_no_other(post: Post) -> Non
     await post.run(to=broken.next_at)
     assert len(post.server.accepted) == 1
     assert (await post.summary(broken)).fault == "unwritten"
+
+
+async def test_separators_in_a_title_hold_up_nobody(post: Post) -> None:
+    odd = await post.add(name="Odd")
+    await post.add(name="Whole")
+
+    async def write(mail: Mail) -> Any:
+        title = "Klarna\u2028later\r\nBcc: all@shop.example\x85\x1c" if mail.subject == odd.id else "Whole"
+        return MailContent(title, "text")
+
+    post.mailer.compose = write
+    await post.run(to=odd.next_at)
+    assert {message["Subject"] for message in post.server.messages} == {
+        "Klarna later Bcc: all@shop.example", "Whole",
+    }  # fmt: skip
+    assert not any(message["Bcc"] for message in post.server.messages)
 
 
 async def test_the_same_day_is_never_sent_twice_after_a_change(post: Post) -> None:
