@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -31,10 +32,10 @@ from engine.model.timestamps import MINUTE
 from engine.service import Engine, open_engine
 from engine.settings import Settings
 from engine.store import decisions
-from engine.store.connection.database import open_database
+from engine.store.connection.database import SQLITE_FILE, open_database
 
 Figure = tuple[str, str, str]
-CUSTOMERS, COMPARED, KILLS = 2_000, 200, 6
+CUSTOMERS, COMPARED, KILLS = 1_000, 200, 6
 CHANGES_ANYWAY = frozenset(
     {"fingerprints", "leases", "data_keys", "customer_segments", "customer_segment_ends", "decisions", "erasures"}
 )
@@ -65,14 +66,14 @@ def _rotated(kind: str) -> list[Figure]:
         with server:
             refused_after = shop_around(server.port, key, CUSTOMERS)
         wrong, seconds, renamed, rows = asyncio.run(_wrong(settings)), *_timed(settings), _rows(settings)
-        files = count_words(folder, [*hashes, *map(bytes.fromhex, hashes)])[0] if kind == "SQLite" else None
+        files = _in_files(folder, hashes) if kind == "SQLite" else None
     load = f"{CUSTOMERS:,} customers over HTTP, {renamed:,} names"
     return [
         (f"{kind}: `tap2 keys rotate-customer` killed (SIGKILL) half-way, and then gone on with", "",
          f"{killed} times; {load}"),
         (f"{kind}: starts of a server that were not refused meanwhile", "0", str(killed - refused_starts)),
         (f"{kind}: names under the older key that are left in rows, and in facts", "0", str(left)),
-        *([(f"{kind}: hashes in all files of the data folder", "0", str(files))] if files is not None else []),
+        *([(f"{kind}: hashes in all files of the data folder, after `VACUUM`", "0", files)] if files else []),
         (f"{kind}: tables, exports and preferences of {COMPARED} customers that read otherwise", "0", changed or "0"),
         (f"{kind}: of all decisions, replays that differ; sums that a rebuild changes", "0", wrong),
         (f"{kind}: requests of the same customers that are refused, before and after", "the same",
@@ -215,6 +216,15 @@ async def _wrong(settings: Settings) -> str:
             different += sum([not (await replay(engine.database, row)).same for row in rows])
             last = rows[-1]
         return f"{different}; {len(await compare(engine.database))}"
+
+
+def _in_files(folder: Path, hashes: list[str]) -> str:
+    """Return how often hashes stand in files, after and before free parts of pages were rewritten."""
+    words = [*hashes, *map(bytes.fromhex, hashes)]
+    before, _ = count_words(folder, words)
+    with closing(sqlite3.connect(folder / SQLITE_FILE)) as database:
+        database.execute("VACUUM")
+    return f"{count_words(folder, words)[0]} ({before} before, in free parts of pages)"
 
 
 def _rows(settings: Settings) -> int:

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from engine import installation_keys
 from engine.accounts.customer_key import CustomerKeys, UnusableKey, load_keys
@@ -24,6 +25,7 @@ from engine.decisions.replay import replay
 from engine.decisions.upkeep import renaming as upkeep
 from engine.decisions.upkeep.customer_index import index_customers
 from engine.doctor import examine
+from engine.insights.log_export import export_decisions
 from engine.installation_keys import CustomerRotation, rotate_customer_key, rotate_master_key
 from engine.model.documents.preferences import PreferenceChange
 from engine.model.errors import Conflict
@@ -251,6 +253,11 @@ async def test_keys_may_be_settings(settings: Settings, running: Running):
     assert (await rotate_customer_key(both)).renamed > 0
     async with running(customer_key=both.customer_key) as engine:
         assert await engine.logbook.search(1, customer_id="anna") != []
+        file, hash = Path(settings.data, "log.parquet"), engine.hasher(1, "anna")
+        await export_decisions(engine.database, 1, file, begin=0, end=now_ms() + 1)
+        rows = parquet.read_table(file, columns=["customer", "facts"]).to_pylist()
+        assert {engine.database.names.hash_of(row["customer"]) for row in rows if row["customer"]} >= {hash}
+        assert not any(hash in str(row) for row in rows), "an export names customers as the database does"
     for other in (f"{first},{second}", f"{second},{'x' * 40}", first):
         with pytest.raises(UnusableKey):
             await open_engine(msgspec.structs.replace(settings, customer_key=other))
