@@ -25,7 +25,7 @@ from engine.clock import now_ms
 from engine.data_folder import database_url
 from engine.decisions.rebuild import compare
 from engine.decisions.replay import replay
-from engine.installation_keys import STEADY_SECONDS, rotate_master_key
+from engine.installation_keys import rotate_master_key
 from engine.model.actor import Actor
 from engine.model.placement import RuleDocument
 from engine.model.timestamps import MINUTE
@@ -65,7 +65,7 @@ def _rotated(kind: str) -> list[Figure]:
         changed = _differing(before, asyncio.run(_known(settings)))
         with server:
             refused_after = shop_around(server.port, key, CUSTOMERS)
-        wrong, seconds, renamed, rows = asyncio.run(_wrong(settings)), *_timed(settings), _rows(settings)
+        renamed, wrong = _run(settings), asyncio.run(_wrong(settings))
         files = _in_files(folder, hashes) if kind == "SQLite" else None
     load = f"{CUSTOMERS:,} customers over HTTP, {renamed:,} names"
     return [
@@ -78,8 +78,6 @@ def _rotated(kind: str) -> list[Figure]:
         (f"{kind}: of all decisions, replays that differ; sums that a rebuild changes", "0", wrong),
         (f"{kind}: requests of the same customers that are refused, before and after", "the same",
          f"{refused:,} and {refused_after:,}"),
-        (f"{kind}: names renamed a second, without interruption", "",
-         f"{renamed / seconds:,.0f} ({seconds:.1f} s of {rows:,} decisions and all that belongs to them)"),
     ]  # fmt: skip
 
 
@@ -178,16 +176,6 @@ def _run(settings: Settings) -> int:
     return int(json.loads(output)["renamed"])
 
 
-def _timed(settings: Settings) -> tuple[float, int]:
-    """Return the seconds that another rotation takes beside the start and the wait for servers, and its names."""
-    began = time.perf_counter()
-    renamed = _run(settings)
-    whole = time.perf_counter() - began
-    began = time.perf_counter()
-    subprocess.run([sys.executable, *TAP2, "--help"], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
-    return whole - STEADY_SECONDS - (time.perf_counter() - began), renamed
-
-
 async def _naming(settings: Settings, hashes: list[str]) -> int:
     """Return how often hashes stand in rows, and in the facts of decisions, as they are stored."""
     database = open_database(database_url(settings))
@@ -225,11 +213,3 @@ def _in_files(folder: Path, hashes: list[str]) -> str:
     with closing(sqlite3.connect(folder / SQLITE_FILE)) as database:
         database.execute("VACUUM")
     return f"{count_words(folder, words)[0]} ({before} before, in free parts of pages)"
-
-
-def _rows(settings: Settings) -> int:
-    async def count() -> int:
-        async with _Opened(settings) as engine, engine.database.read() as connection:
-            return await decisions.count_since(connection, "")
-
-    return asyncio.run(count())
