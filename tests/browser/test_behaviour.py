@@ -255,3 +255,14 @@ def test_an_answer_leaves_alone_the_text_that_is_being_replaced(demo: Page) -> N
     demo.keyboard.insert_text('{"<": [{"var": "cart.total"}, 3000]}')
     expect(condition).to_have_value('{"<": [{"var": "cart.total"}, 3000]}')
     expect(demo.locator("#rule-said")).to_contain_text("Cart total is under €30.00")
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+def test_a_long_word_in_a_note_wraps_and_leaves_its_button_in_sight(demo: Page, width: int) -> None:
+    demo.set_viewport_size({"width": width, "height": 800})
+    demo.evaluate(
+        """document.querySelector("main").insertAdjacentHTML("afterbegin",
+        `<div class="note"><p>${"W".repeat(200)}</p><form><button class="btn">End it</button></form></div>`)"""
+    )
+    assert demo.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    expect(demo.get_by_role("button", name="End it")).to_be_in_viewport(ratio=1)
