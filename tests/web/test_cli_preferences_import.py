@@ -101,5 +101,33 @@ def test_a_row_of_csv_with_more_cells_than_columns_is_named(folder: Path):
     assert (ran.exit_code, "line 2: more cells" in ran.stderr) == (1, True)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("old.csv", "customer_id,language\nRen\xe9,fr\n".encode("latin-1"), "old.csv: is not UTF-8; save it as"),
+        ("wide.csv", b"customer_id,language\n" + b"x" * 200_000 + b",fr\n", "wide.csv: is not CSV behind line 1"),
+        ("nul.csv", b"customer_id,language\na\0b,fr\n", "line 2: customer_id: has a NUL character"),
+        ("nul.jsonl", b'{"customer_id": "a\\u0000b"}', "line 1: customer_id: has a NUL character"),
+        (
+            "twice.jsonl",
+            b'{"customer_id": "a", "theme": "dark", "theme": "light"}',
+            "line 1: has the key 'theme' twice",
+        ),
+    ],
+)
+def test_a_file_that_is_refused_says_what_to_mend(folder: Path, name: str, content: bytes, message: str):
+    (folder / name).write_bytes(content)
+    ran = CliRunner().invoke(main, ["customer", "import", str(folder / name), "--merchant", "shop"])
+    assert ran.exit_code == 1
+    assert message in ran.stderr
+    assert versions(folder) == 0
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(folder: Path):
+    ran = bring(folder, "\ufeff" + json.dumps(GOOD[0]))
+    assert ran.exit_code == 0, ran.output
+    assert versions(folder) == 1
+
+
 def test_an_empty_file_changes_nothing(folder: Path):
     assert json.loads(bring(folder, "\n").stdout) == {"customers": 0, "changed": 0}

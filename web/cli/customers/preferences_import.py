@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,13 +14,14 @@ import msgspec
 from engine.customers.changes import Changer
 from engine.model.account import Merchant
 from engine.model.documents.preferences import PreferenceChange
-from engine.model.errors import Invalid
+from engine.model.errors import FieldProblem, Invalid
 from engine.service import Engine
 from web.api.customers.preferences import PreferencesUpdate
 from web.cli.common import show, with_engine
 from web.cli.customers.rights import customer
 from web.cli.offers.budgets import mode_of, of_merchant
-from web.http.validation_errors import validation_error
+from web.http.request_reading import MOST_BODY_BYTES, converted, loads
+from web.http.validation_errors import BODY
 
 MOST_LINES = 100_000
 MOST_SHOWN = 20
@@ -88,17 +90,10 @@ def _read(file: Path) -> list[ImportLine]:
         if number > MOST_LINES:
             raise click.ClickException(f"the file has over {MOST_LINES:,} lines; split it")
         try:
-            update = (
-                msgspec.convert(row, PreferencesUpdate)
-                if isinstance(row, dict)
-                else msgspec.json.decode(row, type=PreferencesUpdate)
-            )
-        except msgspec.ValidationError as error:
-            problem = validation_error(error, PreferencesUpdate)
-            problems.append(f"line {number}: {problem.field}: {problem.message}")
-            continue
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            problems.append(f"line {number}: is not JSON")
+            # As strictly as the API reads a body.
+            update: PreferencesUpdate = converted(loads(row, most_bytes=MOST_BODY_BYTES), PreferencesUpdate)
+        except Invalid as error:
+            problems += [f"line {number}: {_words_of(problem)}" for problem in error.problems]
             continue
         if (first := numbers.setdefault(update.customer_id, number)) != number:
             problems.append(f"line {number}: customer_id: is also in line {first}")
@@ -108,6 +103,12 @@ def _read(file: Path) -> list[ImportLine]:
     return lines
 
 
+def _words_of(problem: FieldProblem) -> str:
+    """Return a problem of a line, whose own number is said already."""
+    message = problem.message.replace("at line 1, column", "at column")
+    return message if problem.field == BODY else f"{problem.field}: {message}"
+
+
 def _refuse(problems: list[str]) -> None:
     """End the command if there are problems; nothing was stored."""
     if problems:
@@ -115,18 +116,25 @@ def _refuse(problems: list[str]) -> None:
         raise click.ClickException("nothing was imported\n" + "\n".join(problems[:MOST_SHOWN]) + more)
 
 
-def _rows(file: Path) -> Iterator[tuple[int, dict[str, Any] | bytes]]:
-    """Yield line numbers, and JSON texts or rows of CSV without their empty cells."""
+def _rows(file: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield line numbers and JSON texts; of rows of CSV, without their empty cells."""
     if file.suffix.lower() == ".csv":
         with file.open(newline="", encoding="utf-8-sig") as text:
             reader = csv.DictReader(text)
-            for row in reader:
-                yield reader.line_num, {name or "more cells": _cell(name, text) for name, text in row.items() if text}
+            try:
+                for row in reader:
+                    cells = {name or "more cells": _cell(name, text) for name, text in row.items() if text}
+                    yield reader.line_num, msgspec.json.encode(cells)
+            except UnicodeDecodeError:
+                raise click.ClickException(f"{file}: is not UTF-8; save it as “CSV UTF-8”") from None
+            except csv.Error as error:
+                raise click.ClickException(f"{file}: is not CSV behind line {reader.line_num}: {error}") from None
         return
     with file.open("rb") as content:
         for number, line in enumerate(content, 1):
-            if line.strip():
-                yield number, line
+            document = line.removeprefix(BOM_UTF8) if number == 1 else line
+            if document.strip():
+                yield number, document
 
 
 def _cell(name: str | None, text: Any) -> Any:
