@@ -19,7 +19,7 @@ from benchmarks.checks.offer_shop import CATEGORIES, DAYS, MARGIN, OFFERS, Offer
 from engine.kernel.beliefs import Knowledge
 from engine.kernel.contextual_beliefs import ContextualState
 from engine.kernel.kernel import decide
-from engine.kernel.offers.availability import Asking, BudgetState, unavailable
+from engine.kernel.offers.availability import BudgetState, OfferContext, unavailable
 from engine.kernel.offers.quote import Cart, discount
 from engine.kernel.offers.worth import worthless
 from engine.kernel.plan import Plan, PlanDocument
@@ -198,10 +198,10 @@ def play(shop: OfferShop, chooser: Chooser) -> Month:
     redemptions, spent, margin, extra = 0, 0, 0.0, 0
     for number, visit in enumerate(shop.visits):
         cart = Cart(visit.total, "EUR", visit.shipping)
-        asking = Asking(1, f"c{visit.customer}", cart, visit.time, "EUR")
+        context = OfferContext(1, f"c{visit.customer}", cart, visit.time, "EUR")
         past = history.setdefault(visit.customer, {})
-        values = visit.facts | {UNAVAILABLE: unavailable(plan, asking, BudgetState(balances, {}))}
-        facts, key = Facts(values, dict(past), asking.customer), f"dec_{number:032x}"
+        values = visit.facts | {UNAVAILABLE: unavailable(plan, context, BudgetState(balances, {}))}
+        facts, key = Facts(values, dict(past), context.customer), f"dec_{number:032x}"
         offer = chooser.choose(visit, facts, key)
         if offer is None:
             continue

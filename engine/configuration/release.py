@@ -48,8 +48,8 @@ class Releases:
             )
 
         def change(row: DraftRow) -> DraftRow:
-            asked = row._replace(state="in_review", reason=reason, asked_by=actor.name, asked_person=actor.person)
-            return asked._replace(approved_by="", problem="")
+            in_review = row._replace(state="in_review", reason=reason, asked_by=actor.name, asked_person=actor.person)
+            return in_review._replace(approved_by="", problem="")
 
         return await self._move_on(actor, placement, revision, "asked for review", change)
 

@@ -74,18 +74,20 @@ class Aliases:
         Who refused personalization as a known customer refuses it under the alias too.
         """
         version, sealed = await settings.get(connection, *alias)
-        said = self._reader.open(*alias, sealed)
+        of_alias = self._reader.open(*alias, sealed)
         own = self._reader.open(*customer, (await settings.get(connection, *customer)).sealed)
         if version > since and sealed:
-            stored = await change_settings(connection, self._reader, customer, lambda own: joined(own, said), AT_LOG_IN)
+            stored = await change_settings(
+                connection, self._reader, customer, lambda own: joined(own, of_alias), AT_LOG_IN
+            )
             added = _added(own.consents, stored.settings.consents)
             if added:
                 record = ConsentRecord(purposes=added, method="save", served_at="log-in")
                 await append_consent(connection, self._reader, customer, record, stored, AT_LOG_IN)
             own = stored.settings
-        if _refuses(own) and not _refuses(said):
-            refusal = msgspec.structs.replace(said.preferences, personalization_enabled=False)
-            refused = msgspec.structs.replace(said, preferences=refusal)
+        if _refuses(own) and not _refuses(of_alias):
+            refusal = msgspec.structs.replace(of_alias.preferences, personalization_enabled=False)
+            refused = msgspec.structs.replace(of_alias, preferences=refusal)
             version = (await change_settings(connection, self._reader, alias, lambda _: refused, AT_LOG_IN)).version
         return version
 
@@ -106,5 +108,5 @@ def _added(before: dict[str, bool], after: dict[str, bool]) -> dict[str, bool]:
     return {purpose: accepts for purpose, accepts in after.items() if before.get(purpose) is not accepts}
 
 
-def _refuses(said: CustomerSettings) -> bool:
-    return False in (said.preferences.personalization_enabled, said.consents.get(PERSONALIZATION))
+def _refuses(settings: CustomerSettings) -> bool:
+    return False in (settings.preferences.personalization_enabled, settings.consents.get(PERSONALIZATION))

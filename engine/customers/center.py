@@ -45,7 +45,7 @@ class CustomerCenter:
         merchant_id, customer_id = visit.merchant_id, visit.customer_id
         versions = await self._preferences.versions(merchant_id, customer_id, limit=MOST_CHANGES)
         consents = await self._consents.history(merchant_id, customer_id, limit=MOST_CHANGES)
-        said = {consent.version for consent in consents}
+        consent_versions = {consent.version for consent in consents}
         return OwnData(
             await self._preferences.get(merchant_id, customer_id),
             await self._consents.get(merchant_id, customer_id),
@@ -53,7 +53,7 @@ class CustomerCenter:
             await self._consents.details(merchant_id),
             consents,
             # A consent is a version of the settings too.
-            [version for version in versions if version.version not in said],
+            [version for version in versions if version.version not in consent_versions],
             await self._rights.sections(merchant_id, customer_id),
         )
 

@@ -145,10 +145,10 @@ class Consents:
         self, merchant_id: int, customer: str, names: Sequence[str], version: int, sealed: str
     ) -> ConsentInForce:
         request = self._reader.read(RequestScope(merchant_id, customer, {}, now_ms()), sealed)
-        said = request.settings.consents
+        consents = request.settings.consents
         states = [
-            PurposeState(name, _state(said.get(name)), _allowed(name, request))
-            for name in dict.fromkeys((*names, *said))
+            PurposeState(name, _state(consents.get(name)), _allowed(name, request))
+            for name in dict.fromkeys((*names, *consents))
         ]
         return ConsentInForce(version, states, request.personal, request.prompts)
 

@@ -71,13 +71,15 @@ class CustomerExport:
                 ids = [row.id for row in logged if row.customer == name]
                 outcomes += await erasing.outcomes_of(connection, merchant_id, name, ids)
             stored = (await customers_of(connection, [(merchant_id, customer)])).get((merchant_id, customer))
-        said = self._reader.open(merchant_id, customer, stored.sealed if stored else "")
+        settings = self._reader.open(merchant_id, customer, stored.sealed if stored else "")
         plain = {name: [_plain(row) for row in own] for name, own in tables.items()}
         versions = self._opened(tables["customer_setting_versions"])
         consents = self._opened(tables["customer_consents"])
         return [
-            Section("preferences", "What you said you want.", [_flat(said.preferences)]),
-            Section("consents", "What you accept and refuse.", [_answered(*pair) for pair in said.consents.items()]),
+            Section("preferences", "What you said you want.", [_flat(settings.preferences)]),
+            Section(
+                "consents", "What you accept and refuse.", [_answered(*pair) for pair in settings.consents.items()]
+            ),
             Section("preference_versions", "Every version of what you said.", versions),
             Section("consent_history", "When and how you accepted or refused.", consents),
             Section(

@@ -91,15 +91,15 @@ class InactiveCustomers:
         return self._reader.seal(merchant_id, row.customer, rest) if rest != NO_SETTINGS else ""
 
 
-def refusals_of(said: CustomerSettings) -> CustomerSettings:
+def refusals_of(settings: CustomerSettings) -> CustomerSettings:
     """Return what somebody refused; they are not asked again."""
     own, consents = (
-        said.preferences,
-        dict.fromkeys([name for name, accepts in said.consents.items() if not accepts], False),
+        settings.preferences,
+        dict.fromkeys([name for name, accepts in settings.consents.items() if not accepts], False),
     )
     refused = Preferences(
         personalization_enabled=own.personalization_enabled and None,
         cross_merchant_consent=own.cross_merchant_consent and None,
     )
     refuses = bool(consents) or refused != NO_PREFERENCES
-    return CustomerSettings(preferences=refused, consents=consents, asked=said.asked and refuses)
+    return CustomerSettings(preferences=refused, consents=consents, asked=settings.asked and refuses)

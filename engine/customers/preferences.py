@@ -55,7 +55,7 @@ class PreferenceVersion(NamedTuple):
     preferences: Preferences
 
 
-NOTHING_SAID = PreferenceVersion(0, 0, Changer("server", ""), NO_PREFERENCES)
+NO_VERSION = PreferenceVersion(0, 0, Changer("server", ""), NO_PREFERENCES)
 
 
 class CustomerPreferences:
@@ -72,8 +72,8 @@ class CustomerPreferences:
         customer = self._hasher(merchant_id, customer_id)
         async with self._database.read() as connection:
             version, sealed = await settings.get(connection, merchant_id, customer)
-        said = self._reader.open(merchant_id, customer, sealed)
-        return self._in_force(merchant_id, version, said.preferences)
+        own = self._reader.open(merchant_id, customer, sealed)
+        return self._in_force(merchant_id, version, own.preferences)
 
     async def change(
         self, merchant_id: int, customer_id: str, change: PreferenceChange, changer: Changer
@@ -93,7 +93,7 @@ class CustomerPreferences:
 
     async def problems(self, merchant_id: int, customer_id: str, change: PreferenceChange) -> list[FieldProblem]:
         """Return what `change` would refuse, without storing anything."""
-        before = (await self.versions(merchant_id, customer_id, limit=1) or [NOTHING_SAID])[0].preferences
+        before = (await self.versions(merchant_id, customer_id, limit=1) or [NO_VERSION])[0].preferences
         return list(_problems(merged(before, change), set(given_fields(change)), self.methods(merchant_id)))
 
     async def reset(self, merchant_id: int, customer_id: str, changer: Changer) -> PreferencesInForce:

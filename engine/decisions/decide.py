@@ -22,9 +22,9 @@ from engine.decisions.requests.scope import (
     CustomerPast,
     RequestScope,
     add_preferences,
-    asking_of,
     cart_facts,
     facts_of,
+    offer_context_of,
     read_facts,
 )
 from engine.decisions.requests.visits import Visits
@@ -32,7 +32,7 @@ from engine.decisions.usage_counter import UseCounter
 from engine.intake.context import FactNote
 from engine.kernel.experiments.plans import NOTHING_GIVEN, with_assignments
 from engine.kernel.kernel import answer_to, fall_back
-from engine.kernel.offers.availability import Asking, BudgetState
+from engine.kernel.offers.availability import BudgetState, OfferContext
 from engine.kernel.plan import Plan
 from engine.learning.active import Active
 from engine.learning.credit_settings import Learning
@@ -127,14 +127,14 @@ class Decider:
         customer = self._hasher(merchant_id, customer_id) if customer_id else None
         return RequestScope(merchant_id, customer, context, now_ms(), personal=personal)
 
-    async def _decide(self, actives: Sequence[Active], asked: RequestScope) -> list[DecisionAnswer]:
-        ids = [decision_id(asked.now) for _ in actives]
+    async def _decide(self, actives: Sequence[Active], scope: RequestScope) -> list[DecisionAnswer]:
+        ids = [decision_id(scope.now) for _ in actives]
         # Until it is known what the customer said, a fallback is nobody's.
-        request = asked.anonymous
+        request = scope.anonymous
         try:
             self._refuse_to_wait()
             async with asyncio.timeout(self._timeout):
-                request, usage = await self._customers.read(asked)
+                request, usage = await self._customers.read(scope)
                 if not request.personal:
                     return [
                         await self._impersonal(active, request, key) for active, key in zip(actives, ids, strict=True)
@@ -171,12 +171,12 @@ class Decider:
         either, and nothing stored, if personalization is refused.
         """
         active = self._active(merchant_id, placement)
-        asked = self._request(merchant_id, customer_id, context, personal=personal)
-        key, request = decision_id(asked.now), asked.anonymous
+        scope = self._request(merchant_id, customer_id, context, personal=personal)
+        key, request = decision_id(scope.now), scope.anonymous
         try:
             self._refuse_to_wait()
             async with asyncio.timeout(self._timeout):
-                request, usage = await self._customers.read(asked)
+                request, usage = await self._customers.read(scope)
                 if not request.personal:
                     return HeldAnswer(await self._impersonal(active, request, key), [])
                 return await self._hold(active, request, usage, key)
@@ -211,20 +211,20 @@ class Decider:
         """Decide until all offers of the answer are held; leave out a refused offer in the next attempt."""
         plan = active.plan
         reading = read_facts(plan, request)
-        asking = asking_of(plan, request, reading.values)
-        budgets = self._budgets.load(plan, asking)
+        offer_context = offer_context_of(plan, request, reading.values)
+        budgets = self._budgets.load(plan, offer_context)
         past = CustomerPast(usage, await self._given(active, request))
-        limits = await self._budgets.limits(plan, asking)
+        limits = await self._budgets.limits(plan, offer_context)
         refused: dict[str, str] = {}
         for attempt in range(2 * len(plan.offers) + 1):
-            state = await (budgets if attempt == 0 else self._budgets.load(plan, asking))
-            if (same := await self._same(active, asking, reading.values, state)) is not None:
+            state = await (budgets if attempt == 0 else self._budgets.load(plan, offer_context))
+            if (same := await self._same(active, offer_context, reading.values, state)) is not None:
                 return same
             answer, row, learning = self._answer(
-                active, request, past, key, OfferInput(reading, asking, state, limits, refused)
+                active, request, past, key, OfferInput(reading, offer_context, state, limits, refused)
             )
             ranking = [candidate.id for candidate in answer.decision.ranking]
-            transitions = transitions_of(plan, answer.decision, asking, state)
+            transitions = transitions_of(plan, answer.decision, offer_context, state)
             exposures = self._exposures(answer, row)
             try:
                 codes = await self._recorder.append(row, ranking, learning, exposures, transitions)
@@ -238,11 +238,11 @@ class Decider:
         raise RuntimeError("the budgets changed with every attempt to hold")
 
     async def _same(
-        self, active: Active, asking: Asking, values: Mapping[str, Any], state: BudgetState
+        self, active: Active, offer_context: OfferContext, values: Mapping[str, Any], state: BudgetState
     ) -> HeldAnswer | None:
         """Return the answer that the customer has for the same cart already, or None."""
         plan = active.plan
-        row = await self._budgets.same_answer(plan, asking, state) if state.own_holds else None
+        row = await self._budgets.same_answer(plan, offer_context, state) if state.own_holds else None
         if row is None:
             return None
         decision = msgspec.json.decode(row.answer, type=Decision)
@@ -262,9 +262,9 @@ class Decider:
 
     async def _offers(self, plan: Plan, request: RequestScope) -> OfferInput:
         reading = read_facts(plan, request)
-        asking = asking_of(plan, request, reading.values)
-        limits = await self._budgets.limits(plan, asking)
-        return OfferInput(reading, asking, await self._budgets.load(plan, asking), limits)
+        offer_context = offer_context_of(plan, request, reading.values)
+        limits = await self._budgets.limits(plan, offer_context)
+        return OfferInput(reading, offer_context, await self._budgets.load(plan, offer_context), limits)
 
     def _active(self, merchant_id: int, placement: str) -> Active:
         active = self._live.get(merchant_id, placement)

@@ -17,8 +17,8 @@ from engine.kernel.offers.availability import (
     CODES_USED_UP,
     NEEDS_CUSTOMER,
     OWN_CODE_USED,
-    Asking,
     BudgetState,
+    OfferContext,
     balances_of,
     cooling_down,
     keys_of,
@@ -46,7 +46,7 @@ class OfferInput(NamedTuple):
     """
 
     reading: Reading
-    asking: Asking
+    context: OfferContext
     state: BudgetState
     limits: Mapping[str, str] = {}
     refused: Mapping[str, str] = {}
@@ -54,8 +54,8 @@ class OfferInput(NamedTuple):
     def unavailable(self, plan: Plan, prices: Prices) -> dict[str, str]:
         """Return the offers that cannot be had, or are not worth it at the prices of budgets, each with its reason."""
         limits = {id: reason for id, reason in self.limits.items() if id not in self.state.own_holds}
-        reasons = worthless(plan, self.asking.cart, prices)
-        return reasons | limits | unavailable(plan, self.asking, self.state) | dict(self.refused)
+        reasons = worthless(plan, self.context.cart, prices)
+        return reasons | limits | unavailable(plan, self.context, self.state) | dict(self.refused)
 
 
 class BudgetQuestion(NamedTuple):
@@ -75,35 +75,35 @@ class BudgetReader:
             database, _states, partial(BudgetState, {}, {})
         )
 
-    def load(self, plan: Plan, asking: Asking) -> asyncio.Future[BudgetState]:
+    def load(self, plan: Plan, context: OfferContext) -> asyncio.Future[BudgetState]:
         """Return a future of the state that decides the availability of the plan's offers."""
-        owner = HoldOwner(asking.merchant_id, asking.customer, plan.placement.key)
-        return self._loader.load(BudgetQuestion(owner, asking.now, tuple(keys_of(plan, asking).values())))
+        owner = HoldOwner(context.merchant_id, context.customer, plan.placement.key)
+        return self._loader.load(BudgetQuestion(owner, context.now, tuple(keys_of(plan, context).values())))
 
-    async def limits(self, plan: Plan, asking: Asking) -> dict[str, str]:
+    async def limits(self, plan: Plan, context: OfferContext) -> dict[str, str]:
         """Return the offers that codes and cooldowns leave out for this customer, each with its reason."""
         table = plan.offer_table
         if not (table.pools or table.own_codes or table.cooldowns):
             return {}
 
         async def work(connection: AsyncConnection) -> dict[str, str]:
-            reasons = await _cooling_down(connection, plan, asking)
-            return await _without_codes(connection, plan, asking) | reasons
+            reasons = await _cooling_down(connection, plan, context)
+            return await _without_codes(connection, plan, context) | reasons
 
         return await self._database.look_up(work)
 
-    async def same_answer(self, plan: Plan, asking: Asking, state: BudgetState) -> DecisionRow | None:
+    async def same_answer(self, plan: Plan, context: OfferContext, state: BudgetState) -> DecisionRow | None:
         """Return the recent decision for this cart whose offers the customer still holds, if there is one."""
         newest = max((hold.decision_id for hold in state.own_holds.values()), default="")
         own = [hold for hold in state.own_holds.values() if hold.decision_id == newest]
         longest = plan.placement.order_limits.same_answer_minutes * MINUTE
-        if not newest or asking.now - moment_of(newest) >= longest:
+        if not newest or context.now - moment_of(newest) >= longest:
             return None
-        if any(hold.plan_version != plan.version or hold.cart_total != (asking.cart.total or 0) for hold in own):
+        if any(hold.plan_version != plan.version or hold.cart_total != (context.cart.total or 0) for hold in own):
             return None
 
         async def work(connection: AsyncConnection) -> DecisionRow | None:
-            return await decisions.find(connection, asking.merchant_id, newest)
+            return await decisions.find(connection, context.merchant_id, newest)
 
         return await self._database.look_up(work)
 
@@ -123,9 +123,9 @@ async def _states(
     return {question: BudgetState(read, held) for question, held in own.items()}
 
 
-async def _without_codes(connection: AsyncConnection, plan: Plan, asking: Asking) -> dict[str, str]:
+async def _without_codes(connection: AsyncConnection, plan: Plan, context: OfferContext) -> dict[str, str]:
     """Return the offers that have no code for a customer, each with its reason."""
-    (merchant_id, customer, *_), placement = asking, plan.placement.key
+    (merchant_id, customer, *_), placement = context, plan.placement.key
     pools, own = plan.offer_table.pools, plan.offer_table.own_codes
     empty = await codes.without_free(connection, merchant_id, placement, pools) if pools else ()
     reasons = dict.fromkeys(empty, CODES_USED_UP)
@@ -135,26 +135,26 @@ async def _without_codes(connection: AsyncConnection, plan: Plan, asking: Asking
     return reasons | dict.fromkeys(used, OWN_CODE_USED)
 
 
-async def _cooling_down(connection: AsyncConnection, plan: Plan, asking: Asking) -> dict[str, str]:
+async def _cooling_down(connection: AsyncConnection, plan: Plan, context: OfferContext) -> dict[str, str]:
     """Return the offers that a customer redeemed too short a time ago, each with its reason."""
     cooldowns = plan.offer_table.cooldowns
-    if not asking.customer or not cooldowns:
+    if not context.customer or not cooldowns:
         return dict.fromkeys(cooldowns, NEEDS_CUSTOMER)
-    since = asking.now - max(cooldowns.values())
+    since = context.now - max(cooldowns.values())
     redeemed = await holds.last_redeemed(
-        connection, asking.merchant_id, plan.placement.key, asking.customer, since=since
+        connection, context.merchant_id, plan.placement.key, context.customer, since=since
     )
     ends = {id: redeemed[id] + length for id, length in cooldowns.items() if id in redeemed}
-    return {id: cooling_down(rfc3339(end)) for id, end in ends.items() if end > asking.now}
+    return {id: cooling_down(rfc3339(end)) for id, end in ends.items() if end > context.now}
 
 
-def transitions_of(plan: Plan, decision: Decision, asking: Asking, state: BudgetState) -> list[Transition]:
+def transitions_of(plan: Plan, decision: Decision, context: OfferContext, state: BudgetState) -> list[Transition]:
     """Return the holds that an answer takes, in its order; keep the customer's existing holds."""
     transitions = []
     for ranked in decision.ranking:
         # A candidate without an offer means "no offer" and costs nothing.
         if ranked.id in plan.offers:
-            own, new = state.own_holds.get(ranked.id), new_hold(plan, ranked.id, asking, decision.decision_id)
+            own, new = state.own_holds.get(ranked.id), new_hold(plan, ranked.id, context, decision.decision_id)
             request = code_request(plan.offers[ranked.id])
             if own is None:
                 transitions.append(ledger.take(new, request))
@@ -169,23 +169,23 @@ def code_request(offer: Offer, code: str = "", *, exact: bool = False) -> CodeRe
     return None if offer.codes == "fixed" else CodeRequest(offer.codes, code, exact)
 
 
-def new_hold(plan: Plan, id: str, asking: Asking, decision_id: str) -> Hold:
+def new_hold(plan: Plan, id: str, context: OfferContext, decision_id: str) -> Hold:
     """Return a new hold of an offer for a cart, before it is taken."""
     offer = plan.offers[id]
     return Hold(
-        id=hold_id(asking.now),
-        merchant_id=asking.merchant_id,
+        id=hold_id(context.now),
+        merchant_id=context.merchant_id,
         placement=plan.placement.key,
         offer=id,
         plan_version=plan.version,
         decision_id=decision_id,
-        customer=asking.customer,
+        customer=context.customer,
         currency=offer.currency,
-        amount=discount(offer, asking.cart),
-        cart_total=asking.cart.total or 0,
-        balances=balances_of(plan, offer, asking),
-        created_at=asking.now,
-        expires_at=asking.now + offer.hold_minutes * MINUTE,
+        amount=discount(offer, context.cart),
+        cart_total=context.cart.total or 0,
+        balances=balances_of(plan, offer, context),
+        created_at=context.now,
+        expires_at=context.now + offer.hold_minutes * MINUTE,
     )
 
 

@@ -190,7 +190,7 @@ class Experiments:
         stay what they were before the first unit.
         """
         async with self._database.read() as connection:
-            asked = await previews.of_experiment(connection, actor.merchant_id, placement, id)
+            stored_previews = await previews.of_experiment(connection, actor.merchant_id, placement, id)
         caps, margin = await terms_before(self._database, actor.merchant_id, placement, now=now_ms())
 
         def change(configuration: Configuration, old: Experiment) -> Experiment:
@@ -199,7 +199,7 @@ class Experiments:
                 raise ReviewRequired("a second person must approve this experiment before it starts")
             check_experiment(configuration, placement, old)
             offset, now = _offset(old, configuration.documents("experiment", placement)), now_ms()
-            log = _log_of(configuration, placement, old, asked)
+            log = _log_of(configuration, placement, old, stored_previews)
             begun = _moved(old, state="running", offset=offset, started_at=now, phase_started_at=now, reason=reason)
             return _moved(begun, log=log, caps=caps, measured=old.metrics, margin_percent=margin)
 
@@ -322,13 +322,13 @@ class Experiments:
 
 
 def _log_of(
-    configuration: Configuration, placement: str, document: Experiment, asked: Sequence[PreviewRow]
+    configuration: Configuration, placement: str, document: Experiment, stored_previews: Sequence[PreviewRow]
 ) -> tuple[LogEstimate, ...]:
     """Return what the log says of the variants, where the experiment counts it."""
     if not document.counts_log:
         return ()
     reward = configuration.get("placement", "", placement).document.reward
-    estimates = (answer.estimate for answer in answers_of(document, reward, asked))
+    estimates = (answer.estimate for answer in answers_of(document, reward, stored_previews))
     return tuple(estimate for estimate in estimates if estimate is not None)
 
 

@@ -55,8 +55,8 @@ class LogAnswer(msgspec.Struct, frozen=True):
 
 def digest_of(experiment: Experiment) -> str:
     """Return a digest of what the log is asked: the variants and the audience."""
-    asked = msgspec.json.encode((experiment.variants, experiment.audience))
-    return blake2b(asked, digest_size=8).hexdigest()
+    content = msgspec.json.encode((experiment.variants, experiment.audience))
+    return blake2b(content, digest_size=8).hexdigest()
 
 
 def refusal_of(experiment: Experiment, reward: str) -> str:

@@ -61,8 +61,8 @@ class LogQuestions:
             stored = await rows.of_experiment(connection, merchant_id, resource.place, resource.id)
             if not stored:
                 return answers_of(resource.document, reward, ())
-            asked = WeekQuestion(resource.document.unit, device_in)
-            week = await activity.last_week(connection, merchant_id, resource.place, asked, now=now_ms())
+            question = WeekQuestion(resource.document.unit, device_in)
+            week = await activity.last_week(connection, merchant_id, resource.place, question, now=now_ms())
         conversion = week.converted / week.units if week.units else 0.0
         return answers_of(resource.document, reward, stored, conversion=conversion)
 

@@ -13,7 +13,7 @@ from engine.decisions.customers import Hasher
 from engine.decisions.offer_holds import BudgetReader, code_request, new_hold
 from engine.decisions.recorder import Recorder
 from engine.decisions.requests.customer_reader import CustomerReader
-from engine.decisions.requests.scope import RequestScope, asking_of, facts_of, read_facts
+from engine.decisions.requests.scope import RequestScope, facts_of, offer_context_of, read_facts
 from engine.intake.context import Reading
 from engine.kernel.kernel import limits_for
 from engine.kernel.offers import ledger, stacking
@@ -21,7 +21,7 @@ from engine.kernel.offers.availability import (
     CODES_USED_UP,
     NEEDS_CUSTOMER,
     OWN_CODE_USED,
-    Asking,
+    OfferContext,
     unavailable,
     window_reason,
 )
@@ -60,7 +60,7 @@ class OfferQuote(NamedTuple):
 
     plan: Plan
     offer_id: str
-    asking: Asking
+    context: OfferContext
     discount: int
     reason: str
     code: str = ""
@@ -133,38 +133,40 @@ class Redemptions:
         reading = read_facts(plan, scope)
         _check_cart(plan, reading)
         facts = facts_of(plan, reading.values, scope, usage, self._weights)
-        asking = asking_of(plan, scope, facts.values)
-        reason = await self._reason(plan, offer_id, asking, facts, typed)
-        amount = discount(plan.offers[offer_id], asking.cart)
+        context = offer_context_of(plan, scope, facts.values)
+        reason = await self._reason(plan, offer_id, context, facts, typed)
+        amount = discount(plan.offers[offer_id], context.cart)
         code, own = (typed.code, typed.own) if typed is not None else ("", None)
-        return OfferQuote(plan, offer_id, asking, amount, reason, code, own)
+        return OfferQuote(plan, offer_id, context, amount, reason, code, own)
 
-    async def _reason(self, plan: Plan, offer_id: str, asking: Asking, facts: Facts, typed: TypedCode | None) -> str:
+    async def _reason(
+        self, plan: Plan, offer_id: str, context: OfferContext, facts: Facts, typed: TypedCode | None
+    ) -> str:
         """Return why an offer may not be used; empty where it may."""
         if typed is not None and (typed.reason or typed.own):
             return typed.reason
-        state = await self._budgets.load(plan, asking)
-        limits = await self._budgets.limits(plan, asking)
+        state = await self._budgets.load(plan, context)
+        limits = await self._budgets.limits(plan, context)
         if typed is not None and limits.get(offer_id) in OF_CODES:
             del limits[offer_id]
-        values = facts.values | {UNAVAILABLE: limits | unavailable(plan, asking, state._replace(own_holds={}))}
+        values = facts.values | {UNAVAILABLE: limits | unavailable(plan, context, state._replace(own_holds={}))}
         excluded = limits_for(plan, values, plan.compiled.evaluate(values).fired).excluded
         return next((candidate.reason for candidate in excluded if candidate.id == offer_id), "")
 
     async def hold(self, quote: OfferQuote, idempotency: Idempotency | None = None) -> Hold:
         """Hold what was quoted; raise `Conflict` where it may not be used."""
-        asking = quote.asking
+        context = quote.context
 
         async def work(connection: AsyncConnection) -> Hold:
             new = _new_transition(quote)
-            return quote.own or await taken(connection, new, now=asking.now)
+            return quote.own or await taken(connection, new, now=context.now)
 
         async def check(connection: AsyncConnection) -> None:
             new = _new_transition(quote)
             if quote.own is None:
                 await check_taking(connection, new)
 
-        return await self._holds.once(asking.merchant_id, idempotency, work, check=check, now=asking.now)
+        return await self._holds.once(context.merchant_id, idempotency, work, check=check, now=context.now)
 
     async def redeem(
         self, merchant_id: int, purchase: Purchase, idempotency: Idempotency | None = None, *, now: int
@@ -287,7 +289,7 @@ def _new_transition(quote: OfferQuote) -> Transition:
     """Return the new hold of a quote; raise `Conflict` where the offer may not be used."""
     if quote.reason:
         raise Conflict(f"“{quote.offer_id}” cannot be used: {quote.reason}", field="offer_id")
-    new = new_hold(quote.plan, quote.offer_id, quote.asking, "")
+    new = new_hold(quote.plan, quote.offer_id, quote.context, "")
     return ledger.take(new, code_request(quote.offer, quote.code, exact=bool(quote.code)))
 
 

@@ -6,7 +6,14 @@ import msgspec
 import pytest
 
 from engine.kernel.kernel import decide, fall_back
-from engine.kernel.offers.availability import Asking, BudgetState, balances_of, keys_of, unavailable, window_reason
+from engine.kernel.offers.availability import (
+    BudgetState,
+    OfferContext,
+    balances_of,
+    keys_of,
+    unavailable,
+    window_reason,
+)
 from engine.kernel.offers.quote import Cart
 from engine.kernel.plan import Plan, PlanDocument
 from engine.learning.active import Active
@@ -32,8 +39,8 @@ def plan_of(*candidates: Candidate) -> Plan:
     return Plan(document, version=1)
 
 
-def asking(customer: str = CUSTOMER, *, total: int | None = 5_000, currency: str | None = "EUR") -> Asking:
-    return Asking(1, customer, Cart(total, currency), NOW, "EUR")
+def context_of(customer: str = CUSTOMER, *, total: int | None = 5_000, currency: str | None = "EUR") -> OfferContext:
+    return OfferContext(1, customer, Cart(total, currency), NOW, "EUR")
 
 
 def state(balances: dict[BalanceKey, Balance] | None = None, **own_holds: int) -> BudgetState:
@@ -44,13 +51,13 @@ def state(balances: dict[BalanceKey, Balance] | None = None, **own_holds: int) -
 
 def test_each_budget_has_a_balance_of_its_period_and_customer():
     plan = plan_of(offered("x", budgets=("spring", "daily", "once")))
-    keys = balances_of(plan, plan.offers["x"], asking())
+    keys = balances_of(plan, plan.offers["x"], context_of())
     assert keys == (
         BalanceKey(1, "spring", TOTAL, ""),
         BalanceKey(1, "daily", 20_000, ""),
         BalanceKey(1, "once", TOTAL, CUSTOMER),
     )
-    assert tuple(keys_of(plan, asking()).values()) == keys
+    assert tuple(keys_of(plan, context_of()).values()) == keys
 
 
 @pytest.mark.parametrize(
@@ -66,45 +73,45 @@ def test_each_budget_has_a_balance_of_its_period_and_customer():
 )
 def test_an_offer_needs_room_in_every_budget(budget: str, balance: Balance, is_available: bool):
     plan = plan_of(offered("x", budgets=("spring", "daily", "once")))
-    key = keys_of(plan, asking())[budget]
-    reasons = unavailable(plan, asking(), state({key: balance}))
+    key = keys_of(plan, context_of())[budget]
+    reasons = unavailable(plan, context_of(), state({key: balance}))
     assert reasons == ({} if is_available else {"x": f"budget “{budget}” has too little left"})
 
 
 def test_a_new_day_begins_with_nothing_spent():
     plan = plan_of(offered("x", budgets=("spring", "daily")))
     spent = {BalanceKey(1, "daily", 20_000, ""): Balance(spent_uses=1)}
-    tomorrow = asking()._replace(now=NOW + DAY)
-    assert unavailable(plan, asking(), state(spent)) != {}
+    tomorrow = context_of()._replace(now=NOW + DAY)
+    assert unavailable(plan, context_of(), state(spent)) != {}
     assert unavailable(plan, tomorrow, state(spent)) == {}
 
 
 def test_an_own_hold_pays_for_as_much_as_it_holds():
     plan = plan_of(offered("x", budgets=("spring",)))
     spent = {BalanceKey(1, "spring", TOTAL, ""): Balance(held=900)}
-    assert unavailable(plan, asking(total=4_000), state(spent, x=400)) == {}
-    assert unavailable(plan, asking(total=5_000), state(spent, x=400)) == {}
-    assert unavailable(plan, asking(total=9_000), state(spent, x=400)) != {}
+    assert unavailable(plan, context_of(total=4_000), state(spent, x=400)) == {}
+    assert unavailable(plan, context_of(total=5_000), state(spent, x=400)) == {}
+    assert unavailable(plan, context_of(total=9_000), state(spent, x=400)) != {}
 
 
 def test_an_own_hold_of_a_budget_that_left_the_plan_does_not_grow():
     plan = plan_of(offered("x"))
     held = a_hold("x", offer="x", amount=400, balances=(BalanceKey(1, "gone", TOTAL, ""),))
-    assert unavailable(plan, asking(total=4_000), BudgetState({}, {"x": held})) == {}
-    assert unavailable(plan, asking(total=5_000), BudgetState({}, {"x": held})) != {}
+    assert unavailable(plan, context_of(total=4_000), BudgetState({}, {"x": held})) == {}
+    assert unavailable(plan, context_of(total=5_000), BudgetState({}, {"x": held})) != {}
 
 
 def test_an_unknown_cart_needs_room_for_the_worst_case():
     plan = plan_of(offered("x"))
-    assert unavailable(plan, asking(total=None), state()) != {}
-    assert unavailable(plan, asking(total=10_000), state()) == {}
+    assert unavailable(plan, context_of(total=None), state()) != {}
+    assert unavailable(plan, context_of(total=10_000), state()) == {}
 
 
 def test_a_cart_without_a_currency_is_in_the_merchants_own():
     euros, dollars = offered("euros"), offered("dollars", currency="USD")
     plan = plan_of(euros, dollars)
-    assert unavailable(plan, asking(currency=None), state()) == {"dollars": "is a discount in USD"}
-    assert unavailable(plan, asking(currency="USD"), state()) == {"euros": "is a discount in EUR"}
+    assert unavailable(plan, context_of(currency=None), state()) == {"dollars": "is a discount in USD"}
+    assert unavailable(plan, context_of(currency="USD"), state()) == {"euros": "is a discount in EUR"}
 
 
 def test_a_window_includes_its_beginning_and_not_its_end():

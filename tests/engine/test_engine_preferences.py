@@ -89,7 +89,7 @@ async def test_default_and_favorites_come_first_with_reasons(shop):
     assert (first.id, first.chance, first.reasons) == ("sepa_debit", 1.0, ["your default method"])
     assert (second.id, second.reasons) == ("klarna", ["one of your favorites"])
     assert all("favorite" not in str(ranked.reasons) for ranked in others)
-    assert order(await shop.decide("ben")) != order(answer)
+    assert "your default method" not in str((await shop.decide("ben")).decision.ranking)
 
 
 async def test_an_excluded_method_is_never_shown(shop):

@@ -14,7 +14,7 @@ from sqlalchemy import update
 from bandits.evaluation.held_out import Fidelity
 from engine.clock import now_ms
 from engine.decisions.offer_holds import new_hold
-from engine.kernel.offers.availability import Asking
+from engine.kernel.offers.availability import OfferContext
 from engine.kernel.offers.quote import Cart
 from engine.model.documents.offer import OfferBudget
 from engine.model.offers.refit import Refit, RefitResult
@@ -52,8 +52,8 @@ async def data(tmp_path: Path) -> Path:
         await open_offers(shop, late, paused, own, Candidate(id="none", label="No offer"))
         await engine.live.refresh(at_once=True)
         plan = engine.live.placements(shop.id)["offers"].plan
-        asking = Asking(shop.id, "c" * 8, Cart(10_000, "EUR"), now_ms(), "EUR")
-        await engine.holds.take(new_hold(plan, "ten-percent", asking, ""), now=now_ms())
+        context = OfferContext(shop.id, "c" * 8, Cart(10_000, "EUR"), now_ms(), "EUR")
+        await engine.holds.take(new_hold(plan, "ten-percent", context, ""), now=now_ms())
     finally:
         await engine.database.close()
     return tmp_path

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rules import Field, Vocabulary
-from web.admin.log.explanation import clause_of, fact_of, said
+from web.admin.log.explanation import capitalised, clause_of, fact_of
 from web.admin.shell.json_text import excerpt, line_of, pretty
 from web.format import Show, viewer_locale
 from web.openapi import pages
@@ -135,7 +135,7 @@ def test_deep_clauses_are_not_indented_out_of_the_page() -> None:
 
 @pytest.mark.parametrize(("reason", "text"), [("not offered in DE", "Not offered in DE"), ("", ""), ("“x”", "“x”")])
 def test_a_reason_begins_with_a_capital(reason: str, text: str) -> None:
-    assert said(reason) == text
+    assert capitalised(reason) == text
 
 
 # JSON as people edit it

@@ -51,5 +51,5 @@ def with_headers(app: ASGIApp) -> ASGIApp:
 
 
 def names_content(scope: Scope) -> bool:
-    asked = f"{scope['path']}?{scope['query_string'].decode('latin-1')}"
-    return asked == asset(scope["path"].removeprefix("/static/"))
+    address = f"{scope['path']}?{scope['query_string'].decode('latin-1')}"
+    return address == asset(scope["path"].removeprefix("/static/"))

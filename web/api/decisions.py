@@ -159,7 +159,7 @@ async def decide(request: AnyRequest) -> JsonAnswer:
     check_merchant(access, data.merchant_id)
     engine = engine_of(request)
     customer = customer_of(engine, access, customer_text(data.customer_id), data.customer_token)
-    personal = is_personal(request, access, asked=data.personalization)
+    personal = is_personal(request, access, requested=data.personalization)
     (answer,) = await engine.decider.decide(
         access.merchant.id, (data.placement,), customer, data.context or {}, personal=personal
     )
@@ -198,7 +198,7 @@ async def decide_batch(request: AnyRequest) -> JsonAnswer:
     admit_more(request, access, "decisions", len(data.placements) - 1)
     engine = engine_of(request)
     customer = customer_of(engine, access, customer_text(data.customer_id), data.customer_token)
-    personal = is_personal(request, access, asked=data.personalization)
+    personal = is_personal(request, access, requested=data.personalization)
     items = await engine.decider.decide_each(
         access.merchant.id, data.placements, customer, data.context or {}, personal=personal
     )
@@ -232,7 +232,7 @@ async def methods(request: AnyRequest) -> JsonAnswer:
     check_merchant(access, query.get("merchant_id"))
     engine = engine_of(request)
     customer = customer_of(engine, access, query.get("customer_id"), query.get("customer_token"))
-    personal = is_personal(request, access, asked=flag_of(query, "personalization"))
+    personal = is_personal(request, access, requested=flag_of(query, "personalization"))
     (answer,) = await engine.decider.decide(
         access.merchant.id, (METHODS,), customer, context_of(query), personal=personal
     )

@@ -95,5 +95,5 @@ def cookie(request: AnyRequest, session: str) -> Cookie:
 
 def language_of(request: AnyRequest, *wishes: str | None) -> Language:
     """Return the language of a page: the one in its address, else the first of the wishes, else the browser's."""
-    asked = request.query_params.get("language")
-    return preferred((asked, *wishes, *by_preference(request.headers.get("accept-language", ""))))
+    requested = request.query_params.get("language")
+    return preferred((requested, *wishes, *by_preference(request.headers.get("accept-language", ""))))

@@ -197,8 +197,8 @@ def _render(template: str, **names: Any) -> str:
 
 def _back(request: AnyRequest, done: str, *, forgets_language: bool = False) -> Response[Any]:
     """Lead back to the page, which says what was done."""
-    asked = request.query_params.get("language", "")
-    language = f"&language={asked}" if asked in LANGUAGES and not forgets_language else ""
+    requested = request.query_params.get("language", "")
+    language = f"&language={requested}" if requested in LANGUAGES and not forgets_language else ""
     return Redirect(f"{CENTER}?done={done}{language}", status_code=303)
 
 

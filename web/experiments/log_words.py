@@ -35,11 +35,11 @@ def _done(document: Experiment, answer: LogAnswer, name: str, show: Show) -> str
     if answer.refused:
         return f"{name}: cannot be known from the past, because {answer.refused}. Nothing is saved, nothing is lost."
     interval = lift_text(answer.low, answer.high, show)
-    said = f"{name}: {interval} conversion, by {show.count(answer.decisions, 'logged decision')}."
+    text = f"{name}: {interval} conversion, by {show.count(answer.decisions, 'logged decision')}."
     if not answer.saved_units:
-        return said
+        return text
     units = f"That is worth {show.count(answer.saved_units, *UNITS[document.unit])} of the experiment."
-    return f"{said} {units} {counting_text(document)}"
+    return f"{text} {units} {counting_text(document)}"
 
 
 def counts(document: Experiment) -> bool:
@@ -60,12 +60,12 @@ def evidence_texts(document: Experiment, evidence: Sequence[LogEvidence], show: 
     """Say what counts of the log while the experiment runs."""
     texts = []
     for each in evidence:
-        said = f"{name_of(document, each.variant)}: {lift_text(each.low, each.high, show)} conversion"
+        text = f"{name_of(document, each.variant)}: {lift_text(each.low, each.high, show)} conversion"
         if not each.agrees:
-            texts.append(f"{said} by the log, but the customers differ from it: it no longer counts.")
+            texts.append(f"{text} by the log, but the customers differ from it: it no longer counts.")
         elif each.saved_units is None:
-            texts.append(f"{said} by the log, which counts beside the customers. {ASSUMED}")
+            texts.append(f"{text} by the log, which counts beside the customers. {ASSUMED}")
         else:
             units = show.count(each.saved_units, *UNITS[document.unit])
-            texts.append(f"{said} by the log, which counts as {units}. {ASSUMED}")
+            texts.append(f"{text} by the log, which counts as {units}. {ASSUMED}")
     return texts

@@ -54,8 +54,8 @@ def verdict_words(document: Experiment, verdict: ExperimentVerdict, show: Show) 
         case "better":
             return f"{name} was better: {interval}"
         case "worse":
-            said = f"{name} was worse" if len(document.variants) == 2 else f"All others were worse; the best, {name}"
-            return f"{said}: {interval}"
+            text = f"{name} was worse" if len(document.variants) == 2 else f"All others were worse; the best, {name}"
+            return f"{text}: {interval}"
         case "no_difference":
             return f"No difference above {show.percent(document.minimum_effect_percent / 100)}; {name}: {interval}"
         case "keep_going" if verdict.lift is not None:

@@ -117,12 +117,12 @@ def check_merchant(access: Access, merchant_id: str | None, *, field: str = "mer
         raise Forbidden("merchant_id is not the key's own merchant", field=field)
 
 
-def is_personal(request: AnyRequest, access: Access, *, asked: bool = True) -> bool:
-    """Return whether a request may be personalized: the caller `asked` for it, and the browser does not refuse.
+def is_personal(request: AnyRequest, access: Access, *, requested: bool = True) -> bool:
+    """Return whether a request may be personalized: the caller `requested` for it, and the browser does not refuse.
 
     Global Privacy Control and Do Not Track refuse, unless the merchant ignores them.
     """
-    if not asked:
+    if not requested:
         return False
     for name, value in request.scope["headers"]:
         if name in SIGNALS and value.strip() == b"1":

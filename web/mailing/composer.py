@@ -63,8 +63,8 @@ class MailComposer:
         reader = MerchantReader(self._engine, merchant)
         first, last = days_reported(schedule.document.frequency, day)
         compare = "holdback" if placement.holdback is not None else "before"
-        asked = {"range": "custom", "first": first.isoformat(), "last": last.isoformat(), "compare": compare}
-        period = OverviewPeriod.of(asked | {"placement": placement.key}, reader.show)
+        parameters = {"range": "custom", "first": first.isoformat(), "last": last.isoformat(), "compare": compare}
+        period = OverviewPeriod.of(parameters | {"placement": placement.key}, reader.show)
         return Overview(reader, configuration, placement, period)
 
     async def _merchant(self, merchant_id: int) -> Merchant:

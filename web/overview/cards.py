@@ -159,8 +159,8 @@ def _beside_holdback(
     ends = f"{_plain(reader, metric, low)} to {_plain(reader, metric, high)}"
     beside = "than without personalization" if metric in TOTALS else "than the holdback"
     unit = " points" if METRICS[metric].quantity == "share" else ""
-    said = f"{_plain(reader, metric, value)}{unit} {more} {beside} ({ends})."
-    return ("Better" if is_better else "Worse"), ("good" if is_better else "bad"), said
+    text = f"{_plain(reader, metric, value)}{unit} {more} {beside} ({ends})."
+    return ("Better" if is_better else "Worse"), ("good" if is_better else "bad"), text
 
 
 def _plain(reader: FigureReader, metric: MetricName, difference: float) -> str:

@@ -40,12 +40,14 @@ class Overview:
         return await reader.engine.dashboards.of(reader.merchant.id, self.placement.key, span)
 
 
-async def overview_of(reader: FigureReader, configuration: Configuration, asked: Mapping[str, Any]) -> Overview | None:
+async def overview_of(
+    reader: FigureReader, configuration: Configuration, parameters: Mapping[str, Any]
+) -> Overview | None:
     """Return what is asked for: its placement, else the busiest one; None where there is no placement.
 
     Raise `NotFound` for a placement that does not exist.
     """
-    period = OverviewPeriod.of(asked, reader.show)
+    period = OverviewPeriod.of(parameters, reader.show)
     placements = {placement.key: placement for placement in configuration.placements}
     if period.placement and period.placement not in placements:
         raise NotFound(f"there is no placement “{period.placement}”", field="placement")

@@ -36,9 +36,9 @@ class OverviewPeriod:
     problem: str = ""
 
     @classmethod
-    def of(cls, asked: Mapping[str, Any], show: Show) -> OverviewPeriod:
+    def of(cls, parameters: Mapping[str, Any], show: Show) -> OverviewPeriod:
         """Return what an address asks for; unknown values count as the usual ones."""
-        values = {name: str(asked.get(name) or usual) for name, usual in USUAL.items()}
+        values = {name: str(parameters.get(name) or usual) for name, usual in USUAL.items()}
         metric = next((name for name in SHOWN if name == values["metric"]), SHOWN[0])
         today = show.date_of(show.now)
         first, last, problem = today, today, ""

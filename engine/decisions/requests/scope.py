@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from engine.intake.context import Reading
 from engine.kernel.experiments.plans import NOTHING_GIVEN
-from engine.kernel.offers.availability import Asking
+from engine.kernel.offers.availability import OfferContext
 from engine.kernel.offers.quote import Cart
 from engine.kernel.plan import Plan
 from engine.model.documents.preferences import (
@@ -96,7 +96,7 @@ def cart_facts(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name.startswith("cart.")}
 
 
-def asking_of(plan: Plan, request: RequestScope, values: Mapping[str, Any]) -> Asking:
+def offer_context_of(plan: Plan, request: RequestScope, values: Mapping[str, Any]) -> OfferContext:
     """Return the customer and the cart of a request for offers; `values` are the request's facts."""
     currency = plan.document.currency
-    return Asking(request.merchant_id, request.customer or "", Cart.of(values), request.now, currency)
+    return OfferContext(request.merchant_id, request.customer or "", Cart.of(values), request.now, currency)

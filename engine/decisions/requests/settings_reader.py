@@ -65,9 +65,9 @@ class SettingsReader:
             log.error("what a customer said is not readable", merchant=merchant_id)
         return text
 
-    def seal(self, merchant_id: int, customer: str, said: CustomerSettings) -> str:
+    def seal(self, merchant_id: int, customer: str, settings: CustomerSettings) -> str:
         """Return what a customer said, encrypted for this customer."""
-        return self.seal_text(merchant_id, customer, _encode(said).decode())
+        return self.seal_text(merchant_id, customer, _encode(settings).decode())
 
     def seal_text(self, merchant_id: int, customer: str, text: str) -> str:
         """Return a text encrypted for a customer."""
@@ -77,19 +77,19 @@ class SettingsReader:
         """Return the request with what its customer said, and whether it may be personalized."""
         if not (sealed or self._defaults or self._policies):
             return request
-        said = self.open(request.merchant_id, request.customer or "", sealed)
+        settings = self.open(request.merchant_id, request.customer or "", sealed)
         policy = self.policy(request.merchant_id)
-        refused = refused_purposes(said.consents, policy)
+        refused = refused_purposes(settings.consents, policy)
         return request._replace(
-            settings=said,
-            personal=request.personal and self._allows(request.merchant_id, said, refused),
+            settings=settings,
+            personal=request.personal and self._allows(request.merchant_id, settings, refused),
             refused=refused,
-            prompts=policy.prompt and request.customer is not None and not said.asked,
+            prompts=policy.prompt and request.customer is not None and not settings.asked,
         )
 
-    def _allows(self, merchant_id: int, said: CustomerSettings, refused: frozenset[str]) -> bool:
+    def _allows(self, merchant_id: int, settings: CustomerSettings, refused: frozenset[str]) -> bool:
         """Return whether personalization is allowed: each refusal counts, and then what the customer accepted."""
-        own = (said.preferences.personalization_enabled, said.consents.get(PERSONALIZATION))
+        own = (settings.preferences.personalization_enabled, settings.consents.get(PERSONALIZATION))
         if False in own or True in own:
             return False not in own
         return PERSONALIZATION not in refused and self.defaults(merchant_id).personalization_enabled is not False

@@ -48,21 +48,21 @@ class ExperimentSizes:
 
     async def size(self, merchant_id: int, placement: str, experiment: Experiment, *, now: int) -> SizeAnswer:
         """Return what an experiment needs, by the units and outcomes of the last week; raise `NotFound`."""
-        asked = WeekQuestion(experiment.unit, device_in)
+        question = WeekQuestion(experiment.unit, device_in)
         caps: tuple[MetricCap, ...] = ()
         async with self._database.read() as connection:
             await resources.get(connection, merchant_id, "placement", "", placement)
-            week = await activity.last_week(connection, merchant_id, placement, asked, now=now)
+            week = await activity.last_week(connection, merchant_id, placement, question, now=now)
             if METRICS[experiment.primary].kind == "share":
-                asked = asked._replace(event=METRICS[experiment.primary].measure or "converted")
-                own = await activity.last_week(connection, merchant_id, placement, asked, now=now)
+                question = question._replace(event=METRICS[experiment.primary].measure or "converted")
+                own = await activity.last_week(connection, merchant_id, placement, question, now=now)
                 estimate = estimate_of_past(own.converted / own.units if own.units else 0.0)
             else:
                 since = now - activity.DAYS * DAY
                 purchases = await past_purchases(connection, merchant_id, placement, since=since, limit=MOST_PURCHASES)
                 if len(purchases) == MOST_PURCHASES:
-                    asked = asked._replace(since=purchases[-1].decision.decided_at)
-                own = await activity.last_week(connection, merchant_id, placement, asked, now=now)
+                    question = question._replace(since=purchases[-1].decision.decided_at)
+                own = await activity.last_week(connection, merchant_id, placement, question, now=now)
                 caps = caps_of(purchases)
                 estimate = _estimate(experiment, purchases, own, caps)
         return _answer(experiment, week, estimate, caps)

@@ -24,7 +24,7 @@ OWN_CODE_USED = "this customer has used the code"
 OWN_CODE_TAKEN = "this customer's code is held or used"
 
 
-class Asking(NamedTuple):
+class OfferContext(NamedTuple):
     """Who asks for offers: `customer` is a keyed hash, empty for a guest; `currency` is the merchant's own."""
 
     merchant_id: int
@@ -44,43 +44,43 @@ class BudgetState(NamedTuple):
     own_holds: Mapping[str, Hold]
 
 
-def keys_of(plan: Plan, asking: Asking) -> Mapping[str, BalanceKey]:
+def keys_of(plan: Plan, context: OfferContext) -> Mapping[str, BalanceKey]:
     """Return the balances that the plan's offers depend on, by budget."""
-    return plan.offer_table.keys(asking.merchant_id, asking.customer, asking.now // DAY)
+    return plan.offer_table.keys(context.merchant_id, context.customer, context.now // DAY)
 
 
-def balances_of(plan: Plan, offer: Offer, asking: Asking) -> tuple[BalanceKey, ...]:
+def balances_of(plan: Plan, offer: Offer, context: OfferContext) -> tuple[BalanceKey, ...]:
     """Return the balances that an offer is paid from."""
-    keys = keys_of(plan, asking)
+    keys = keys_of(plan, context)
     return tuple([keys[id] for id in offer.budgets])
 
 
-def unavailable(plan: Plan, asking: Asking, state: BudgetState) -> dict[str, str]:
+def unavailable(plan: Plan, context: OfferContext, state: BudgetState) -> dict[str, str]:
     """Return the offers that cannot be had, each with its reason, in the plan's order."""
     table = plan.offer_table
-    amounts = table.amounts(asking.cart)
+    amounts = table.amounts(context.cart)
     # The first reason counts, so the last is filled in first.
-    reasons = _budget_reasons(plan, asking, state, amounts)
+    reasons = _budget_reasons(plan, context, state, amounts)
     for id, hold in state.own_holds.items():
         if (number := table.index.get(id)) is not None:
             # The customer's own hold pays for as much as it holds.
             reasons[number] = _own_reason(plan, hold, int(amounts[number]), state)
     reasons[amounts == 0] = NOTHING_OFF
-    if (other := table.is_in_other_currency(asking.cart.currency or asking.currency)) is not None:
+    if (other := table.is_in_other_currency(context.cart.currency or context.currency)) is not None:
         np.copyto(reasons, table.currency_reasons, where=other)
-    for rows, texts in table.window_reasons(asking.now):
+    for rows, texts in table.window_reasons(context.now):
         np.copyto(reasons, texts, where=rows)
     return dict(compress(zip(table.ids, texts := reasons.tolist(), strict=True), texts))
 
 
-def _budget_reasons(plan: Plan, asking: Asking, state: BudgetState, amounts: Integers) -> Texts:
+def _budget_reasons(plan: Plan, context: OfferContext, state: BudgetState, amounts: Integers) -> Texts:
     """Return the reason of the first budget that cannot pay for each offer (N,); empty where all can."""
     reasons = np.full(len(amounts), "", object)
-    keys = keys_of(plan, asking)
-    rooms = [_room(keys[id], asking, budget, state) for id, budget in plan.budgets.items()]
+    keys = keys_of(plan, context)
+    rooms = [_room(keys[id], context, budget, state) for id, budget in plan.budgets.items()]
     if min(rooms, default=UNLIMITED) >= plan.offer_table.most:
         return reasons
-    texts = [_refusal(budget, asking) for budget in plan.budgets.values()]
+    texts = [_refusal(budget, context) for budget in plan.budgets.values()]
     left, names = np.array([*rooms, UNLIMITED], np.int64), np.array([*texts, ""], object)
     # From an offer's last budget to its first, whose reason counts.
     for positions in plan.offer_table.budgets.T[::-1]:
@@ -96,9 +96,9 @@ def window_reason(offer: Offer, now: int) -> str:
     return f"ended at {offer.ends_at}" if now >= ends else ""
 
 
-def _room(key: BalanceKey, asking: Asking, budget: OfferBudget, state: BudgetState) -> int:
+def _room(key: BalanceKey, context: OfferContext, budget: OfferBudget, state: BudgetState) -> int:
     """Return the largest amount that one more use may take from a budget, below 0 if none."""
-    if budget.scope == "customer" and not asking.customer:
+    if budget.scope == "customer" and not context.customer:
         return -1
     balance = state.balances.get(key, UNUSED)
     if budget.uses is not None and balance.spent_uses + balance.held_uses >= budget.uses:
@@ -106,8 +106,8 @@ def _room(key: BalanceKey, asking: Asking, budget: OfferBudget, state: BudgetSta
     return UNLIMITED if budget.amount is None else budget.amount - balance.held - balance.spent
 
 
-def _refusal(budget: OfferBudget, asking: Asking) -> str:
-    if budget.scope == "customer" and not asking.customer:
+def _refusal(budget: OfferBudget, context: OfferContext) -> str:
+    if budget.scope == "customer" and not context.customer:
         return f"budget “{budget.id}” needs a known customer"
     return too_little(budget.id)
 

@@ -64,11 +64,11 @@ class OfferTable:
             self._shared_keys = {(merchant_id, day): shared}
         if not (customer and self._of_customers):
             return shared
-        asked = (merchant_id, customer, day)
-        if self._last_keys[0] != asked:
+        key = (merchant_id, customer, day)
+        if self._last_keys[0] != key:
             own = {id: BalanceKey(merchant_id, id, shared[id].period, customer) for id in self._of_customers}
             # One request asks several times in a row.
-            self._last_keys = (asked, shared | own)
+            self._last_keys = (key, shared | own)
         return self._last_keys[1]
 
     def amounts(self, cart: Cart) -> Integers:

@@ -72,9 +72,9 @@ def purposes_of(declared_purposes: Iterable[str]) -> list[str]:
     return [*STANDARD_PURPOSES, *sorted(declared - set(STANDARD_PURPOSES))]
 
 
-def refused_purposes(said: Mapping[str, bool], policy: ConsentPolicy) -> frozenset[str]:
+def refused_purposes(consents: Mapping[str, bool], policy: ConsentPolicy) -> frozenset[str]:
     """Return the purposes that are refused: by the customer, or assumed so while the customer said nothing."""
-    refused = {purpose for purpose, accepts in said.items() if not accepts}
+    refused = {purpose for purpose, accepts in consents.items() if not accepts}
     if policy.purposes:
-        refused |= {name for name, assumed in policy.purposes.items() if not assumed.allowed and name not in said}
+        refused |= {name for name, assumed in policy.purposes.items() if not assumed.allowed and name not in consents}
     return frozenset(refused)

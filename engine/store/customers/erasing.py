@@ -36,7 +36,7 @@ from engine.store.tables import (
     usage,
 )
 
-SAID = (customer_settings, customer_setting_versions, customer_consents)
+SETTINGS_TABLES = (customer_settings, customer_setting_versions, customer_consents)
 OF_UNITS = (experiment_exposures, experiment_outcomes, experiment_measures, experiment_changes, experiment_conversions)
 OF_OFFERS = (ledger, budget_balances, offer_codes)
 
@@ -76,7 +76,7 @@ async def purchases(connection: AsyncConnection, merchant_id: int, customer: str
 
 async def delete_rest(connection: AsyncConnection, merchant_id: int, customer: str) -> None:
     """Delete what is left of a customer when the log and the sums of experiments are empty of them."""
-    for table in (*SAID, audit_customers, outcomes, usage, *OF_UNITS):
+    for table in (*SETTINGS_TABLES, audit_customers, outcomes, usage, *OF_UNITS):
         await connection.execute(delete(table).where(_own(table, merchant_id, customer)))
     c = customer_aliases.c
     either = or_(c.alias == customer, c.customer == customer)
@@ -116,7 +116,15 @@ async def noted(connection: AsyncConnection, *, unfinished: bool) -> list[Erasur
 
 async def rows(connection: AsyncConnection, merchant_id: int, customer: str) -> dict[str, list[dict[str, Any]]]:
     """Return what an export shows of a customer beside the log, by table."""
-    tables = (*SAID, customer_aliases, usage, experiment_exposures, experiment_conversions, holds, privacy_requests)
+    tables = (
+        *SETTINGS_TABLES,
+        customer_aliases,
+        usage,
+        experiment_exposures,
+        experiment_conversions,
+        holds,
+        privacy_requests,
+    )
     rows: dict[str, list[dict[str, Any]]] = {}
     for table in tables:
         result = await connection.execute(select(table).where(_own(table, merchant_id, customer)))

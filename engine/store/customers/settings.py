@@ -34,7 +34,7 @@ class SettingsVersion(NamedTuple):
     sealed: str
 
 
-NOTHING_SAID = SealedSettings(0, "")
+NO_SEALED_SETTINGS = SealedSettings(0, "")
 
 
 async def get(connection: AsyncConnection, merchant_id: int, customer: str) -> SealedSettings:
@@ -42,13 +42,13 @@ async def get(connection: AsyncConnection, merchant_id: int, customer: str) -> S
     c = customer_settings.c
     query = select(c.version, c.sealed).where(c.merchant_id == merchant_id, c.customer == customer)
     row = (await connection.execute(query)).one_or_none()
-    return NOTHING_SAID if row is None else SealedSettings(*row)
+    return NO_SEALED_SETTINGS if row is None else SealedSettings(*row)
 
 
 async def lock(connection: AsyncConnection, merchant_id: int, customer: str) -> SealedSettings:
     """Return what is in force, and hold it until the transaction ends, also where nothing was said yet."""
     await insert_many(
-        connection, customer_settings, _KEY, [(merchant_id, customer, *NOTHING_SAID)], on_conflict="nothing"
+        connection, customer_settings, _KEY, [(merchant_id, customer, *NO_SEALED_SETTINGS)], on_conflict="nothing"
     )
     c = customer_settings.c
     query = select(c.version, c.sealed).where(c.merchant_id == merchant_id, c.customer == customer)

@@ -37,8 +37,8 @@ class StoredCustomer(NamedTuple):
 
 
 NO_CUSTOMER = StoredCustomer()
-NOTHING_SAID = ("", None)
-_SAID = ""
+NO_STORED_SETTINGS = ("", None)
+_SETTINGS_ROW = ""
 """Stands for the placement in the row of what a customer said."""
 
 # A customer's past is that of their aliases too. This is on the path of every decision: writing the query anew for each
@@ -59,7 +59,7 @@ _CUSTOMERS = {
     f"WHERE merchant_id = {merchant} AND customer {named} "
     "UNION ALL SELECT a.customer, u.placement, u.candidate, u.day, u.trials, u.successes "
     f"FROM {aliases} usage AS u ON u.merchant_id = {merchant} AND u.customer = a.alias "
-    f"UNION ALL SELECT customer, '{_SAID}', sealed, seen_day, 0, 0 FROM customer_settings "
+    f"UNION ALL SELECT customer, '{_SETTINGS_ROW}', sealed, seen_day, 0, 0 FROM customer_settings "
     f"WHERE merchant_id = {merchant} AND customer {named}"
     for dialect, (merchant, named, aliases) in {
         "sqlite": ("?1", _SQLITE, _SQLITE_ALIASES),
@@ -76,19 +76,22 @@ async def customers_of(
     for merchant_id, customer in customers:
         by_merchant[merchant_id].append(customer)
     usage_rows: defaultdict[tuple[int, str], list[UsageRow]] = defaultdict(list)
-    said: dict[tuple[int, str], tuple[str, int]] = {}
+    settings: dict[tuple[int, str], tuple[str, int]] = {}
     query, names = _CUSTOMERS[connection.dialect.name], names_of(connection.dialect)
     for merchant_id, own in by_merchant.items():
-        asked = {names.stored(customer): customer for customer in own}
-        rows: Iterable[Any] = await connection.exec_driver_sql(query, (merchant_id, _encode([*asked]).decode()))
+        by_stored_name = {names.stored(customer): customer for customer in own}
+        rows: Iterable[Any] = await connection.exec_driver_sql(
+            query, (merchant_id, _encode([*by_stored_name]).decode())
+        )
         for row in rows:
-            key = (merchant_id, asked[row[0]])
-            if row[1] == _SAID:
-                said[key] = (row[2], row[3])
+            key = (merchant_id, by_stored_name[row[0]])
+            if row[1] == _SETTINGS_ROW:
+                settings[key] = (row[2], row[3])
             else:
                 usage_rows[key].append(UsageRow(*row[1:]))
     return {
-        key: StoredCustomer(usage_rows.get(key, ()), *said.get(key, NOTHING_SAID)) for key in usage_rows.keys() | said
+        key: StoredCustomer(usage_rows.get(key, ()), *settings.get(key, NO_STORED_SETTINGS))
+        for key in usage_rows.keys() | settings
     }
 
 

@@ -50,21 +50,21 @@ class PurchaseDecision(NamedTuple):
 
 
 async def last_week(
-    connection: AsyncConnection, merchant_id: int, placement: str, asked: WeekQuestion, *, now: int
+    connection: AsyncConnection, merchant_id: int, placement: str, question: WeekQuestion, *, now: int
 ) -> Week:
     """Return the activity of the last seven days, or of the days since the first decision in them.
 
     Devices are those of the newest `MOST_DECISIONS`, over their days.
     """
-    first = first_id_of(max(asked.since, now - DAYS * DAY))
-    if asked.unit == "device":
-        return await _devices(connection, merchant_id, placement, asked, now)
+    first = first_id_of(max(question.since, now - DAYS * DAY))
+    if question.unit == "device":
+        return await _devices(connection, merchant_id, placement, question, now)
     c, o = decisions.c, outcomes.c
-    name, bought_by = (c.customer, o.customer) if asked.unit == "customer" else (c.id, o.decision_id)
+    name, bought_by = (c.customer, o.customer) if question.unit == "customer" else (c.id, o.decision_id)
     seen = select(func.count(distinct(name)), func.min(c.id)).where(
         c.merchant_id == merchant_id, c.id >= first, c.placement == placement, name.is_not(None)
     )
-    bought = select(func.count(distinct(bought_by))).where(*_succeeded(merchant_id, placement, first, asked.event))
+    bought = select(func.count(distinct(bought_by))).where(*_succeeded(merchant_id, placement, first, question.event))
     units, first_seen = (await connection.execute(seen)).one()
     converted = int((await connection.execute(bought)).scalar_one())
     return _week(int(units), converted, moment_of(first_seen) if first_seen else None, now)
@@ -83,16 +83,16 @@ async def purchases(
 
 
 async def _devices(
-    connection: AsyncConnection, merchant_id: int, placement: str, asked: WeekQuestion, now: int
+    connection: AsyncConnection, merchant_id: int, placement: str, question: WeekQuestion, now: int
 ) -> Week:
-    span = IdSpan(first_id_of(max(asked.since, now - DAYS * DAY)), first_id_of(now + DAY))
+    span = IdSpan(first_id_of(max(question.since, now - DAYS * DAY)), first_id_of(now + DAY))
     rows = await logged.last_between(connection, merchant_id, placement, span, limit=MOST_DECISIONS)
     if not rows:
         return _week(0, 0, None, now)
-    succeeded = _succeeded(merchant_id, placement, rows[-1].id, asked.event)
+    succeeded = _succeeded(merchant_id, placement, rows[-1].id, question.event)
     bought = select(outcomes.c.decision_id).where(*succeeded).distinct()
     sold = set((await connection.execute(bought)).scalars())
-    devices = {row.id: device for row in rows if (device := asked.device_in(row.facts)) is not None}
+    devices = {row.id: device for row in rows if (device := question.device_in(row.facts)) is not None}
     converted = {device for id, device in devices.items() if id in sold}
     return _week(len(set(devices.values())), len(converted), rows[-1].decided_at, now)
 

@@ -64,8 +64,8 @@ async def read(connection: AsyncConnection, keys: Sequence[BalanceKey]) -> dict[
     if not keys:
         return {}
     stored = {_stored(names_of(connection.dialect), key): key for key in keys}
-    asked = (_encode([*stored]).decode(),)
-    rows: Iterable[Any] = await connection.exec_driver_sql(_READ[connection.dialect.name], asked)
+    parameters = (_encode([*stored]).decode(),)
+    rows: Iterable[Any] = await connection.exec_driver_sql(_READ[connection.dialect.name], parameters)
     return {stored[BalanceKey(*row[:4])]: Balance(*row[4:]) for row in rows}
 
 

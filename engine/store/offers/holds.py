@@ -25,7 +25,7 @@ from engine.store.tables import holds
 
 _COLUMNS = Hold._fields
 _encode = msgspec.json.Encoder().encode
-# On the path of every decision about offers, where writing the query anew would take longer than asking.
+# On the path of every decision about offers, where writing the query anew would take longer than waiting.
 _LIVE_OF = {
     dialect: f"SELECT {', '.join(f'h.{name}' for name in _COLUMNS)} FROM {customers} JOIN holds AS h "  # noqa: S608
     "ON h.merchant_id = CAST(r.value ->> 0 AS bigint) AND h.customer = r.value ->> 1 AND h.placement = r.value ->> 2 "
@@ -59,33 +59,33 @@ async def take(connection: AsyncConnection, groups: Sequence[Sequence[Transition
     a hold that somebody else changed meanwhile refuses its group, as does a pool without a free code.
     """
     refused = await _changed(connection, groups)
-    asking = {index: group for index, group in enumerate(groups) if index not in refused}
-    given = await _give_codes(connection, asking, refused, now=now)
-    await balances.lock(connection, (key for group in asking.values() for each in group for key in each.hold.balances))
-    if not await _try_all(connection, [each for group in asking.values() for each in group]):
-        for index, group in list(asking.items()):
+    waiting = {index: group for index, group in enumerate(groups) if index not in refused}
+    given = await _give_codes(connection, waiting, refused, now=now)
+    await balances.lock(connection, (key for group in waiting.values() for each in group for key in each.hold.balances))
+    if not await _try_all(connection, [each for group in waiting.values() for each in group]):
+        for index, group in list(waiting.items()):
             if not await _try_all(connection, group):
                 refused[index] = await _refusal(connection, group)
                 await codes.settle(connection, [_given_back(each) for each in group])
-                del asking[index]
-    await _store(connection, [each for group in asking.values() for each in group], now=now)
+                del waiting[index]
+    await _store(connection, [each for group in waiting.values() for each in group], now=now)
     return Taken(refused, given)
 
 
 async def _give_codes(
-    connection: AsyncConnection, asking: dict[int, Sequence[Transition]], refused: dict[int, Refusal], *, now: int
+    connection: AsyncConnection, waiting: dict[int, Sequence[Transition]], refused: dict[int, Refusal], *, now: int
 ) -> dict[str, str]:
     """Give the holds of groups their codes; groups for which there is none are refused."""
-    wanting = [each for group in asking.values() for each in group if each.code]
+    wanting = [each for group in waiting.values() for each in group if each.code]
     if not wanting:
         return {}
     given = await codes.give(connection, wanting, now=now)
-    for index, group in list(asking.items()):
-        asking[index] = [_with_code(each, given) for each in group]
+    for index, group in list(waiting.items()):
+        waiting[index] = [_with_code(each, given) for each in group]
         missing = [each for each in group if each.code and each.hold.id not in given]
         if missing:
             refused[index] = Refusal(missing[0].hold.offer, _no_code(missing[0]))
-            await codes.settle(connection, [_given_back(each) for each in asking.pop(index)])
+            await codes.settle(connection, [_given_back(each) for each in waiting.pop(index)])
     return given
 
 
@@ -189,8 +189,8 @@ async def _end(connection: AsyncConnection, live: Sequence[Hold], *, now: int) -
 async def live_of(connection: AsyncConnection, owners: Iterable[HoldOwner]) -> dict[HoldOwner, list[Hold]]:
     """Return the live holds of customers, the oldest first; their time may be over."""
     names = names_of(connection.dialect)
-    asked = [owner._replace(customer=names.stored(owner.customer)) for owner in sorted(set(owners))]
-    parameters = (_encode(asked).decode(),)
+    stored_owners = [owner._replace(customer=names.stored(owner.customer)) for owner in sorted(set(owners))]
+    parameters = (_encode(stored_owners).decode(),)
     rows: Iterable[Any] = await connection.exec_driver_sql(_LIVE_OF[connection.dialect.name], parameters)
     live: dict[HoldOwner, list[Hold]] = {}
     for row in rows:
@@ -306,9 +306,9 @@ async def _append(connection: AsyncConnection, transitions: Sequence[Transition]
 
 async def shown(connection: AsyncConnection, reports: Sequence[OutcomeRow]) -> None:
     """Write an event for each hold that was shown, by reports that name its offer or the whole decision."""
-    asked = {(row.decision_id, row.candidate) for row in reports}
+    reported = {(row.decision_id, row.candidate) for row in reports}
     held = [_hold(row) for row in await connection.execute(_reported(reports))]
-    seen = (each for each in held if {(each.decision_id, each.offer), (each.decision_id, None)} & asked)
+    seen = (each for each in held if {(each.decision_id, each.offer), (each.decision_id, None)} & reported)
     now = max(row.recorded_at for row in reports)
     await outbox.append(connection, (offer_event(each, "offer.shown") for each in seen), now=now)
 
@@ -362,10 +362,10 @@ async def _refusal(connection: AsyncConnection, group: Sequence[Transition]) -> 
     """Return the first offer of a group, with a budget that has too little left for it."""
     for transition in group:
         for key, change in _sums([transition]).items():
-            await connection.execute(text("SAVEPOINT asking"))
+            await connection.execute(text("SAVEPOINT holds"))
             taken = await balances.try_take(connection, {key: change})
-            await connection.execute(text("ROLLBACK TO SAVEPOINT asking"))
-            await connection.execute(text("RELEASE SAVEPOINT asking"))
+            await connection.execute(text("ROLLBACK TO SAVEPOINT holds"))
+            await connection.execute(text("RELEASE SAVEPOINT holds"))
             if not taken:
                 return Refusal(transition.hold.offer, too_little(key.budget))
     return Refusal(group[0].hold.offer, too_little(group[0].hold.balances[0].budget))

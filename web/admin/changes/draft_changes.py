@@ -232,15 +232,15 @@ async def _page(
     draft, differences = await frame.engine.drafts.differences(frame.merchant.id, key, frame.wording)
     placement = (await frame.engine.catalogue.get(frame.merchant.id, "placement", "", key)).document
     findings = await findings_of(frame, await load_rules(frame, key))
-    said = [problem for problem in problems if problem.field not in ("publish_at", "why")]
-    texts = [sentence(_said(problem)) for problem in said]
+    shown = [problem for problem in problems if problem.field not in ("publish_at", "why")]
+    texts = [sentence(_problem_text(problem)) for problem in shown]
     try:
         scenarios: Sequence[ScenarioOutcome] | None = await frame.engine.scenarios.try_draft(frame.merchant.id, key)
     except Invalid as broken:
         scenarios = None
-        texts = texts or [sentence(_said(problem)) for problem in broken.problems]
+        texts = texts or [sentence(_problem_text(problem)) for problem in broken.problems]
     form = Form({"why": draft.head.reason, **(values or {})}).with_problems(
-        [problem for problem in problems if problem not in said]
+        [problem for problem in problems if problem not in shown]
     )
     approved = draft.head.state == "approved" or not draft.review
     return ChangesPage(
@@ -260,7 +260,7 @@ async def _page(
     )
 
 
-def _said(problem: FieldProblem) -> str:
+def _problem_text(problem: FieldProblem) -> str:
     return problem.message if problem.field == "form" else f"{problem.field}: {problem.message}"
 
 

@@ -36,7 +36,7 @@ class ProgressBar:
 
 
 @dataclass(frozen=True)
-class Asked:
+class PreviewTopic:
     """What is previewed: its title and purpose, the address that starts it, and the fields that say what it is.
 
     `running` names it while it runs, `start` is the text of the button.
@@ -61,7 +61,7 @@ class PreviewBox:
     """The form, and what came of the last preview; `outdated` where what it tried has changed since."""
 
     placement: Placement
-    asked: Asked
+    topic: PreviewTopic
     form: Form
     periods: Sequence[tuple[str, str]]
     progress: ProgressBar | None
@@ -75,25 +75,25 @@ def box_of(
     frame: Frame,
     configuration: Configuration,
     key: str,
-    asked: Asked,
+    topic: PreviewTopic,
     last: Preview | None,
     *,
     form: Form | None = None,
 ) -> PreviewBox:
-    """Return the context of `_preview_box.html` for the last preview of what is asked."""
+    """Return the context of `_preview_box.html` for the last preview of a topic."""
     placement: Placement = configuration.get("placement", "", key).document
     report = None
     if last and last.result:
         positions = configuration.colours(key)
-        report = report_of(frame, last.result, key, asked.compared, positions)
+        report = report_of(frame, last.result, key, topic.compared, positions)
         if last.result.read and not last.result.effect.counted:
             report = replace(report, reason=_when_known(frame, placement, last.result))
     return PreviewBox(
         placement=placement,
-        asked=asked,
+        topic=topic,
         form=form or Form(texts_of(frame, last)),
         periods=PERIODS,
-        progress=_progress(frame, last, asked) if last and last.running else None,
+        progress=_progress(frame, last, topic) if last and last.running else None,
         ended=_ended(last) if last else "",
         outdated="",
         started=last,
@@ -148,14 +148,14 @@ def texts_of(frame: Frame, last: Preview | None) -> dict[str, str]:
     return {"period": period, "first": first.date().isoformat(), "last": end.date().isoformat()}
 
 
-def _progress(frame: Frame, running: Preview, asked: Asked) -> ProgressBar:
+def _progress(frame: Frame, running: Preview, topic: PreviewTopic) -> ProgressBar:
     show, left = frame.show, running.seconds_left
     if not running.total:
-        return ProgressBar(running.id, asked.running, None, "Finding the decisions of the period.")
+        return ProgressBar(running.id, topic.running, None, "Finding the decisions of the period.")
     detail = f"{show.number(running.done)} of {show.count(running.total, 'decision')}"
     if left is not None:
         detail += f", about {show.count(max(1, round(left)), 'second')} left"
-    return ProgressBar(running.id, asked.running, running.done / running.total, f"{detail}.")
+    return ProgressBar(running.id, topic.running, running.done / running.total, f"{detail}.")
 
 
 def _ended(last: Preview) -> str:

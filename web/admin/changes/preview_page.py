@@ -11,7 +11,7 @@ from litestar.params import FromPath
 
 from engine.model.errors import Conflict, Invalid
 from engine.previews.previews import Period
-from web.admin.changes.preview_box import Asked, PreviewBox, box_of, period_of, problems_of
+from web.admin.changes.preview_box import PreviewBox, PreviewTopic, box_of, period_of, problems_of
 from web.admin.changes.preview_report import DRAFT
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.forms import Form
@@ -57,7 +57,7 @@ async def _box(frame: Frame, key: str, *, form: Form | None = None) -> PreviewBo
     configuration, draft = await frame.engine.drafts.load(frame.merchant.id, key)
     last = await frame.engine.previews.newest(frame.merchant.id, key)
     changes = len(draft.changes)
-    asked = Asked(
+    topic = PreviewTopic(
         title="Preview the draft on past decisions",
         purpose=(
             f"The draft with {frame.show.count(changes, 'change')}, compared with past decisions."
@@ -70,7 +70,7 @@ async def _box(frame: Frame, key: str, *, form: Form | None = None) -> PreviewBo
         start="Preview",
         compared=DRAFT,
     )
-    box = box_of(frame, configuration, key, asked, last, form=form)
+    box = box_of(frame, configuration, key, topic, last, form=form)
     is_old = last is not None and last.subject.revision not in (None, draft.head.revision)
     return replace(box, outdated="The draft has changed since" if is_old else "")
 

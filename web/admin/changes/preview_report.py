@@ -205,12 +205,12 @@ def reason_of(phrasing: ReportPhrasing, result: Result) -> str:
     if not effect.touched and not result.changed:
         return f"All {show.count(result.read, 'decision')} of the period would have been the same."
     if effect.refused:
-        said = f"{effect.refused[:1].upper()}{effect.refused[1:]}."
+        text = f"{effect.refused[:1].upper()}{effect.refused[1:]}."
         if not effect.touched:
-            return said
+            return text
         now, matters = phrasing.level(result.reward, effect.earned), show.count(effect.touched, "decision")
         where = f"It matters in {matters} of {show.number(effect.counted)} with a known outcome: {now} now."
-        return f"{said} {where}{_at_stake(show, result)}"
+        return f"{text} {where}{_at_stake(show, result)}"
     if not effect.touched:
         return "The outcomes of the decisions that would change are still awaited."
     return f"{_where_it_matters(phrasing, result)} {_in_total(phrasing, result)}"
@@ -308,12 +308,12 @@ def _gains(show: Show, places: Sequence[Places]) -> str:
         return "No candidate comes first more or less often"
     by_change = sorted(places, key=lambda candidate: candidate.first[1] - candidate.first[0])
     most, least = by_change[-1], by_change[0]
-    said = []
+    texts = []
     for candidate, verb in ((most, "gains"), (least, "loses")):
         change = candidate.first[1] - candidate.first[0]
         if change and (change > 0) == (verb == "gains"):
-            said.append(f"{candidate.label} {verb} {show.count(abs(change), 'first position')}")
-    return ", ".join(said)
+            texts.append(f"{candidate.label} {verb} {show.count(abs(change), 'first position')}")
+    return ", ".join(texts)
 
 
 def _moved(places: Sequence[Places]) -> bool:

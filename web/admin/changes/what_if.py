@@ -20,7 +20,7 @@ from engine.model.placement import Fixed, Placement, RuleDocument
 from engine.previews.alternatives import Alternative, AlternativeKind, changed_documents
 from engine.previews.previews import Period
 from web.admin.candidates.candidate_list import in_order
-from web.admin.changes.preview_box import Asked, PreviewBox, box_of, period_of, problems_of, texts_of
+from web.admin.changes.preview_box import PreviewBox, PreviewTopic, box_of, period_of, problems_of, texts_of
 from web.admin.changes.preview_report import CHANGE, LIMIT, RULE
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.forms import Form, Reader
@@ -34,10 +34,10 @@ CHANGES = (
     ("minimum", "is offered from this amount"),
 )
 COMPARED = {"off": RULE, "paused": LIMIT, "minimum": LIMIT}
-NOTHING = Asked("", "", "", {}, "", "", CHANGE)
+NOTHING = PreviewTopic("", "", "", {}, "", "", CHANGE)
 
 
-class AskedChange(NamedTuple):
+class ChangeQuestion(NamedTuple):
     """A change with its title, and what happens once it is in the draft."""
 
     alternative: Alternative
@@ -55,7 +55,7 @@ class WhatIfPage(PreviewBox):
     changes: Sequence[tuple[str, str]]
     may_fix_order: bool
     address: str
-    question: AskedChange | None
+    question: ChangeQuestion | None
 
 
 @get("/placements/{key:str}/what-if")
@@ -89,7 +89,7 @@ async def start_what_if(request: AnyRequest, frame: NamedDependency[Frame], key:
     """Try the change on a period."""
     frame.must_draft()
     values = await typed(request)
-    question = await _asked(frame, key, values)
+    question = await _question_of(frame, key, values)
     try:
         period = Period(*period_of(frame, values))
         await frame.engine.previews.start_alternative(frame.actor, key, period, question.alternative)
@@ -114,7 +114,7 @@ async def cancel_what_if(
 async def put_in_draft(request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str]) -> Response[Any]:
     """Make the change in the draft, where it can be reviewed, previewed with the others, and published."""
     frame.must_draft()
-    question = await _asked(frame, key, await typed(request))
+    question = await _question_of(frame, key, await typed(request))
     await frame.engine.previews.put_in_draft(frame.actor, key, question.alternative)
     return frame.go(f"{frame.base}/placements/{key}/changes", notice=Notice(f"{question.done} in the draft."))
 
@@ -124,7 +124,7 @@ def what_if_address(frame: Frame, key: str, change: str, id: str = "") -> str:
     return f"{frame.base}/placements/{key}/what-if?change={change}" + (f"&id={id}" if id else "")
 
 
-async def _asked(frame: Frame, key: str, values: Mapping[str, str]) -> AskedChange:
+async def _question_of(frame: Frame, key: str, values: Mapping[str, str]) -> ChangeQuestion:
     configuration, draft = await frame.engine.drafts.load(frame.merchant.id, key)
     question = _question(frame, after_draft(configuration, draft), key, values)
     if question is None:
@@ -136,7 +136,7 @@ async def _again(frame: Frame, key: str, values: Mapping[str, str]) -> Response[
     page = await _page(frame, key, values)
     if frame.is_htmx:
         return frame.page("changes/_preview_box.html", page)
-    return frame.go(f"{page.address}{page.asked.query}")
+    return frame.go(f"{page.address}{page.topic.query}")
 
 
 async def _page(frame: Frame, key: str, values: Mapping[str, str], *, form: Form | None = None) -> WhatIfPage:
@@ -148,11 +148,11 @@ async def _page(frame: Frame, key: str, values: Mapping[str, str], *, form: Form
         question = _question(frame, after_draft(published, draft), key, values)
     except Invalid as error:
         ask = ask.with_problems(error.problems)
-    last, asked = None, NOTHING
+    last, topic = None, NOTHING
     if question is not None:
         last = await frame.engine.previews.newest(frame.merchant.id, key, alternative=question.alternative)
-        asked = _words(question, address, ask.values)
-    box = box_of(frame, published, key, asked, last, form=form or Form(texts_of(frame, last)))
+        topic = _words(question, address, ask.values)
+    box = box_of(frame, published, key, topic, last, form=form or Form(texts_of(frame, last)))
     candidates = [each for each in in_order(published.documents("candidate", key)) if each.enabled]
     return WhatIfPage(
         **vars(box),
@@ -166,15 +166,15 @@ async def _page(frame: Frame, key: str, values: Mapping[str, str], *, form: Form
     )
 
 
-def _question(frame: Frame, configuration: Configuration, key: str, values: Mapping[str, str]) -> AskedChange | None:
+def _question(frame: Frame, configuration: Configuration, key: str, values: Mapping[str, str]) -> ChangeQuestion | None:
     """Read a question, and check that it can be asked; None where nothing was chosen."""
     change, id = values.get("change", ""), values.get("id", "")
     if change == "fixed":
         title = "What if the order were fixed, without learning?"
-        return AskedChange(Alternative("fixed"), title, "The order is fixed")
+        return ChangeQuestion(Alternative("fixed"), title, "The order is fixed")
     if change == "off" and id:
         rule: RuleDocument = configuration.get("rule", key, id).document
-        return AskedChange(Alternative("off", id), f"What does “{rule.name}” bring?", f"“{rule.name}” is off")
+        return ChangeQuestion(Alternative("off", id), f"What does “{rule.name}” bring?", f"“{rule.name}” is off")
     if change not in CANDIDATE_CHANGES or not id:
         return None
     label = configuration.get("candidate", key, id).document.label
@@ -182,12 +182,12 @@ def _question(frame: Frame, configuration: Configuration, key: str, values: Mapp
     changed_documents(configuration, key, alternative)
     if change == "minimum":
         amount = frame.show.money(alternative.amount, frame.merchant.currency)
-        return AskedChange(
+        return ChangeQuestion(
             alternative, f"What if {label} were offered from {amount}?", f"{label} is offered from {amount}"
         )
     texts = {"paused": ("were paused", "is paused"), "first": ("came first", "comes first")}
     were, done = texts[change]
-    return AskedChange(alternative, f"What if {label} {were}?", f"{label} {done}")
+    return ChangeQuestion(alternative, f"What if {label} {were}?", f"{label} {done}")
 
 
 def _amount(frame: Frame, change: str, values: Mapping[str, str]) -> int:
@@ -200,9 +200,9 @@ def _amount(frame: Frame, change: str, values: Mapping[str, str]) -> int:
     return amount or 0
 
 
-def _words(question: AskedChange, address: str, fields: Mapping[str, str]) -> Asked:
+def _words(question: ChangeQuestion, address: str, fields: Mapping[str, str]) -> PreviewTopic:
     is_rule = question.alternative.change == "off"
-    return Asked(
+    return PreviewTopic(
         title=question.title,
         purpose=(
             "The plan in force with this rule, beside the plan in force without it, on the same past decisions. "

@@ -123,7 +123,7 @@ async def save_retention(request: AnyRequest, frame: NamedDependency[Frame]) -> 
     shown = _shown(policy)
     is_confirmed = values.get("confirm") == "on" and values.get("shown") == shown
     if values.get("act") == "preview" or (losses and not is_confirmed):
-        return _asked(frame, stored, values, ShownLosses(losses, shown))
+        return _confirmed(frame, stored, values, ShownLosses(losses, shown))
 
     async def write() -> RetentionInForce:
         return await service.replace(frame.actor, policy, confirmed=is_confirmed, version=version_of(values))
@@ -139,13 +139,13 @@ async def save_retention(request: AnyRequest, frame: NamedDependency[Frame]) -> 
     return frame.go(f"{frame.base}/customers/retention", notice=Notice(f"The retention is saved. {text}"))
 
 
-def _asked(frame: Frame, stored: RetentionInForce, values: Mapping[str, str], asked: ShownLosses) -> Page:
+def _confirmed(frame: Frame, stored: RetentionInForce, values: Mapping[str, str], shown_losses: ShownLosses) -> Page:
     """Show what would be deleted; a tick that was made for other days does not count."""
-    was_shown = values.get("shown") == asked.shown and values.get("act") != "preview"
+    was_shown = values.get("shown") == shown_losses.shown and values.get("act") != "preview"
     form = Form({**values, "confirm": ""})
-    if was_shown and asked.losses:
+    if was_shown and shown_losses.losses:
         form = form.with_problems([FieldProblem("confirm", UNCONFIRMED)])
-    return _page(frame, stored, form, asked=asked, status=422 if was_shown else 200)
+    return _page(frame, stored, form, shown_losses=shown_losses, status=422 if was_shown else 200)
 
 
 def _policy(values: Mapping[str, str], stored: RetentionInForce, show: Show) -> RetentionPolicy:
@@ -172,14 +172,14 @@ def _page(
     stored: RetentionInForce,
     form: Form,
     *,
-    asked: ShownLosses = NOTHING_SHOWN,
+    shown_losses: ShownLosses = NOTHING_SHOWN,
     theirs: Sequence[Difference] = (),
     status: int = 200,
 ) -> Page:
     base = f"{frame.base}/customers"
     kinds = [_kind(each, frame.show) for each in stored.kinds.values()]
-    views = None if asked.losses is None else [_loss(each, frame.show) for each in asked.losses]
-    page = RetentionPage(base, f"{base}/retention", form, kinds, views, asked.shown, theirs)
+    views = None if shown_losses.losses is None else [_loss(each, frame.show) for each in shown_losses.losses]
+    page = RetentionPage(base, f"{base}/retention", form, kinds, views, shown_losses.shown, theirs)
     return frame.page(TEMPLATE, page, status=status)
 
 

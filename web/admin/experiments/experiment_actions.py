@@ -15,13 +15,13 @@ REASON = "reason:"
 
 
 class Action(NamedTuple):
-    """An action; `asks` is "reason" or "winner" where more must be filled in, `changes` who may do it."""
+    """An action; `needs` is "reason" or "winner" where more must be filled in, `changes` who may do it."""
 
     name: str
     label: str
     text: str
     states: tuple[State, ...]
-    asks: str = ""
+    needs: str = ""
     needs_publisher: bool = True
     notice: str = "Done."
 

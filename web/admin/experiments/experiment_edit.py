@@ -161,8 +161,8 @@ class ExperimentEdit:
         if self.stored is None or self.is_enrolled:
             return ()
         answers = await self.frame.engine.log_questions.answers(self.frame.merchant.id, self.stored)
-        asked = (answer for answer in answers if answer.state != "not_asked")
-        return [answer_text(self.stored.document, answer, self.frame.show) for answer in asked]
+        given_answers = (answer for answer in answers if answer.state != "not_asked")
+        return [answer_text(self.stored.document, answer, self.frame.show) for answer in given_answers]
 
     async def page(self, form: Form, audience: Audience, theirs: Sequence[Difference] = ()) -> ExperimentFormPage:
         """Make the page of a form."""

@@ -153,7 +153,7 @@ async def _refused(
     fields = {"reason": f"{REASON}{action.name}", "winner": "winner"}
     beside = [
         FieldProblem(fields.get(problem.field, "form"), problem.message)
-        if problem.field in fields and action.asks
+        if problem.field in fields and action.needs
         else FieldProblem("form", problem.message)
         for problem in problems
     ]

@@ -177,7 +177,7 @@ class Explanation:
             skipped=[self._rule(rule) for rule in trace.rules if rule.verdict == "skipped"],
             others=[self._rule(rule) for rule in trace.rules if rule.verdict == "not met"],
             ranking=ranking,
-            excluded=[Left(self._label(e.id), self._position(e.id), said(e.reason)) for e in decision.excluded],
+            excluded=[Left(self._label(e.id), self._position(e.id), capitalised(e.reason)) for e in decision.excluded],
             slots=self._slots(),
             slot_count=len(explained.slots),
             values=decision.values,
@@ -202,7 +202,7 @@ class Explanation:
             score=candidate.score,
             chance=candidate.chance,
             drawn=index < len(slots) and bool(slots[index]),
-            reasons=[said(reason) for reason in candidate.reasons],
+            reasons=[capitalised(reason) for reason in candidate.reasons],
         )
 
     def _slots(self) -> list[SlotRow]:
@@ -237,7 +237,7 @@ class Explanation:
         return ExplainedRule(
             id=rule.id,
             name=rule.name,
-            sentence=said(rule.sentence),
+            sentence=capitalised(rule.sentence),
             href=f"{self.frame.base}/rules/{self.explained.row.placement}/{rule.id}",
             missing=lack_text(rule.missing, self.explained.trace.facts, vocabulary) if rule.missing else "",
             clauses=[self._clause(clause) for clause in rule.clauses["clauses"]],
@@ -314,6 +314,6 @@ def _milliseconds(moment: str) -> int | None:
         return None
 
 
-def said(reason: str) -> str:
+def capitalised(reason: str) -> str:
     """Capitalise the first letter of a reason."""
     return reason[:1].upper() + reason[1:]

@@ -145,8 +145,8 @@ async def _experiments(frame: Frame) -> AsyncIterator[AttentionItem]:
             continue
         results = await results_of(frame, resource, has_details=False)
         if results is not None and results.verdict.kind in READY:
-            said = summary(resource.document, results, frame.show)
-            text = f"The experiment “{resource.document.name}” is ready to conclude: {said.short}"
+            verdict = summary(resource.document, results, frame.show)
+            text = f"The experiment “{resource.document.name}” is ready to conclude: {verdict.short}"
             href = f"{frame.base}/experiments/{resource.place}/{resource.id}"
             yield AttentionItem("good", "Ready", text.rstrip(".") + ".", href, "Conclude it")
 

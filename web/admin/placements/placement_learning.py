@@ -218,12 +218,12 @@ def _what_it_costs(frame: Frame, insight: Insight) -> str:
 
 def _how_it_fades(frame: Frame, insight: Insight, beliefs: Sequence[BeliefRow]) -> str:
     show, days = frame.show, insight.placement.half_life_days
-    said = f"Results of {show.number(days)} days ago count half"
+    text = f"Results of {show.number(days)} days ago count half"
     counted, effective = sum(belief.counted for belief in beliefs), sum(belief.effective for belief in beliefs)
     if not counted:
-        return f"{said}."
+        return f"{text}."
     tries = show.count(counted, "try", "tries")
-    return f"{said}: the {tries} of the last 90 days weigh as much as {show.number(effective)} new ones."
+    return f"{text}: the {tries} of the last 90 days weigh as much as {show.number(effective)} new ones."
 
 
 def _has_several_days(insight: Insight) -> bool:

@@ -46,7 +46,7 @@ class UsesPage:
     rule_id: str
     placement: str
     base: str
-    said: str
+    summary: str
     last_fired: int | None
     warning: str
     lacks: Sequence[Lack]
@@ -73,7 +73,7 @@ async def rule_uses(frame: NamedDependency[Frame], key: FromPath[str], id: FromP
         rule_id=id,
         placement=key,
         base=f"{frame.base}/rules/{key}/{id}",
-        said=_said(frame, uses),
+        summary=_summary(frame, uses),
         last_fired=uses.last_fired,
         warning=noted.lacking(id),
         lacks=[
@@ -90,7 +90,7 @@ async def rule_uses(frame: NamedDependency[Frame], key: FromPath[str], id: FromP
     return frame.form("rules/rule_uses.html", "rules/_rule_uses.html", page)
 
 
-def _said(frame: Frame, uses: RuleUses) -> str:
+def _summary(frame: Frame, uses: RuleUses) -> str:
     if uses.fired:
         return f"It fired {frame.show.count(uses.fired, 'time')} in the last {DAYS} days."
     return f"It did not fire in the last {DAYS} days."

@@ -4,7 +4,7 @@ import json
 import re
 
 SKIP = re.compile(r"[\s,:]*")
-SAID_LINE = re.compile(r"line (\d+)")
+LINE_NUMBER = re.compile(r"line (\d+)")
 LONGEST_EXCERPT = 60
 
 
@@ -15,9 +15,9 @@ def pretty(value: object) -> str:
 
 def line_of(text: str, pointer: str, message: str = "") -> int:
     """Return the line, from 1, of the node at an RFC 6901 pointer; for broken JSON the line that the message names."""
-    said = SAID_LINE.search(message)
-    if said and not pointer.strip("/"):
-        return int(said.group(1))
+    match = LINE_NUMBER.search(message)
+    if match and not pointer.strip("/"):
+        return int(match.group(1))
     return text.count("\n", 0, _offset(text, pointer)) + 1
 
 

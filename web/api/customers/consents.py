@@ -101,8 +101,8 @@ async def record(request: AnyRequest) -> Response[bytes]:
     access = await admitted(request, "decisions")
     data: NewConsent = await document_of(request, NewConsent)
     check_customer(request, access, data)
-    said = ConsentRecord(**{name: getattr(data, name) for name in ConsentRecord.__struct_fields__})
-    stored = await _service(request).record(access.merchant.id, data.customer_id, said, changer_of(access))
+    record = ConsentRecord(**{name: getattr(data, name) for name in ConsentRecord.__struct_fields__})
+    stored = await _service(request).record(access.merchant.id, data.customer_id, record, changer_of(access))
     return json_response(_answer(stored), status=201, headers=NO_STORE)
 
 
@@ -189,17 +189,17 @@ def _answer(in_force: ConsentInForce) -> ConsentAnswer:
 
 
 def _item(access: Access, row: StoredConsent) -> ConsentItem:
-    said = row.record
+    record = row.record
     return ConsentItem(
         row.version,
         rfc3339(row.recorded_at),
         row.changer.source,
         name_of_changer(access, row.changer),
-        said.method,
-        said.purposes,
-        said.notice,
-        said.served_at,
-        said.occurred_at,
+        record.method,
+        record.purposes,
+        record.notice,
+        record.served_at,
+        record.occurred_at,
     )
 
 

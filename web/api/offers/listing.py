@@ -160,7 +160,7 @@ async def _answer(
 ) -> Response[bytes]:
     customer, context, hold, personalization = question
     merchant_id, decider = access.merchant.id, engine_of(request).decider
-    personal = is_personal(request, access, asked=personalization)
+    personal = is_personal(request, access, requested=personalization)
     if hold:
         held = await decider.decide_offers(merchant_id, PLACEMENT, customer, context, personal=personal)
     else:

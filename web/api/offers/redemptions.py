@@ -114,7 +114,7 @@ class Redemption(msgspec.Struct, frozen=True):
 async def validate(
     access: NamedDependency[Access], engine: NamedDependency[Engine], document: NamedDependency[OfferAsked]
 ) -> Response[bytes]:
-    quote = await engine.redemptions.quote(access.merchant.id, _asked(document), now=now_ms())
+    quote = await engine.redemptions.quote(access.merchant.id, _offer_request(document), now=now_ms())
     body = Validation(quote.offer_id, not quote.reason, quote.reason, Discount(quote.discount, quote.offer.currency))
     return json_response(body, headers=NO_STORE)
 
@@ -137,7 +137,7 @@ async def hold(
     engine: NamedDependency[Engine],
     document: NamedDependency[OfferAsked],
 ) -> Response[bytes]:
-    quote = await engine.redemptions.quote(access.merchant.id, _asked(document), now=now_ms())
+    quote = await engine.redemptions.quote(access.merchant.id, _offer_request(document), now=now_ms())
     held = await engine.redemptions.hold(quote, _idempotency(request, "hold", document))
     return _answer(held, status=201)
 
@@ -223,7 +223,7 @@ def _idempotency(request: AnyRequest, *parts: object) -> Idempotency | None:
     return Idempotency.of(key, *parts)
 
 
-def _asked(document: OfferAsked) -> OfferRequest:
+def _offer_request(document: OfferAsked) -> OfferRequest:
     return OfferRequest(
         document.placement,
         document.offer_id or "",

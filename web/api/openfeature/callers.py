@@ -35,7 +35,7 @@ class FlagCaller(NamedTuple):
 
     @property
     def personal(self) -> bool:
-        return is_personal(self.request, self.access, asked=self.context.personalization)
+        return is_personal(self.request, self.access, requested=self.context.personalization)
 
     def view(self, answer: DecisionAnswer) -> tuple[AnyDecision, Shape, dict[str, Primitive]]:
         """Return the decision as the caller's kind of key gets it, its shape, and further metadata."""

@@ -135,10 +135,12 @@ class Viewer:
         several = len(row.operator.slots) > 1
         for index, (slot, value) in enumerate(zip(row.operator.slots, row.values, strict=True)):
             kind = self._terms.kind_of(slot, row.field)
-            said = SLOT_NAMES.get(slot) or (f"{label}, {'to' if index else 'from'}" if several else f"{label}, value")
+            label_text = SLOT_NAMES.get(slot) or (
+                f"{label}, {'to' if index else 'from'}" if several else f"{label}, value"
+            )
             if row.operator.key == "share" and slot == "percent":
-                said = "To percent" if index == 2 else "From percent"
-            yield self.input(f"{name}.{index}", kind, said, value, slot=slot, field=row.field)
+                label_text = "To percent" if index == 2 else "From percent"
+            yield self.input(f"{name}.{index}", kind, label_text, value, slot=slot, field=row.field)
 
     def input(
         self, name: str, kind: str, label: str, value: object, *, slot: str = "value", field: str = ""

@@ -12,7 +12,7 @@ from engine.model.facts import Facts
 from engine.model.placement import RuleDocument
 from rules import Rule, Vocabulary, Wording
 from rules.language.values import read_currency
-from web.admin.log.explanation import Clause, Left, RankedView, clause_of, fact_of, lack_text, said
+from web.admin.log.explanation import Clause, Left, RankedView, capitalised, clause_of, fact_of, lack_text
 from web.admin.shell.frame import Frame
 from web.format import Show
 
@@ -112,12 +112,12 @@ def answer_of(frame: Frame, trial: Trial, key: str, rule_id: str, positions: Map
                 candidate.score,
                 candidate.chance,
                 index < len(drawn) and drawn[index],
-                [said(reason) for reason in candidate.reasons],
+                [capitalised(reason) for reason in candidate.reasons],
             )
             for index, candidate in enumerate(decision.ranking)
         ],
         [
-            Left(labels.get(candidate.id, candidate.id), positions.get(candidate.id, 0), said(candidate.reason))
+            Left(labels.get(candidate.id, candidate.id), positions.get(candidate.id, 0), capitalised(candidate.reason))
             for candidate in decision.excluded
         ],
         decision.values,
