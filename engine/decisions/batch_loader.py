@@ -33,27 +33,27 @@ class BatchLoader(Generic[Key, Value]):
         self._database = database
         self._read = read
         self._missing = missing
-        self._waiting: dict[Key, list[asyncio.Future[Value]]] = {}
+        self._pending: dict[Key, list[asyncio.Future[Value]]] = {}
         self._task: asyncio.Task[None] | None = None
 
     def load(self, key: Key) -> asyncio.Future[Value]:
         """Return a future of the value of a key."""
         # One future a request: a request that gives up cancels what it waits for, and nobody else's.
         future: asyncio.Future[Value] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(key, []).append(future)
+        self._pending.setdefault(key, []).append(future)
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="batch loader")
         return future
 
     async def _run(self) -> None:
-        while self._waiting:
-            waiting, self._waiting = self._waiting, {}
+        while self._pending:
+            pending, self._pending = self._pending, {}
             try:
-                values = await self._database.look_up(partial(self._read_all, keys=list(waiting)))
+                values = await self._database.look_up(partial(self._read_all, keys=list(pending)))
             except Exception as error:
-                _refuse(waiting, error)
+                _refuse(pending, error)
                 continue
-            for key, futures in waiting.items():
+            for key, futures in pending.items():
                 for future in futures:
                     if not future.done():
                         future.set_result(values[key] if key in values else self._missing())
@@ -63,8 +63,8 @@ class BatchLoader(Generic[Key, Value]):
         return await self._read(connection, keys)
 
 
-def _refuse(waiting: Mapping[Key, Sequence[asyncio.Future[Value]]], error: Exception) -> None:
-    for futures in waiting.values():
+def _refuse(pending: Mapping[Key, Sequence[asyncio.Future[Value]]], error: Exception) -> None:
+    for futures in pending.values():
         for future in futures:
             if not future.done():
                 future.set_exception(error)

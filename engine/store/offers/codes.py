@@ -134,8 +134,8 @@ async def give(connection: AsyncConnection, transitions: Sequence[Transition], *
             given |= await _give_own(connection, hold, now)
         else:
             pools.setdefault(_pool_of(hold), []).append(hold)
-    for pool, waiting in pools.items():
-        given |= await _give_from_pool(connection, pool, waiting)
+    for pool, pending in pools.items():
+        given |= await _give_from_pool(connection, pool, pending)
     return given
 
 
@@ -183,11 +183,11 @@ async def _give_own(connection: AsyncConnection, hold: Hold, now: int) -> dict[s
     return {hold.id: code} if code is not None and await _take(connection, hold, code) else {}
 
 
-async def _give_from_pool(connection: AsyncConnection, pool: PoolKey, waiting: Sequence[Hold]) -> dict[str, str]:
+async def _give_from_pool(connection: AsyncConnection, pool: PoolKey, pending: Sequence[Hold]) -> dict[str, str]:
     table = offer_codes.c
     free = select(table.code).where(*_of_pool(pool), table.state == "free").order_by(table.added_at, table.code)
-    rows = await connection.execute(free.limit(len(waiting)).with_for_update(skip_locked=True))
-    given = {hold.id: code for hold, code in zip(waiting, rows.scalars().all(), strict=False)}
+    rows = await connection.execute(free.limit(len(pending)).with_for_update(skip_locked=True))
+    given = {hold.id: code for hold, code in zip(pending, rows.scalars().all(), strict=False)}
     if given:
         codes = {code: hold_id for hold_id, code in given.items()}
         statement = update(offer_codes).where(

@@ -59,33 +59,33 @@ async def take(connection: AsyncConnection, groups: Sequence[Sequence[Transition
     a hold that somebody else changed meanwhile refuses its group, as does a pool without a free code.
     """
     refused = await _changed(connection, groups)
-    waiting = {index: group for index, group in enumerate(groups) if index not in refused}
-    given = await _give_codes(connection, waiting, refused, now=now)
-    await balances.lock(connection, (key for group in waiting.values() for each in group for key in each.hold.balances))
-    if not await _try_all(connection, [each for group in waiting.values() for each in group]):
-        for index, group in list(waiting.items()):
+    pending = {index: group for index, group in enumerate(groups) if index not in refused}
+    given = await _give_codes(connection, pending, refused, now=now)
+    await balances.lock(connection, (key for group in pending.values() for each in group for key in each.hold.balances))
+    if not await _try_all(connection, [each for group in pending.values() for each in group]):
+        for index, group in list(pending.items()):
             if not await _try_all(connection, group):
                 refused[index] = await _refusal(connection, group)
                 await codes.settle(connection, [_given_back(each) for each in group])
-                del waiting[index]
-    await _store(connection, [each for group in waiting.values() for each in group], now=now)
+                del pending[index]
+    await _store(connection, [each for group in pending.values() for each in group], now=now)
     return Taken(refused, given)
 
 
 async def _give_codes(
-    connection: AsyncConnection, waiting: dict[int, Sequence[Transition]], refused: dict[int, Refusal], *, now: int
+    connection: AsyncConnection, pending: dict[int, Sequence[Transition]], refused: dict[int, Refusal], *, now: int
 ) -> dict[str, str]:
     """Give the holds of groups their codes; groups for which there is none are refused."""
-    wanting = [each for group in waiting.values() for each in group if each.code]
+    wanting = [each for group in pending.values() for each in group if each.code]
     if not wanting:
         return {}
     given = await codes.give(connection, wanting, now=now)
-    for index, group in list(waiting.items()):
-        waiting[index] = [_with_code(each, given) for each in group]
+    for index, group in list(pending.items()):
+        pending[index] = [_with_code(each, given) for each in group]
         missing = [each for each in group if each.code and each.hold.id not in given]
         if missing:
             refused[index] = Refusal(missing[0].hold.offer, _no_code(missing[0]))
-            await codes.settle(connection, [_given_back(each) for each in waiting.pop(index)])
+            await codes.settle(connection, [_given_back(each) for each in pending.pop(index)])
     return given
 
 
