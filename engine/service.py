@@ -127,7 +127,7 @@ class Engine:
         self.data_keys = data_keys_of(settings, database, customer_key)
         self.hasher, self.tokens = Hasher(customer_key), Tokens(self.data_keys.signing)
         self.live = Live(database)
-        self.recorder = Recorder(database, self.live.add_news)
+        self.recorder = Recorder(database, self.live.add_new_trials)
         self.dictionary_trainer = DictionaryTrainer(database, self.live, self.recorder)
         self._open_accounts(database, customer_key)
         configurations = ConfigurationCache(database)
@@ -229,7 +229,7 @@ class Engine:
         )
         self.aliases = Aliases(database, self.settings_reader, self.hasher)
         file = ErasureFile(Path(self.settings.data), database.names)
-        self.eraser = Eraser(database, self.settings_reader, self.hasher, file, self.live.add_news)
+        self.eraser = Eraser(database, self.settings_reader, self.hasher, file, self.live.add_new_trials)
         self.customer_rights = CustomerRights(self.privacy_requests, self.customer_export, self.eraser)
         self.customer_center = CustomerCenter(self.preferences, self.consents, self.customer_rights)
 

@@ -15,7 +15,7 @@ from engine.model.timestamps import DAY
 from engine.service import Engine
 from engine.store import folds
 from engine.store.accounts import Merchant
-from engine.store.folds import STATISTICS, Cell, News, Sums
+from engine.store.folds import STATISTICS, Cell, NewTrials, Sums
 from engine.store.outcomes import OutcomeRow
 from tests import factories
 
@@ -91,7 +91,7 @@ class Shop:
             sums.add(STATISTICS, cell, trials, successes, 0, 0)
         async with self.engine.database.write() as connection:
             await folds.add(connection, sums)
-        self.engine.live.add_news(News({(self.id, "payment_methods", "converted", bucket): 1}))
+        self.engine.live.add_new_trials(NewTrials({(self.id, "payment_methods", "converted", bucket): 1}))
         await self.engine.live.refresh(at_once=True)
 
     async def counts(self, bucket: str = "", *, reward: str = "converted") -> dict[str, tuple[int, int]]:

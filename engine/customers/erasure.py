@@ -28,7 +28,7 @@ from engine.store.connection.database import Database
 from engine.store.customers import aliases, erasing
 from engine.store.decisions import DecisionRow
 from engine.store.experiments import exposures
-from engine.store.folds import News, Sums, news_of
+from engine.store.folds import NewTrials, Sums, new_trials_of
 from engine.store.log import customer_segments
 from engine.store.rollups import FieldCell, RuleCell
 
@@ -62,7 +62,7 @@ class Eraser:
         reader: SettingsReader,
         hasher: Hasher,
         file: ErasureFile,
-        on_learned: Callable[[News], None],
+        on_learned: Callable[[NewTrials], None],
     ) -> None:
         self._database = database
         self._on_learned = on_learned
@@ -137,7 +137,7 @@ class Eraser:
         while following:
             work = partial(self._erase_decisions, key=key, following=following)
             sums, erased = await self._database.write_through(work)
-            self._on_learned(news_of(sums))
+            self._on_learned(new_trials_of(sums))
             count += erased
             # A look for more reads the whole log that is in no segment yet.
             is_last = len(following) < MOST_AT_ONCE

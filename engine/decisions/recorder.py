@@ -33,7 +33,7 @@ from engine.store.connection.database import Database
 from engine.store.decisions import DecisionRow
 from engine.store.experiments.exposed_units import ExposedUnits
 from engine.store.experiments.exposures import Exposure
-from engine.store.folds import News, Sums, news_of
+from engine.store.folds import NewTrials, Sums, new_trials_of
 from engine.store.log.dictionaries import PlacementKey
 from engine.store.log.records import Dictionary
 from engine.store.offers import holds
@@ -92,7 +92,7 @@ class Recorder:
     is open while nothing can be stored.
     """
 
-    def __init__(self, database: Database, on_learned: Callable[[News], None]) -> None:
+    def __init__(self, database: Database, on_learned: Callable[[NewTrials], None]) -> None:
         self.exposed = ExposedUnits()
         self.breaker = Breaker()
         self.commit_latencies = Latencies()
@@ -288,7 +288,7 @@ class Recorder:
         return [[next(ends) for _ in report.rows] for report in reports]
 
     def _announce(self, sums: Sums) -> None:
-        if learned := news_of(sums):
+        if learned := new_trials_of(sums):
             self._on_learned(learned)
 
 

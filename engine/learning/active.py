@@ -26,8 +26,8 @@ from engine.model.placement import Contextual, Thompson
 from engine.model.scope import track_of
 from engine.store.beliefs import Snapshot
 
-ENOUGH_NEWS = 0.005
-ENOUGH_CONTEXTUAL_NEWS = 0.02
+ENOUGH_NEW_TRIALS = 0.005
+ENOUGH_NEW_CONTEXTUAL_TRIALS = 0.02
 
 
 class DecidingPlan:
@@ -222,7 +222,7 @@ class BeliefsStream:
             for member, beliefs in zip(self.members, drawn, strict=True):
                 member.beliefs[snapshot.bucket] = beliefs
 
-    def enough_news(self, bucket: str) -> float:
+    def enough_new_trials(self, bucket: str) -> float:
         """Return the new trials that a bucket needs for new beliefs: one at first, later a share of its trials.
 
         The share is larger for contextual beliefs: their snapshots are larger, and larger batches learn no worse.
@@ -232,7 +232,7 @@ class BeliefsStream:
         if snapshot is None or (encoding is not None and not matches_encoding(snapshot.knowledge.contextual, encoding)):
             return 1.0
         is_large = encoding is not None or plan.learns_choices
-        share = ENOUGH_CONTEXTUAL_NEWS if is_large else ENOUGH_NEWS
+        share = ENOUGH_NEW_CONTEXTUAL_TRIALS if is_large else ENOUGH_NEW_TRIALS
         return max(1.0, share * snapshot.knowledge.trials)
 
 

@@ -41,7 +41,7 @@ CELL = DAY // CELLS_A_DAY
 """Milliseconds of a cell of a model's residuals."""
 
 MOST_COMMON_AGE_MS = 60_000
-ENOUGH_COMMON_NEWS = 0.02
+ENOUGH_NEW_COMMON_TRIALS = 0.02
 KNOWN_SHARE = 0.5
 """The share of successes of which the delays by candidate must be known."""
 
@@ -62,7 +62,7 @@ class BeliefsReader:
         self._curves: tuple[Fit, Curves] | None = None
         self._parents: dict[str, ArmBelief] = {}
         self._read_at = 0
-        self._news = 0
+        self._new_trials = 0
         self._memories: dict[tuple[str | None, int], Memory] = {}
         self._jumps: dict[str | None, frozenset[tuple[str, int]]] = {}
         self._has_model = plan.learns_choices or plan.encoding is not None
@@ -70,20 +70,20 @@ class BeliefsReader:
         self.new_jumps: tuple[str, ...] = ()
         """The candidates whose jump was detected by the last reading."""
 
-    def add_news(self, trials: int) -> None:
+    def add_new_trials(self, trials: int) -> None:
         """Count new trials anywhere in the placement."""
-        self._news += trials
+        self._new_trials += trials
 
     def is_common_due(self, now: int) -> bool:
         """Return whether what all buckets share should be read again."""
-        if not self._placement.buckets or not self._news:
+        if not self._placement.buckets or not self._new_trials:
             return False
         trials = sum(parent.trials for parent in self._parents.values())
-        return self._news > ENOUGH_COMMON_NEWS * trials or now - self._read_at > MOST_COMMON_AGE_MS
+        return self._new_trials > ENOUGH_NEW_COMMON_TRIALS * trials or now - self._read_at > MOST_COMMON_AGE_MS
 
     async def read_common(self, database: Database, now: int) -> Knowledge:
         """Read what all buckets share; return the beliefs of a bucket without evidence."""
-        self._read_at, self._news = now, 0
+        self._read_at, self._new_trials = now, 0
         self._parents = await self._arms(database, None, now)
         arms = {name: ArmBelief(0.0, 0.0, prior.mean, prior.strength) for name, prior in self._priors().items()}
         return Knowledge(arms, self._fit.customer_strength)

@@ -24,7 +24,7 @@ from engine.store import folds, plans
 from engine.store.connection.database import Database
 from engine.store.experiments import shares
 from engine.store.experiments.sums import PhaseKey
-from engine.store.folds import News
+from engine.store.folds import NewTrials
 from engine.store.releases import availability
 
 log = structlog.get_logger()
@@ -40,7 +40,7 @@ class Live:
         self._active: dict[tuple[int, str], Active] = {}
         self._renewers: dict[tuple[int, str], dict[str, Renewer]] = {}
         self._watches: dict[tuple[int, str], OutageWatch] = {}
-        self._unread: News = News()
+        self._unread: NewTrials = NewTrials()
         self._unread_since: dict[tuple[int, str, str, str], int] = {}
         self._changes: dict[int, asyncio.Event] = {}
         self._loading = asyncio.Lock()
@@ -73,9 +73,9 @@ class Live:
         placements = [(merchant_id, active.plan.placement) for (merchant_id, _), active in self._active.items()]
         return [pair for pair in placements if isinstance(pair[1].policy, Thompson | Contextual)]
 
-    def add_news(self, news: News) -> None:
+    def add_new_trials(self, new_trials: NewTrials) -> None:
         """Note the buckets with new evidence, for all who learn from it; called after each commit."""
-        for (merchant_id, placement, track, bucket), trials in news.items():
+        for (merchant_id, placement, track, bucket), trials in new_trials.items():
             for learner in self._renewers.get((merchant_id, placement), {}):
                 if counts_for(track, learner):
                     self._add_unread((merchant_id, placement, learner, bucket), trials)
@@ -86,7 +86,7 @@ class Live:
         self._unread_since.setdefault(cell, now_ms())
         renewers = self._renewers.get((merchant_id, placement), {})
         if learner in renewers:
-            renewers[learner].add_news(trials)
+            renewers[learner].add_new_trials(trials)
 
     async def follow(self, compiled: Mapping[tuple[int, str], Plan] = MappingProxyType({})) -> None:
         """Load the active plan version of every placement; if a plan fails to compile, the old one stays.
@@ -177,7 +177,7 @@ class Live:
         return Renewer(self._database, merchant_id, active, stream, away=away, read_again=read_again)
 
     async def refresh(self, *, at_once: bool = False) -> None:
-        """Make new beliefs for buckets with enough news since their last ones, or whose news is old enough.
+        """Make new beliefs for buckets whose new trials are enough, or old enough.
 
         A refresh that runs already ends first, so that its beliefs are in force when this one returns.
         """
@@ -193,7 +193,7 @@ class Live:
             self._forget(cell)
             return
         age = now - self._unread_since.get(cell, now)
-        if not (at_once or age >= LONGEST_UNREAD_MS or trials >= active.streams[learner].enough_news(bucket)):
+        if not (at_once or age >= LONGEST_UNREAD_MS or trials >= active.streams[learner].enough_new_trials(bucket)):
             return
         self._forget(cell)
         try:

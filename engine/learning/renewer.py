@@ -62,9 +62,9 @@ class Renewer:
         self._away = away
         self._read_again = read_again
 
-    def add_news(self, trials: int) -> None:
+    def add_new_trials(self, trials: int) -> None:
         """Count new trials."""
-        self._reader.add_news(trials)
+        self._reader.add_new_trials(trials)
 
     async def begin(self, now: int) -> None:
         """Load the newest beliefs; those of a variant that never learned are the ones it starts with."""

@@ -23,7 +23,7 @@ MOST_RECIPIENTS = 50
 EVENTS_A_TRANSACTION = 500
 RECIPIENTS_A_RUN = 200
 LATEST_MS = 2 * DAY
-"""Older events are no news: they wait for a mail server no longer."""
+"""Older events are not sent: they wait for a mail server no longer."""
 SETTLED_MS = 5_000
 """With several writers, an event may be committed after one with a higher number: mails are made so much later."""
 
@@ -102,8 +102,8 @@ class AlertRecipients:
                     connection, item.merchant_id, after=item.read_up_to, until=until, limit=EVENTS_A_TRANSACTION
                 )
                 if rows and await alert_recipients.move(connection, item, rows[-1].id):
-                    news = (row for row in rows if row.type in item.types and row.recorded_at > now - LATEST_MS)
-                    await mails.add(connection, [_mail(item, row, now) for row in news])
+                    recent = (row for row in rows if row.type in item.types and row.recorded_at > now - LATEST_MS)
+                    await mails.add(connection, [_mail(item, row, now) for row in recent])
 
     async def event(self, merchant_id: int, number: int) -> StoredEvent | None:
         """Return the event that a mail is about, or None."""

@@ -162,7 +162,7 @@ OBSERVATIONS = Fold(tables.observations, ObservationCell, ("trials", "successes"
 
 Values = list[int]
 
-News = Counter[tuple[int, str, str, str]]
+NewTrials = Counter[tuple[int, str, str, str]]
 """New trials by (merchant, placement, track, bucket)."""
 
 
@@ -187,9 +187,9 @@ class Sums:
         return self.of[STATISTICS.name]
 
 
-def news_of(sums: Sums) -> News:
-    """Return the new trials that some sums contain; taking trials away is news too."""
-    learned: News = Counter()
+def new_trials_of(sums: Sums) -> NewTrials:
+    """Return the new trials that some sums contain; trials that are taken away count too."""
+    learned: NewTrials = Counter()
     for cell, (trials, successes, *_) in sums.statistics.items():
         if trials or successes:
             learned[cell.merchant_id, cell.placement, cell.reward, cell.bucket] += abs(trials) or 1

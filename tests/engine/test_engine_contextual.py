@@ -169,7 +169,7 @@ async def test_two_processes_use_each_observation_once(store, open_another):
         answer = await store.decide(device_type="mobile")
         await store.report(answer, "converted", order(answer.decision)[0])
         await (store.engine if number % 2 else other).follow()
-        other.live.add_news({(store.id, "payment_methods", "converted", ""): 1})
+        other.live.add_new_trials({(store.id, "payment_methods", "converted", ""): 1})
         await other.live.refresh(at_once=True)
         await learn(store)
     await store.engine.follow()
@@ -179,7 +179,7 @@ async def test_two_processes_use_each_observation_once(store, open_another):
 async def test_the_same_again_teaches_nothing_new(store):
     await shoppers(store, 5)
     version = beliefs(store).version
-    store.engine.live.add_news({(store.id, "payment_methods", "converted", ""): 1})
+    store.engine.live.add_new_trials({(store.id, "payment_methods", "converted", ""): 1})
     await learn(store)
     assert beliefs(store).version == version
 
@@ -209,7 +209,7 @@ async def test_evidence_fades_by_day(store, monkeypatch):
     before = trials(store)
     later = now_ms() + 90 * DAY
     monkeypatch.setattr("engine.learning.live.now_ms", lambda: later)
-    store.engine.live.add_news({(store.id, "payment_methods", "converted", ""): 1})
+    store.engine.live.add_new_trials({(store.id, "payment_methods", "converted", ""): 1})
     await learn(store)
     assert trials(store) == pytest.approx(before / 2, rel=0.02)
 

@@ -21,7 +21,7 @@ from engine.store import beliefs as snapshots
 from engine.store import decisions, folds
 from engine.store.decisions import DecisionRow
 from engine.store.events import outbox
-from engine.store.folds import OBSERVATIONS, STATISTICS, Cell, News, Sums
+from engine.store.folds import OBSERVATIONS, STATISTICS, Cell, NewTrials, Sums
 from engine.store.observations import ChoiceRow, ObservationCell, ObservationRow
 from tests.factories import candidates, placement
 from tests.marks import SQLITE_FIRST
@@ -211,4 +211,4 @@ async def write(shop, rows, offset):
     async with shop.engine.database.write() as connection:
         await decisions.append(connection, logged)
         await folds.add(connection, sums)
-    shop.engine.live.add_news(News({(shop.id, "payment_methods", "converted", ""): len(rows)}))
+    shop.engine.live.add_new_trials(NewTrials({(shop.id, "payment_methods", "converted", ""): len(rows)}))

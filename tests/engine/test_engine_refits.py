@@ -164,7 +164,7 @@ async def test_a_process_with_the_old_model_does_not_undo_a_refit(days, open_ano
     answer = await days.shop.decide(device_type="mobile")
     await days.shop.report(answer, "converted", order(answer.decision)[0])
     # It learns on from the model that was replaced, and has not read the new one yet.
-    other.live.add_news({(days.shop.id, "payment_methods", "converted", ""): 1})
+    other.live.add_new_trials({(days.shop.id, "payment_methods", "converted", ""): 1})
     await other.live.refresh(at_once=True)
     assert (await reasons(days.shop))[-1] == "refit from the log"
     await read_others()

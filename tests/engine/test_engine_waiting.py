@@ -36,7 +36,7 @@ async def learn(shop, monkeypatch, *, minutes=0):
     settings = shop.engine.live.get(shop.id, "payment_methods").plan.placement
     await fit_placement(shop.engine.database, shop.id, settings, later)
     monkeypatch.setattr("engine.learning.live.now_ms", lambda: later)
-    shop.engine.live.add_news({(shop.id, "payment_methods", "converted", ""): 1})
+    shop.engine.live.add_new_trials({(shop.id, "payment_methods", "converted", ""): 1})
     await shop.engine.live.refresh(at_once=True)
 
 

@@ -193,7 +193,7 @@ def test_purposes_are_switched_and_count_at_once(side: Side, visitor: httpx.Clie
 
 
 def test_wishes_are_obeyed_by_the_next_decision(side: Side, visitor: httpx.Client):
-    wishes = {"wish-card": "favorite", "wish-ideal": "excluded", "wish-paypal": "none"}
+    wishes = {"choice-card": "favorite", "choice-ideal": "excluded", "choice-paypal": "none"}
     assert send(visitor, "preferences", default_method="paypal", language="de", **wishes).status_code == 303
     decision = decide(side)
     assert [ranked["id"] for ranked in decision["ranking"]][:2] == ["paypal", "card"]
@@ -212,7 +212,7 @@ def test_wishes_are_obeyed_by_the_next_decision(side: Side, visitor: httpx.Clien
 
 
 def test_a_method_cannot_come_first_and_be_hidden(side: Side, visitor: httpx.Client):
-    answer = send(visitor, "preferences", default_method="card", **{"wish-card": "excluded"})
+    answer = send(visitor, "preferences", default_method="card", **{"choice-card": "excluded"})
     assert (answer.status_code, "cannot come first and be hidden" in answer.text) == (422, True)
     # What was typed is kept.
     assert ('<option value="card" selected>' in answer.text, '<option value="excluded" selected>' in answer.text) == (
@@ -226,11 +226,11 @@ def test_a_method_cannot_come_first_and_be_hidden(side: Side, visitor: httpx.Cli
 
 
 def test_a_deleted_method_among_the_wishes_stands_in_nobodys_way(side: Side, visitor: httpx.Client):
-    send(visitor, "preferences", default_method="card", **{"wish-paypal": "favorite"})
+    send(visitor, "preferences", default_method="card", **{"choice-paypal": "favorite"})
     side.client.delete("/v1/placements/payment_methods/candidates/paypal", headers={"if-match": "*"})
     assert send(visitor, "preferences", default_method="card", language="en").status_code == 303
     assert (
-        send(visitor, "preferences", default_method="card", language="en", **{"wish-ideal": "favorite"}).status_code
+        send(visitor, "preferences", default_method="card", language="en", **{"choice-ideal": "favorite"}).status_code
         == 303
     )
     stored = said(side)["preferences"]

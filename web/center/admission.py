@@ -93,7 +93,7 @@ def cookie(request: AnyRequest, session: str) -> Cookie:
     )
 
 
-def language_of(request: AnyRequest, *wishes: str | None) -> Language:
-    """Return the language of a page: the one in its address, else the first of the wishes, else the browser's."""
+def language_of(request: AnyRequest, *languages: str | None) -> Language:
+    """Return the language of a page: the one in its address, else the first of `languages`, else the browser's."""
     requested = request.query_params.get("language")
-    return preferred((requested, *wishes, *by_preference(request.headers.get("accept-language", ""))))
+    return preferred((requested, *languages, *by_preference(request.headers.get("accept-language", ""))))

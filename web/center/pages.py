@@ -23,6 +23,7 @@ from web.center.admission import (
     language_of,
 )
 from web.center.languages import LANGUAGES, Language
+from web.center.preference_form import PreferenceValues, change_of, stored_values, typed_values
 from web.center.views import (
     CenterFrame,
     CenterWords,
@@ -33,7 +34,6 @@ from web.center.views import (
     purposes_of,
     show_for,
 )
-from web.center.wishes import Wishes, change_of, stored_wishes, typed_wishes
 from web.customer_files import export_zip
 from web.customer_links import CENTER, OPEN
 from web.http.access import engine_of
@@ -54,8 +54,8 @@ class CenterContent(NamedTuple):
         return self.words.language
 
     @property
-    def wishes(self) -> Wishes:
-        return stored_wishes(self.data.preferences.preferences, self.words.methods)
+    def preferences(self) -> PreferenceValues:
+        return stored_values(self.data.preferences.preferences, self.words.methods)
 
 
 @get(OPEN)
@@ -99,15 +99,15 @@ async def save_purposes(request: AnyRequest, customer: NamedDependency[Customer]
 async def save_preferences(request: AnyRequest, customer: NamedDependency[Customer]) -> Response[Any]:
     """Save what the customer wants of payment methods, and their language."""
     content = await _read(request, customer)
-    stored, wishes = content.wishes, typed_wishes(await typed(request), content.wishes)
-    if wishes.contradict:
-        return _page(customer, content, wishes, problem="contradiction", status=422)
-    change = change_of(wishes, stored, content.data.preferences.preferences)
+    stored, preferences = content.preferences, typed_values(await typed(request), content.preferences)
+    if preferences.contradict:
+        return _page(customer, content, preferences, problem="contradiction", status=422)
+    change = change_of(preferences, stored, content.data.preferences.preferences)
     try:
         await customer.engine.customer_center.save_preferences(customer.visit, change)
     except Invalid:
-        return _page(customer, content, wishes, problem="changed", status=422)
-    return _back(request, "done_preferences", forgets_language=wishes.language != stored.language)
+        return _page(customer, content, preferences, problem="changed", status=422)
+    return _back(request, "done_preferences", forgets_language=preferences.language != stored.language)
 
 
 @post("/export", status_code=200)
@@ -159,8 +159,7 @@ async def _read(request: AnyRequest, customer: Customer) -> CenterContent:
     """Return what is known of a customer, and the words for it in their language."""
     visit, service = customer.visit, customer.engine.customer_center
     data = await service.read(visit)
-    wishes = (data.preferences.preferences.language, visit.language)
-    language = language_of(request, *wishes)
+    language = language_of(request, data.preferences.preferences.language, visit.language)
     words = CenterWords(language, data.policy, service.methods(visit))
     return CenterContent(data, words, await customer.engine.retention.days_of_decisions(customer.merchant.id))
 
@@ -168,18 +167,18 @@ async def _read(request: AnyRequest, customer: Customer) -> CenterContent:
 def _page(
     customer: Customer,
     content: CenterContent,
-    wishes: Wishes | None = None,
+    preferences: PreferenceValues | None = None,
     *,
     done: str = "",
     problem: str = "",
     status: int = 200,
 ) -> Page:
-    """Return the page, with the wishes that were typed if they could not be saved."""
+    """Return the page, with the preferences that were typed if they could not be saved."""
     merchant = customer.merchant
     page = page_of(
         content.data,
         content.words,
-        wishes or content.wishes,
+        preferences or content.preferences,
         shop=merchant.name,
         retention_days=content.retention_days,
         done=done,

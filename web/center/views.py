@@ -10,7 +10,7 @@ from engine.customers.center import OwnData
 from engine.customers.consents import StoredConsent
 from engine.model.documents.consent import ConsentNotice, ConsentPolicy
 from web.center.languages import LANGUAGES, Language
-from web.center.wishes import Wishes
+from web.center.preference_form import PreferenceValues
 from web.format import Show
 
 MOST_CHANGES = 20
@@ -40,12 +40,12 @@ class PurposeChoice:
 
 
 @dataclass(frozen=True)
-class MethodWish:
+class MethodPreference:
     """A payment method, and what the customer wants of it: `none`, `favorite` or `excluded`."""
 
     id: str
     label: str
-    wish: str
+    choice: str
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class CenterPage:
     is_personalized: bool
     purposes: Sequence[PurposeChoice]
     default_method: str
-    methods: Sequence[MethodWish]
+    methods: Sequence[MethodPreference]
     own_language: str
     own_languages: Sequence[tuple[str, str]]
     parts: Sequence[tuple[str, int]]
@@ -140,16 +140,16 @@ def notice_of(choices: Sequence[PurposeChoice]) -> ConsentNotice:
 
 
 def page_of(
-    data: OwnData, words: CenterWords, wishes: Wishes, *, shop: str, retention_days: int, **more: str
+    data: OwnData, words: CenterWords, values: PreferenceValues, *, shop: str, retention_days: int, **more: str
 ) -> CenterPage:
-    """Return the page with everything that is known; `wishes` stand in the form."""
+    """Return the page with everything that is known; `values` stand in the form."""
     return CenterPage(
         shop,
         data.consent.personalized,
         purposes_of(data, words),
-        wishes.default_method,
-        [MethodWish(id, label, wishes.by_method[id]) for id, label in words.methods.items()],
-        wishes.language,
+        values.default_method,
+        [MethodPreference(id, label, values.by_method[id]) for id, label in words.methods.items()],
+        values.language,
         list(_languages(data.preferences.preferences.language)),
         [(section.name, len(section.rows)) for section in data.sections if _has_content(section.rows)],
         [
@@ -167,14 +167,14 @@ def page_of(
 def changes_of(data: OwnData, words: CenterWords) -> list[PastChange]:
     """Return the latest changes, the newest first."""
     text = words.language.text
-    said = [
+    consents = [
         PastChange(each.recorded_at, _lines(each, words), text(f"by_{each.changer.source}")) for each in data.consents
     ]
-    wishes = [
+    preferences = [
         PastChange(each.changed_at, [text("preferences_changed")], text(f"by_{each.changer.source}"))
         for each in data.versions
     ]
-    return sorted((*said, *wishes), key=lambda change: -change.changed_at)[:MOST_CHANGES]
+    return sorted((*consents, *preferences), key=lambda change: -change.changed_at)[:MOST_CHANGES]
 
 
 def show_for(language: Language, timezone: str, now: int) -> Show:
@@ -187,7 +187,7 @@ def _lines(consent: StoredConsent, words: CenterWords) -> list[str]:
     lines = [
         words.language.text(key, purposes=words.several([words.purpose(name) for name in names]))
         for key, accepts in groups
-        if (names := [name for name, said in consent.record.purposes.items() if said is accepts])
+        if (names := [name for name, accepted in consent.record.purposes.items() if accepted is accepts])
     ]
     return lines or [words.language.text("dismissed")]
 

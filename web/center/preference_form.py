@@ -1,4 +1,4 @@
-"""What a customer wants of payment methods, as the form of the customer center has it."""
+"""The preferences of a customer as the form of the customer center has them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ FAVORITE, EXCLUDED, NONE = "favorite", "excluded", "none"
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """The method that comes first, what is wanted of each method, and the language; empty without a wish."""
+class PreferenceValues:
+    """The method that comes first, the choice for each method, and the language; empty without a preference."""
 
     default_method: str
     by_method: Mapping[str, str]
@@ -25,22 +25,22 @@ class Wishes:
         return self.by_method.get(self.default_method) == EXCLUDED
 
 
-def stored_wishes(preferences: Preferences, methods: Collection[str]) -> Wishes:
-    """Return what a customer wants of the methods that the shop has."""
+def stored_values(preferences: Preferences, methods: Collection[str]) -> PreferenceValues:
+    """Return the stored preferences, with a choice for each method that the shop has."""
     by_method = {
         method: EXCLUDED if method in preferences.excluded else FAVORITE if method in preferences.favorites else NONE
         for method in methods
     }
-    return Wishes(preferences.default_method or "", by_method, preferences.language or "")
+    return PreferenceValues(preferences.default_method or "", by_method, preferences.language or "")
 
 
-def typed_wishes(values: Mapping[str, str], stored: Wishes) -> Wishes:
-    """Return what a form says; a method that it does not name stays as it is stored."""
-    by_method = {method: values.get(f"wish-{method}", wish) for method, wish in stored.by_method.items()}
-    return Wishes(values.get("default_method", ""), by_method, values.get("language", ""))
+def typed_values(values: Mapping[str, str], stored: PreferenceValues) -> PreferenceValues:
+    """Return the values of a form; a method that it does not name stays as it is stored."""
+    by_method = {method: values.get(f"choice-{method}", choice) for method, choice in stored.by_method.items()}
+    return PreferenceValues(values.get("default_method", ""), by_method, values.get("language", ""))
 
 
-def change_of(typed: Wishes, stored: Wishes, preferences: Preferences) -> PreferenceChange:
+def change_of(typed: PreferenceValues, stored: PreferenceValues, preferences: Preferences) -> PreferenceChange:
     """Return the fields that a form changes.
 
     Only these are sent on: a field that nobody touched may name a method that the shop does not have any more.
@@ -48,9 +48,9 @@ def change_of(typed: Wishes, stored: Wishes, preferences: Preferences) -> Prefer
     fields: dict[str, Any] = {}
     if typed.default_method != stored.default_method:
         fields["default_method"] = typed.default_method or None
-    for name, wish in (("favorites", FAVORITE), ("excluded", EXCLUDED)):
-        chosen = [method for method, each in typed.by_method.items() if each == wish]
-        if chosen != [method for method, each in stored.by_method.items() if each == wish]:
+    for name, choice in (("favorites", FAVORITE), ("excluded", EXCLUDED)):
+        chosen = [method for method, each in typed.by_method.items() if each == choice]
+        if chosen != [method for method, each in stored.by_method.items() if each == choice]:
             fields[name] = _ordered(getattr(preferences, name), chosen)
     if typed.language != stored.language:
         fields["language"] = typed.language or None
