@@ -55,16 +55,18 @@ class Configuration:
         self.review = review
         self.currency = currency
         self._colours = colours or {}
-        self._all: dict[ResourceKey, Resource] = {(r.kind, r.place, r.id): r for r in resources}
+        self._all: dict[ResourceKey, Resource] = {(r.kind, r.placement, r.id): r for r in resources}
 
-    def find(self, kind: Kind, place: str, id: str) -> Resource | None:
-        return self._all.get((kind, place, id))
+    def find(self, kind: Kind, placement: str, id: str) -> Resource | None:
+        return self._all.get((kind, placement, id))
 
-    def get(self, kind: Kind, place: str, id: str, *, version: int | None = None) -> Resource:
+    def get(self, kind: Kind, placement: str, id: str, *, version: int | None = None) -> Resource:
         """Return a resource; raise `NotFound` where there is none, `Stale` where its version is not `version`."""
-        resource = self.find(kind, place, id)
+        resource = self.find(kind, placement, id)
         if resource is None:
-            raise NotFound(f"there is no {kind} “{id}”" + (f" in placement “{place}”" if place else ""), field="id")
+            raise NotFound(
+                f"there is no {kind} “{id}”" + (f" in placement “{placement}”" if placement else ""), field="id"
+            )
         if version is not None and resource.version != version:
             raise Stale(
                 f"{kind} “{id}” was changed meanwhile: it is at version {resource.version}, not {version}",
@@ -72,12 +74,12 @@ class Configuration:
             )
         return resource
 
-    def documents(self, kind: Kind, place: str = "") -> tuple[Any, ...]:
-        return tuple(r.document for r in self._all.values() if r.kind == kind and r.place == place)
+    def documents(self, kind: Kind, placement: str = "") -> tuple[Any, ...]:
+        return tuple(r.document for r in self._all.values() if r.kind == kind and r.placement == placement)
 
-    def inside(self, place: str) -> list[Resource]:
+    def inside(self, placement: str) -> list[Resource]:
         """Return the candidates, rules and scenarios of a placement."""
-        return [resource for resource in self._all.values() if resource.place == place]
+        return [resource for resource in self._all.values() if resource.placement == placement]
 
     @property
     def placements(self) -> tuple[Placement, ...]:
@@ -99,9 +101,9 @@ class Configuration:
         for change in changes:
             resource = change.resource
             if change.after is None:
-                after.pop((resource.kind, resource.place, resource.id))
+                after.pop((resource.kind, resource.placement, resource.id))
             else:
-                after[resource.kind, resource.place, resource.id] = resource
+                after[resource.kind, resource.placement, resource.id] = resource
         return Configuration(
             after.values(), self.revision, review=self.review, currency=self.currency, colours=self._colours
         )
@@ -117,7 +119,7 @@ class Configuration:
             elif not alters_answers(change):
                 continue
             elif kind.in_placement and kind.in_plan:
-                keys.add(resource.place)
+                keys.add(resource.placement)
             elif isinstance(resource.document, OfferBudget):
                 keys.update(self.placements_paid_from(resource.id))
             elif kind.in_plan:

@@ -67,6 +67,6 @@ def _decoded(mark: Mark, rows: Sequence[Any], numbers: Colours, decoded: Mapping
     for row in rows:
         written = (row.kind, row.document)
         document = documents[written] = decoded.get(written) or decode(*written)
-        resources.append(Resource(row.kind, row.place, row.id, row.version, document, row.changed_at))
+        resources.append(Resource(row.kind, row.placement, row.id, row.version, document, row.changed_at))
     configuration = Configuration(resources, mark.revision, review=mark.review, currency=mark.currency, colours=numbers)
     return Kept(mark, configuration, documents)

@@ -165,7 +165,7 @@ def _completed(changes: Sequence[Change], merchant_id: int) -> Iterator[NewEvent
             status = after.status
             if status.state in ("stopped", "concluded") and status.state != before.status.state:
                 body = CompletedExperiment(
-                    change.resource.place, after.id, status.state, status.winner or None, status.reason
+                    change.resource.placement, after.id, status.state, status.winner or None, status.reason
                 )
                 yield NewEvent(merchant_id, "experiment.completed", body)
 
@@ -176,7 +176,7 @@ def _entry(change: Change, signature: Signature) -> NewEntry:
         actor=signature.actor,
         changed_at=signature.published_at,
         action="created" if old is None else "deleted" if new is None else "changed",
-        subject=f"{resource.kind} {resource.id}" + (f" in {resource.place}" if resource.place else ""),
+        subject=f"{resource.kind} {resource.id}" + (f" in {resource.placement}" if resource.placement else ""),
         before=old.document if old else None,
         after=new.document if new else None,
         reason=signature.reason,

@@ -45,11 +45,13 @@ class Surroundings:
     def budgets(self) -> dict[str, OfferBudget]:
         return {budget.id: budget for budget in self.configuration.documents("budget")}
 
-    def ids(self, kind: Kind, place: str) -> frozenset[str]:
+    def ids(self, kind: Kind, placement: str) -> frozenset[str]:
         """Return the ids of the candidates or rules of a placement."""
-        if (kind, place) not in self._inside:
-            self._inside[kind, place] = frozenset(resource.id for resource in self.configuration.documents(kind, place))
-        return self._inside[kind, place]
+        if (kind, placement) not in self._inside:
+            self._inside[kind, placement] = frozenset(
+                resource.id for resource in self.configuration.documents(kind, placement)
+            )
+        return self._inside[kind, placement]
 
 
 def check(after: Configuration, changes: Sequence[Change]) -> None:
@@ -73,10 +75,10 @@ def _numbered(number: int, problem: FieldProblem) -> FieldProblem:
 def problems_of(around: Surroundings, resource: Resource, before: Resource | None = None) -> Iterator[FieldProblem]:
     """Yield the problems of one document, given the rest of the configuration and what it was before."""
     kind = KINDS[resource.kind]
-    if kind.in_placement and around.configuration.find("placement", "", resource.place) is None:
-        yield FieldProblem("placement", f"there is no placement “{resource.place}”")
+    if kind.in_placement and around.configuration.find("placement", "", resource.placement) is None:
+        yield FieldProblem("placement", f"there is no placement “{resource.placement}”")
         return
-    if kind.most is not None and len(around.ids(resource.kind, resource.place)) > kind.most:
+    if kind.most is not None and len(around.ids(resource.kind, resource.placement)) > kind.most:
         yield FieldProblem("id", f"a placement has at most {kind.most} {kind.label.lower()}")
     yield from _names(resource.document)
     match resource.document:
@@ -88,9 +90,9 @@ def problems_of(around: Surroundings, resource: Resource, before: Resource | Non
             if candidate.offer is not None:
                 yield from problems_of_offer(candidate.offer, around.budgets)
         case RuleDocument() as rule:
-            yield from _rule(around, resource.place, rule)
+            yield from _rule(around, resource.placement, rule)
         case Scenario() as scenario:
-            yield from _scenario(around, resource.place, scenario)
+            yield from _scenario(around, resource.placement, scenario)
         case FieldDocument() as field:
             yield from _field(field)
         case OfferBudget() as budget:
@@ -122,8 +124,8 @@ def _buckets(where: str, placement: Placement, fields: Iterable[FieldDocument]) 
 def _contextual(where: str, placement: Placement, fields: Iterable[FieldDocument]) -> Iterator[FieldProblem]:
     if not isinstance(placement.policy, Contextual):
         return
-    for place, problem in problems_of_features(placement.policy, fields):
-        yield FieldProblem(f"{where}policy/{place}", problem)
+    for path, problem in problems_of_features(placement.policy, fields):
+        yield FieldProblem(f"{where}policy/{path}", problem)
     if placement.buckets:
         yield FieldProblem(f"{where}buckets", "must be empty: the policy learns from facts instead")
     if placement.credit == "position":
@@ -156,7 +158,7 @@ def _candidate(candidate: Candidate) -> Iterator[FieldProblem]:
             return
 
 
-def _rule(around: Surroundings, place: str, rule: RuleDocument) -> Iterator[FieldProblem]:
+def _rule(around: Surroundings, placement: str, rule: RuleDocument) -> Iterator[FieldProblem]:
     try:
         parsed = rules.parse_rule(rule_source(rule), around.vocabulary, around.lists)
     except rules.RuleError as error:
@@ -164,11 +166,11 @@ def _rule(around: Surroundings, place: str, rule: RuleDocument) -> Iterator[Fiel
             yield FieldProblem(document_pointer(rule, problem.path) or "/", problem.message)
         return
     yield from _schedule(rule)
-    ids = around.ids("candidate", place)
+    ids = around.ids("candidate", placement)
     for number, effect in enumerate(parsed.effects):
         for name in rules.candidates_of(effect):
             if name not in ids:
-                yield FieldProblem(f"/effects/{number}", f"there is no candidate “{name}” in “{place}”")
+                yield FieldProblem(f"/effects/{number}", f"there is no candidate “{name}” in “{placement}”")
 
 
 def _schedule(rule: RuleDocument) -> Iterator[FieldProblem]:
@@ -177,14 +179,14 @@ def _schedule(rule: RuleDocument) -> Iterator[FieldProblem]:
         yield FieldProblem("/active_to", "must be after active_from, or the rule is never in force")
 
 
-def _scenario(around: Surroundings, place: str, scenario: Scenario) -> Iterator[FieldProblem]:
+def _scenario(around: Surroundings, placement: str, scenario: Scenario) -> Iterator[FieldProblem]:
     for name in unknown_facts(scenario.context, frozenset(field.name for field in around.fields)):
         yield FieldProblem("context", f"there is no field “{name[:80]}”")
     expected = scenario.expect
     named = (*expected.shown, *expected.hidden, *(pin.candidate for pin in expected.pinned))
     for name in dict.fromkeys(named):
-        if name not in around.ids("candidate", place):
-            yield FieldProblem("expect", f"there is no candidate “{name}” in “{place}”")
+        if name not in around.ids("candidate", placement):
+            yield FieldProblem("expect", f"there is no candidate “{name}” in “{placement}”")
     for name in sorted(set(expected.shown) & set(expected.hidden)):
         yield FieldProblem("expect", f"“{name}” cannot be both shown and hidden")
 

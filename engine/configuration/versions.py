@@ -117,17 +117,17 @@ def changes_back(configuration: Configuration, old: PlanDocument, *, now: int) -
 
     Fields, lists and budgets belong to all placements: only those that are gone are made again.
     """
-    place = old.placement.key
+    placement = old.placement.key
     own_fields = [field for field in old.fields if field.name not in ENGINE_FIELD_NAMES]
     return [
         *_missing(configuration, "field", own_fields, now),
         *_missing(configuration, "list", old.lists, now),
         *_missing(configuration, "budget", old.budgets, now),
         *_as_before(configuration, "placement", "", [old.placement], now),
-        *_as_before(configuration, "candidate", place, old.candidates, now),
-        *_as_before(configuration, "rule", place, old.rules, now),
-        *_off(configuration, "candidate", place, old.candidates, now),
-        *_off(configuration, "rule", place, old.rules, now),
+        *_as_before(configuration, "candidate", placement, old.candidates, now),
+        *_as_before(configuration, "rule", placement, old.rules, now),
+        *_off(configuration, "candidate", placement, old.candidates, now),
+        *_off(configuration, "rule", placement, old.rules, now),
     ]
 
 
@@ -138,19 +138,21 @@ def _missing(configuration: Configuration, kind: Kind, documents: Iterable[Any],
 
 
 def _as_before(
-    configuration: Configuration, kind: Kind, place: str, documents: Iterable[Any], now: int
+    configuration: Configuration, kind: Kind, placement: str, documents: Iterable[Any], now: int
 ) -> Iterator[Change]:
     for document in documents:
-        live = configuration.find(kind, place, id_of(document))
+        live = configuration.find(kind, placement, id_of(document))
         if live is None or live.document != document:
             version = live.version + 1 if live else 1
-            yield Change(live, Resource(kind, place, id_of(document), version, document, now))
+            yield Change(live, Resource(kind, placement, id_of(document), version, document, now))
 
 
-def _off(configuration: Configuration, kind: Kind, place: str, documents: Iterable[Any], now: int) -> Iterator[Change]:
+def _off(
+    configuration: Configuration, kind: Kind, placement: str, documents: Iterable[Any], now: int
+) -> Iterator[Change]:
     """A rule that was switched off then is in no plan, so it is switched off like one that came since."""
     kept = {id_of(document) for document in documents}
-    for live in configuration.inside(place):
+    for live in configuration.inside(placement):
         if live.kind == kind and live.id not in kept and live.document.enabled:
             document = msgspec.structs.replace(live.document, enabled=False)
             yield Change(live, live._replace(version=live.version + 1, document=document, changed_at=now))

@@ -106,7 +106,7 @@ class ExperimentDetails:
         resource = in_phase(resource, phase)
         experiment, key = resource.document, phase_of(merchant_id, resource)
         async with self._database.read() as connection:
-            setup = await resources.get(connection, merchant_id, "placement", "", resource.place)
+            setup = await resources.get(connection, merchant_id, "placement", "", resource.placement)
             last = min(now - setup.document.window_minutes * MINUTE, experiment.status.ended_at or now)
             span = IdSpan(first_id_of(experiment.status.phase_started_at or 0), first_id_of(last))
             answers = await log_sample.newest_answers(connection, key, span, limit=MOST_DECISIONS)
@@ -123,7 +123,7 @@ class ExperimentDetails:
         resource = in_phase(resource, phase)
         experiment: Experiment = resource.document
         async with self._database.read() as connection:
-            setup = await resources.get(connection, merchant_id, "placement", "", resource.place)
+            setup = await resources.get(connection, merchant_id, "placement", "", resource.placement)
             key = phase_of(merchant_id, resource)
             units = await log_sample.sampled_units(
                 connection, key, experiment.unit, limit=MOST_UNITS, device_in=device_in

@@ -43,8 +43,8 @@ class LogQuestions:
         """Begin to read the log; `Conflict` while another preview runs, or where the log cannot tell anything."""
         experiment: Experiment = resource.document
         configuration = await self._configurations.load(actor.merchant_id)
-        plan = configuration.plan_document(resource.place)
-        refused = refusal_of(experiment, configuration.get("placement", "", resource.place).document.reward)
+        plan = configuration.plan_document(resource.placement)
+        refused = refusal_of(experiment, configuration.get("placement", "", resource.placement).document.reward)
         if refused or plan is None:
             raise Conflict(f"the log cannot tell: {refused or 'the placement has no plan yet'}", field="status")
         first, *others = experiment.variants[1:]
@@ -56,13 +56,13 @@ class LogQuestions:
     async def answers(self, merchant_id: int, resource: Resource) -> list[LogAnswer]:
         """Return what the log says of each variant but the control."""
         configuration = await self._configurations.load(merchant_id)
-        reward = configuration.get("placement", "", resource.place).document.reward
+        reward = configuration.get("placement", "", resource.placement).document.reward
         async with self._database.read() as connection:
-            stored = await rows.of_experiment(connection, merchant_id, resource.place, resource.id)
+            stored = await rows.of_experiment(connection, merchant_id, resource.placement, resource.id)
             if not stored:
                 return answers_of(resource.document, reward, ())
             question = WeekQuestion(resource.document.unit, device_in)
-            week = await activity.last_week(connection, merchant_id, resource.place, question, now=now_ms())
+            week = await activity.last_week(connection, merchant_id, resource.placement, question, now=now_ms())
         conversion = week.converted / week.units if week.units else 0.0
         return answers_of(resource.document, reward, stored, conversion=conversion)
 

@@ -134,7 +134,7 @@ class ExperimentResults:
         resource = in_phase(resource, phase)
         experiment: Experiment = resource.document
         async with self._database.read() as connection:
-            setup = await resources.get(connection, merchant_id, "placement", "", resource.place)
+            setup = await resources.get(connection, merchant_id, "placement", "", resource.placement)
             window = setup.document.window_minutes
             key, last = phase_of(merchant_id, resource), last_hour(resource.document, window, now)
             is_moved = experiment.is_adaptive
@@ -143,7 +143,7 @@ class ExperimentResults:
         shares = await read_shares(self._database, key, experiment) if is_moved else None
         sums_of = rows if shares is None else MovedTraffic(experiment, rows, shares)
         work = partial(results_of, window_minutes=window, now=now, stated=stated)
-        return await asyncio.to_thread(work, experiment, resource.place, sums_of)
+        return await asyncio.to_thread(work, experiment, resource.placement, sums_of)
 
     async def health(self, merchant_id: int, resource: Resource) -> Health:
         """Return what an experiment is stopped for, over all units that were exposed so far."""
@@ -164,7 +164,7 @@ def in_phase(resource: Resource, phase: int) -> Resource:
 
 def phase_of(merchant_id: int, resource: Resource) -> PhaseKey:
     """Return the key of an experiment's phase in the store."""
-    return PhaseKey(merchant_id, resource.place, resource.id, resource.document.status.phase)
+    return PhaseKey(merchant_id, resource.placement, resource.id, resource.document.status.phase)
 
 
 def health_of(experiment: Experiment, rows: Sequence[SumRow], shares: HourlyShares | None = None) -> Health:

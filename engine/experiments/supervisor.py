@@ -53,7 +53,7 @@ class Supervisor:
                 try:
                     await work(Actor(merchant_id, ENGINE), resource, now)
                 except Exception:
-                    log.exception("experiment not looked after", placement=resource.place, experiment=resource.id)
+                    log.exception("experiment not looked after", placement=resource.placement, experiment=resource.id)
 
     async def add_up(self) -> None:
         """Bring the sums of all experiments up to date."""
@@ -64,7 +64,7 @@ class Supervisor:
     async def _look_after(self, actor: Actor, resource: Resource, now: int) -> None:
         state = resource.document.status.state
         if state == "approved" and is_due(resource.document, now):
-            await _try(self._experiments.start(actor, resource.place, resource.id, reason="planned start"))
+            await _try(self._experiments.start(actor, resource.placement, resource.id, reason="planned start"))
         if state == "stopped":
             await _try(self._winners.conclude(actor, resource, now=now))
         if state != "running":
@@ -78,8 +78,8 @@ class Supervisor:
             results = await self._results.look(actor.merchant_id, resource, now=now, has_details=False)
             reason = reason_to_end(resource.document, results, now)
         if reason:
-            log.warning("experiment stopped", placement=resource.place, experiment=resource.id, reason=reason)
-            await _try(self._experiments.stop(actor, resource.place, resource.id, reason=reason))
+            log.warning("experiment stopped", placement=resource.placement, experiment=resource.id, reason=reason)
+            await _try(self._experiments.stop(actor, resource.placement, resource.id, reason=reason))
 
     async def _keep_looks(self, actor: Actor, resource: Resource, now: int) -> None:
         status = resource.document.status

@@ -101,9 +101,9 @@ def drawn_slots(plan: Plan, facts: Facts, key: str, logged: LoggedAnswer) -> dic
     left = [plan.ids[number] for number in eligible_of(plan, bounds) if plan.ids[number] not in pinned]
     drawn = drawn_count(plan.placement, answer_length(plan.placement, len(left) + len(pinned)))
     slots = {}
-    for place, candidate in enumerate(logged.ranking[:drawn]):
+    for position, candidate in enumerate(logged.ranking[:drawn]):
         if candidate.id not in pinned:
-            slots[place] = Slot(candidate.id, candidate.chance, tuple(left))
+            slots[position] = Slot(candidate.id, candidate.chance, tuple(left))
             left.remove(candidate.id)
     return slots
 
@@ -125,17 +125,17 @@ class LoggedSteps:
             return
         self._customers.append(customer)
         top = min(slots)
-        steps = {place: step(self._alternative, slot, top=place == top) for place, slot in slots.items()}
+        steps = {position: step(self._alternative, slot, top=position == top) for position, slot in slots.items()}
         self._rows.append((steps, {order.index(name): successes for name, successes in won.items()}))
 
     def evaluation(self) -> Evaluation:
         depth = max((max(steps) for steps, _ in self._rows), default=0) + 1
         steps, rewards = np.ones((len(self._rows), depth)), np.zeros((len(self._rows), depth))
         for row, (by_slot, won) in enumerate(self._rows):
-            for place, value in by_slot.items():
-                steps[row, place] = value
-            for place, successes in won.items():
-                rewards[row, min(place, depth - 1)] += successes
+            for position, value in by_slot.items():
+                steps[row, position] = value
+            for position, successes in won.items():
+                rewards[row, min(position, depth - 1)] += successes
         weights, whole, customers = steps.prod(axis=1), rewards.sum(axis=1), np.array(self._customers)
         evaluation = Evaluation(
             decisions=len(whole),

@@ -8,10 +8,10 @@ from engine.model.resource_kinds import Kind
 
 
 class Resource(NamedTuple):
-    """A document with its version, which counts its changes from 1; `place` is its placement, or empty."""
+    """A document with its version, which counts its changes from 1; `placement` is its placement, or empty."""
 
     kind: Kind
-    place: str
+    placement: str
     id: str
     version: int
     document: Any

@@ -33,7 +33,7 @@ async def rows(connection: AsyncConnection, merchant_id: int) -> Sequence[Any]:
     query = (
         select(resources)
         .where(resources.c.merchant_id == merchant_id)
-        .order_by(resources.c.kind, resources.c.place, resources.c.id)
+        .order_by(resources.c.kind, resources.c.placement, resources.c.id)
     )
     return (await connection.execute(query)).all()
 

@@ -22,19 +22,19 @@ def decode(kind: Kind, text: str | bytes) -> Document:
 
 
 def to_resource(row: Any) -> Resource:
-    return Resource(row.kind, row.place, row.id, row.version, decode(row.kind, row.document), row.changed_at)
+    return Resource(row.kind, row.placement, row.id, row.version, decode(row.kind, row.document), row.changed_at)
 
 
-def _key(merchant_id: int, kind: Kind, place: str, id: str) -> Any:
+def _key(merchant_id: int, kind: Kind, placement: str, id: str) -> Any:
     c = resources.c
-    return (c.merchant_id == merchant_id) & (c.kind == kind) & (c.place == place) & (c.id == id)
+    return (c.merchant_id == merchant_id) & (c.kind == kind) & (c.placement == placement) & (c.id == id)
 
 
 async def page(
     connection: AsyncConnection,
     merchant_id: int,
     kind: Kind,
-    place: str = "",
+    placement: str = "",
     *,
     after: str = "",
     limit: int | None = None,
@@ -43,7 +43,7 @@ async def page(
     c = resources.c
     query = (
         select(resources)
-        .where(c.merchant_id == merchant_id, c.kind == kind, c.place == place, c.id > after)
+        .where(c.merchant_id == merchant_id, c.kind == kind, c.placement == placement, c.id > after)
         .order_by(c.id)
         .limit(limit)
     )
@@ -53,24 +53,26 @@ async def page(
 async def everywhere(connection: AsyncConnection, kind: Kind) -> list[tuple[int, Resource]]:
     """Return the documents of one kind of all merchants, with the merchant's id."""
     c = resources.c
-    rows = await connection.execute(select(resources).where(c.kind == kind).order_by(c.merchant_id, c.place, c.id))
+    rows = await connection.execute(select(resources).where(c.kind == kind).order_by(c.merchant_id, c.placement, c.id))
     return [(row.merchant_id, to_resource(row)) for row in rows]
 
 
-async def get(connection: AsyncConnection, merchant_id: int, kind: Kind, place: str, id: str) -> Resource:
+async def get(connection: AsyncConnection, merchant_id: int, kind: Kind, placement: str, id: str) -> Resource:
     """One document; `NotFound` where there is none."""
-    row = (await connection.execute(select(resources).where(_key(merchant_id, kind, place, id)))).first()
+    row = (await connection.execute(select(resources).where(_key(merchant_id, kind, placement, id)))).first()
     if row is None:
-        raise NotFound(f"there is no {kind} “{id}”" + (f" in placement “{place}”" if place else ""), field="id")
+        raise NotFound(f"there is no {kind} “{id}”" + (f" in placement “{placement}”" if placement else ""), field="id")
     return to_resource(row)
 
 
 async def some(
-    connection: AsyncConnection, merchant_id: int, kind: Kind, place: str, ids: Collection[str]
+    connection: AsyncConnection, merchant_id: int, kind: Kind, placement: str, ids: Collection[str]
 ) -> dict[str, Resource]:
     """Those of these documents that there are, by id."""
     c = resources.c
-    query = select(resources).where(c.merchant_id == merchant_id, c.kind == kind, c.place == place, c.id.in_(ids))
+    query = select(resources).where(
+        c.merchant_id == merchant_id, c.kind == kind, c.placement == placement, c.id.in_(ids)
+    )
     return {row.id: to_resource(row) for row in await connection.execute(query)}
 
 
@@ -81,12 +83,12 @@ async def write(connection: AsyncConnection, merchant_id: int, changes: Iterable
     for before, after in changes:
         if after is not None:
             document = msgspec.json.encode(after.document).decode()
-            rows.append((merchant_id, after.kind, after.place, after.id, after.version, document, after.changed_at))
+            rows.append((merchant_id, after.kind, after.placement, after.id, after.version, document, after.changed_at))
         elif before is not None:
-            gone.setdefault((before.kind, before.place), []).append(before.id)
+            gone.setdefault((before.kind, before.placement), []).append(before.id)
     columns = ("merchant_id", *(name for name in Resource._fields))
     await insert_many(connection, resources, columns, rows, on_conflict="replace")
     c = resources.c
-    for (kind, place), ids in gone.items():
-        among = (c.merchant_id == merchant_id) & (c.kind == kind) & (c.place == place) & c.id.in_(ids)
+    for (kind, placement), ids in gone.items():
+        among = (c.merchant_id == merchant_id) & (c.kind == kind) & (c.placement == placement) & c.id.in_(ids)
         await connection.execute(delete(resources).where(among))

@@ -14,7 +14,7 @@ PLACE = "payment_methods"
 
 
 def found(configuration):
-    return {(item.kind, item.place, item.id): (item.version, item.document) for item in configuration.inside(PLACE)}
+    return {(item.kind, item.placement, item.id): (item.version, item.document) for item in configuration.inside(PLACE)}
 
 
 async def same_as_stored(shop, open_another):

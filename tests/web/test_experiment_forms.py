@@ -22,10 +22,10 @@ from web.admin.experiments.experiment_form import (
     DEFAULTS,
     count_of,
     document_of,
+    form_fields_of,
     free_id,
     joined,
     names_of,
-    places_of,
     sized,
     texts_of,
 )
@@ -200,7 +200,7 @@ def test_id_is_made_of_the_name(name: str, taken: tuple[str, ...], id: str) -> N
 
 
 def test_every_part_of_a_variant_has_a_field() -> None:
-    names, places = names_of(3), places_of(3)
+    names, places = names_of(3), form_fields_of(3)
     assert places["audience"] == "when"
     assert set(places.values()) <= set(names)
     assert places["variants/2/rules_off"] == "v2.rules_off"

@@ -17,7 +17,7 @@ from engine.model.timestamps import DAY
 from engine.statistics.checkouts import CheckoutBin, MeanInterval
 from web.admin.placements.performance.arm_page import named_by
 from web.admin.placements.performance.events import events_of
-from web.admin.placements.performance.groups import group_name, place_of
+from web.admin.placements.performance.groups import audience_text, group_name
 from web.admin.placements.performance.monitor import estimate_table, measure_of, monitor_view
 from web.admin.placements.performance.period import span_of
 from web.charts.candidate_charts import ChartEvent, event_marks
@@ -125,12 +125,12 @@ def test_estimates_keep_their_colours_and_stand_in_a_file():
 
 def test_groups_have_names_and_places():
     country = structs.replace(PLACEMENT, buckets=("geo.country",))
-    assert place_of(frame(), country, "DE") == "in Germany"
-    assert place_of(frame(), country, "GB") == "in the United Kingdom"
-    assert place_of(frame(), country, "-") == "for “unknown”"
+    assert audience_text(frame(), country, "DE") == "in Germany"
+    assert audience_text(frame(), country, "GB") == "in the United Kingdom"
+    assert audience_text(frame(), country, "-") == "for “unknown”"
     device = structs.replace(PLACEMENT, buckets=("device.type", "geo.country"))
     assert group_name(frame(), device, "mobile|NL") == "mobile · Netherlands"
-    assert place_of(frame(), device, "mobile|NL") == "for “mobile · Netherlands”"
+    assert audience_text(frame(), device, "mobile|NL") == "for “mobile · Netherlands”"
 
 
 def test_points_and_spans_are_said_in_figures():

@@ -63,12 +63,12 @@ def _check(id: CheckId, text: str, *, is_done: bool, is_needed: bool = False, is
 async def checklist(frame: FigureReader, configuration: Configuration, resource: Resource) -> Sequence[Check]:
     """Return the points to check before a start."""
     document: Experiment = resource.document
-    reach = await reach_of(frame, configuration, resource.place, document.audience)
-    size = await size_view(frame, resource.place, document, reach)
+    reach = await reach_of(frame, configuration, resource.placement, document.audience)
+    size = await size_view(frame, resource.placement, document, reach)
     answers = await frame.engine.log_questions.answers(frame.merchant.id, resource)
     checks = [
         _audience(document, reach),
-        _layer(document, configuration.documents("experiment", resource.place), frame.show),
+        _layer(document, configuration.documents("experiment", resource.placement), frame.show),
         _variants(configuration, resource, await differences(frame, configuration, resource), frame.show),
         _log(document, answers, frame.show),
         _size(document, size, answers, frame.show),
@@ -107,7 +107,7 @@ def _layer(document: Experiment, experiments: Sequence[Experiment], show: Show) 
 
 
 def _variants(configuration: Configuration, resource: Resource, reached: Sequence[VariantReach], show: Show) -> Check:
-    problems = list(problems_of_experiment(configuration, resource.place, resource.document))
+    problems = list(problems_of_experiment(configuration, resource.placement, resource.document))
     if problems:
         text = problems[0].message
         return _check("variants", text[:1].upper() + text[1:], is_done=False, is_needed=True)

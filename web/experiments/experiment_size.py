@@ -163,8 +163,8 @@ async def reach_of(
 
 async def differences(frame: FigureReader, configuration: Configuration, resource: Resource) -> Sequence[VariantReach]:
     """Return for how many of the newest decisions of the last week each variant could have differed."""
-    plan = configuration.plan_document(resource.place)
-    rows = await _latest(frame, resource.place)
+    plan = configuration.plan_document(resource.placement)
+    rows = await _latest(frame, resource.placement)
     if plan is None or not rows:
         return ()
     facts = [facts_of(each.row) for each in rows]

@@ -127,7 +127,7 @@ class Look(NamedTuple):
 def look_of(reader: FigureReader, configuration: Configuration, resource: Resource, results: Results) -> Look:
     """Return results as a reader sees them, of the experiment as it was in their phase."""
     document: Experiment = resource.document
-    labels = labels_for(configuration, resource.place)
+    labels = labels_for(configuration, resource.placement)
     return Look(document.in_phase(results.phase) or document, results, reader.show, reader.merchant.currency, labels)
 
 

@@ -29,11 +29,11 @@ async def move_shares(database: Database, merchant_id: int, resource: Resource, 
     following = now // HOUR + 1
     if following * HOUR - now < AHEAD:
         return False
-    key = PhaseKey(merchant_id, resource.place, resource.id, experiment.status.phase)
+    key = PhaseKey(merchant_id, resource.placement, resource.id, experiment.status.phase)
     async with database.read() as connection:
         if following in await shares.of_phase(connection, key):
             return False
-        setup = await resources.get(connection, merchant_id, "placement", "", resource.place)
+        setup = await resources.get(connection, merchant_id, "placement", "", resource.placement)
         rows = await sums.by_hour(connection, key)
     traffic = MovedTraffic(experiment, rows, await read_shares(database, key, experiment))
     moved = next_shares(traffic.until(last_hour(experiment, setup.document.window_minutes, now)))

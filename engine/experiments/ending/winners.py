@@ -54,7 +54,7 @@ class Winners:
         configuration = await self._configurations.load(actor.merchant_id)
         if document.status.state == "stopped" and document.status.winner:
             return await self._complete(actor, resource, configuration)
-        window = configuration.get("placement", "", resource.place).document.window_minutes * MINUTE
+        window = configuration.get("placement", "", resource.placement).document.window_minutes * MINUTE
         if not may_conclude(document, window, now):
             return False
         results = await self._results.look(actor.merchant_id, resource, now=now, has_details=False)
@@ -62,16 +62,16 @@ class Winners:
         if not winner:
             return False
         reason = reason_of(document, results, winner)
-        if configuration.review and changes_of_winner(configuration, resource.place, document, winner):
+        if configuration.review and changes_of_winner(configuration, resource.placement, document, winner):
             await self._propose(actor, resource, winner, reason)
         else:
-            log.warning("winner published", placement=resource.place, experiment=resource.id, reason=reason)
-            await self._experiments.conclude(actor, resource.place, resource.id, winner=winner, reason=reason)
+            log.warning("winner published", placement=resource.placement, experiment=resource.id, reason=reason)
+            await self._experiments.conclude(actor, resource.placement, resource.id, winner=winner, reason=reason)
         return True
 
     async def _complete(self, actor: Actor, resource: Resource, configuration: Configuration) -> bool:
         """Conclude an experiment whose proposed winner somebody has published meanwhile."""
-        placement, document = resource.place, resource.document
+        placement, document = resource.placement, resource.document
         if not has_winner(configuration, placement, document):
             return False
         reason = f"{document.status.reason}; its changes are published"
@@ -81,7 +81,7 @@ class Winners:
 
     async def _propose(self, actor: Actor, resource: Resource, winner: str, reason: str) -> None:
         """Stop the experiment, and put what its winner changes into the draft; ask for a review of what is new."""
-        placement, configuration = resource.place, await self._configurations.load(actor.merchant_id)
+        placement, configuration = resource.placement, await self._configurations.load(actor.merchant_id)
         changes = changes_of_winner(configuration, placement, resource.document, winner)
         is_free = not (await self._drafts.get(actor.merchant_id, placement)).changes
         where = "its changes wait in the draft for approval"

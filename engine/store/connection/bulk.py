@@ -102,7 +102,7 @@ def _from_parameters(table: Table, columns: tuple[str, ...], rows: int, tail: st
 
 @cache
 def _from_json(table: Table, columns: tuple[str, ...], tail: str) -> TextClause:
-    values = ", ".join(_typed(table.c[name], place) for place, name in enumerate(columns))
+    values = ", ".join(_typed(table.c[name], number) for number, name in enumerate(columns))
     source = "json_array_elements(CAST(CAST(:rows AS text) AS json)) AS r(value)"
     return text(f"{_insert_into(table, columns)} SELECT {values} FROM {source}{tail}")  # noqa: S608
 
@@ -116,16 +116,16 @@ def _names(table: Table, columns: tuple[str, ...]) -> list[str]:
     return [table.c[column].name for column in columns]
 
 
-def _typed(column: Column[Any], place: int) -> str:
+def _typed(column: Column[Any], number: int) -> str:
     if isinstance(column.type, BigInteger | Integer):
-        return f"CAST(value ->> {place} AS bigint)"
+        return f"CAST(value ->> {number} AS bigint)"
     if isinstance(column.type, Float):
-        return f"CAST(value ->> {place} AS double precision)"
+        return f"CAST(value ->> {number} AS double precision)"
     if isinstance(column.type, Boolean):
-        return f"CAST(value ->> {place} AS boolean)"
+        return f"CAST(value ->> {number} AS boolean)"
     if isinstance(getattr(column.type, "impl_instance", column.type), LargeBinary):
-        return f"decode(value ->> {place}, 'base64')"
-    return f"value ->> {place}"
+        return f"decode(value ->> {number}, 'base64')"
+    return f"value ->> {number}"
 
 
 @cache

@@ -156,7 +156,7 @@ async def fold_all(connection: AsyncConnection, sums: Sums) -> None:
     """Add all purchases that count, less their refunds."""
     c = experiment_conversions.c
     experiments = {
-        (merchant_id, resource.place, resource.id): resource.document
+        (merchant_id, resource.placement, resource.id): resource.document
         for merchant_id, resource in await resources.everywhere(connection, "experiment")
     }
     merchants = (await connection.execute(select(c.merchant_id).distinct())).scalars().all()

@@ -31,9 +31,9 @@ async def follow(connection: AsyncConnection, merchant_id: int, changes: Iterabl
     if not created:
         return
     colours, rows = await of_merchant(connection, merchant_id), []
-    for resource in sorted(created, key=lambda each: (each.place, each.document.position, each.id)):
-        numbers = colours.setdefault(resource.place, {})
+    for resource in sorted(created, key=lambda each: (each.placement, each.document.position, each.id)):
+        numbers = colours.setdefault(resource.placement, {})
         if resource.id not in numbers:
             numbers[resource.id] = next_number(numbers)
-            rows.append((merchant_id, resource.place, resource.id, numbers[resource.id]))
+            rows.append((merchant_id, resource.placement, resource.id, numbers[resource.id]))
     await insert_many(connection, candidate_colours, COLUMNS, rows, on_conflict="nothing")

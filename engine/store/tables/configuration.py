@@ -55,19 +55,19 @@ audit_customers = Table(
     Index("ix_audit_customers_customer", "merchant_id", "customer"),
 )
 
-# Everything that a merchant edits: placements, candidates, rules, fields, lists. `place` is the placement's key
+# Everything that a merchant edits: placements, candidates, rules, fields, lists. `placement` is the placement's key
 # where the thing belongs to one, and empty where it is the merchant's.
 resources = Table(
     "resources",
     metadata,
     merchant_column(),
     Column("kind", Text, nullable=False),
-    Column("place", Text, nullable=False),
+    Column("place", Text, key="placement", nullable=False),
     Column("id", Text, nullable=False),
     Column("version", Integer, nullable=False),
     Column("document", Text, nullable=False),
     Column("changed_at", BigInteger, nullable=False),
-    PrimaryKeyConstraint("merchant_id", "kind", "place", "id"),
+    PrimaryKeyConstraint("merchant_id", "kind", "placement", "id"),
 )
 
 # The configuration as it is to be: what a placement's draft changes of what is published. No document is a deletion;

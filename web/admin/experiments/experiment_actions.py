@@ -83,7 +83,7 @@ def action_of(name: str) -> Action:
 async def carry_out(frame: Frame, action: Action, resource: Resource, values: Mapping[str, str]) -> None:
     """Carry out an action; raises `Conflict`, `Invalid` or `Forbidden` where it is refused."""
     service, actor = frame.engine.experiments, frame.actor
-    placement, id = resource.place, resource.id
+    placement, id = resource.placement, resource.id
     reason = values.get(f"{REASON}{action.name}", "").strip()
     match action.name:
         case "pause":

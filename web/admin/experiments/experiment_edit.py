@@ -25,10 +25,10 @@ from web.admin.experiments.experiment_form import (
     MOST_VARIANTS,
     count_of,
     document_of,
+    form_fields_of,
     free_id,
     joined,
     names_of,
-    places_of,
     sized,
     texts_of,
 )
@@ -345,7 +345,7 @@ async def _saved(edit: ExperimentEdit, values: Mapping[str, str], audience: Audi
         return (await _edit(frame, key, edit.stored.id)).texts if edit.stored else await no_one_else()
 
     try:
-        saved = await store(values, write, saved_now, names=names_of(count), places=places_of(count))
+        saved = await store(values, write, saved_now, names=names_of(count), form_fields=form_fields_of(count))
     except Refused as refusal:
         page = await edit.page(refusal.form, audience, refusal.theirs)
         return frame.form(WHOLE, PART, page, status=refusal.status)

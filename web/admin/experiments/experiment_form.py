@@ -16,8 +16,8 @@ from engine.model.timestamps import ms_of
 from web.admin.experiments.audience import Audience
 from web.admin.experiments.variant_form import (
     SEVERAL_OF_VARIANT,
+    form_fields_of_variant,
     names_of_variant,
-    places_of_variant,
     texts_of_variant,
     variant_of,
     weight_of,
@@ -97,12 +97,12 @@ def names_of(count: int) -> dict[str, str]:
     return names
 
 
-def places_of(count: int) -> dict[str, str]:
+def form_fields_of(count: int) -> dict[str, str]:
     """Return which field of the form shows each part of the document."""
-    places = {"audience": "when"}
+    form_fields = {"audience": "when"}
     for number in range(count):
-        places |= places_of_variant(number)
-    return places
+        form_fields |= form_fields_of_variant(number)
+    return form_fields
 
 
 def joined(given: Mapping[str, Sequence[str]]) -> dict[str, str]:

@@ -84,12 +84,12 @@ async def _row(frame: Frame, configuration: Configuration, resource: Resource) -
     document: Experiment = resource.document
     results = await results_of(frame, resource, has_details=False)
     verdict, (state, kind) = summary(document, results, frame.show), state_of(document)
-    placement = configuration.find("placement", "", resource.place)
+    placement = configuration.find("placement", "", resource.placement)
     units = sum(variant.units for variant in results.variants) if results else 0
     return ExperimentRow(
-        href=f"{frame.base}/experiments/{resource.place}/{resource.id}",
+        href=f"{frame.base}/experiments/{resource.placement}/{resource.id}",
         name=document.name,
-        placement=placement.document.name if placement else resource.place,
+        placement=placement.document.name if placement else resource.placement,
         state=state,
         state_kind=kind,
         verdict=verdict.short,

@@ -172,12 +172,12 @@ async def _page(
     actions = actions_for(frame, document)
     state, kind = state_of(document)
     look = look_of(frame, configuration, resource, results) if results else None
-    labels = look.labels if look else labels_for(configuration, resource.place)
+    labels = look.labels if look else labels_for(configuration, resource.placement)
     is_new = document.status.started_at is None and document.status.state != "archived"
     return ExperimentPage(
         document=document,
-        base=f"{frame.base}/experiments/{resource.place}/{resource.id}",
-        placement_name=configuration.get("placement", "", resource.place).document.name,
+        base=f"{frame.base}/experiments/{resource.placement}/{resource.id}",
+        placement_name=configuration.get("placement", "", resource.placement).document.name,
         state=state,
         state_kind=kind,
         verdict=summary(document, results, frame.show, is_stored=bool(shown.look)),
@@ -214,10 +214,10 @@ async def _proposal(frame: Frame, resource: Resource, configuration: Configurati
     if document.status.state != "stopped" or not document.status.winner:
         return ""
     name = name_of(document, document.status.winner)
-    if has_winner(configuration, resource.place, document):
+    if has_winner(configuration, resource.placement, document):
         return f"The changes of “{name}” are published. The experiment is concluded within a minute."
-    draft = await frame.engine.drafts.configuration(frame.merchant.id, resource.place)
-    if has_winner(draft, resource.place, document):
+    draft = await frame.engine.drafts.configuration(frame.merchant.id, resource.placement)
+    if has_winner(draft, resource.placement, document):
         return f"The changes of “{name}” wait in the draft. Once they are published, the experiment is concluded."
     return f"Not all changes of “{name}” are in the draft. Conclude publishes them; archive leaves all as it is."
 
@@ -233,7 +233,7 @@ def _segments(configuration: Configuration, look: Look | None) -> SegmentsView |
 def _audience(frame: Frame, configuration: Configuration, resource: Resource) -> str:
     """Return the audience in a sentence."""
     form = stored(resource.document.audience)
-    audience = audience_of(configuration, resource.place, frame.merchant, frame.show.locale, form)
+    audience = audience_of(configuration, resource.placement, frame.merchant, frame.show.locale, form)
     return audience.view(frame.wording).sentence or "The condition cannot be read any more."
 
 

@@ -36,8 +36,8 @@ class LayerView:
 def layer_views(resources: Sequence[Resource], placements: Mapping[str, str], base: str, show: Show) -> list[LayerView]:
     """Return the layers in which an experiment is open; `placements` are names by key."""
     views = []
-    for key in sorted({resource.place for resource in resources}):
-        documents = {each.id: each.document for each in resources if each.place == key}
+    for key in sorted({resource.placement for resource in resources}):
+        documents = {each.id: each.document for each in resources if each.placement == key}
         address = f"{base}/experiments/{key}"
         views += [
             LayerView(use.layer, placements.get(key, key), _bars(use, documents, address, show), free_text(use, show))

@@ -23,7 +23,7 @@ from web.experiments.experiment_words import value_words
 
 SEVERAL_OF_VARIANT = (".order", ".candidates_off", ".rules_off")
 """The ends of the names of fields that may be given several times."""
-FIRST_PLACES = 3
+FIRST_POSITIONS = 3
 NOT_IN_AN_ID = re.compile(r"[^a-z0-9]+")
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 WORDS = {"yes": True, "true": True, "no": False, "false": False}
@@ -94,7 +94,7 @@ def card_of(form: Form, number: int, choices: Choices) -> VariantCard:
         prefix=prefix,
         name=form.value(f"{prefix}.name") or f"Variant {number + 1}",
         is_control=number == 0,
-        firsts=[*order, *[""] * max(1, FIRST_PLACES - len(order))][: len(choices.candidates)],
+        firsts=[*order, *[""] * max(1, FIRST_POSITIONS - len(order))][: len(choices.candidates)],
         candidates_off=frozenset(reader.words(f"{prefix}.candidates_off")),
         rules_off=rules_off,
         rules=rules,
@@ -125,7 +125,7 @@ def names_of_variant(number: int) -> dict[str, str]:
     }
 
 
-def places_of_variant(number: int) -> dict[str, str]:
+def form_fields_of_variant(number: int) -> dict[str, str]:
     """Return which field of a card shows each part of a variant."""
     inner, prefix = f"variants/{number}", f"v{number}"
     fields = ("name", "weight", "order", "candidates_off", "rules_off", "rules", "policy", "values")

@@ -151,10 +151,10 @@ def row_of(entry: Entry, base: str) -> AuditRow:
 
 def subject_of(entry: Entry) -> str:
     """Name what was changed, such as: Rule “Hide Klarna” in payment_methods."""
-    kind, _, id_and_place = entry.subject.partition(" ")
+    kind, _, id_and_placement = entry.subject.partition(" ")
     if kind == ABOUT_CUSTOMERS:
         return entry.subject.capitalize()
-    id, _, placement = id_and_place.partition(" in ")
+    id, _, placement = id_and_placement.partition(" in ")
     document = json.loads(entry.after or entry.before or "null")
     name = (document.get("name") or document.get("label")) if isinstance(document, dict) else None
     where = f" in {placement}" if placement else ""
@@ -163,8 +163,8 @@ def subject_of(entry: Entry) -> str:
 
 def _address(entry: Entry, base: str) -> str:
     """Return the page of what was changed; empty where it has none, or was deleted."""
-    kind, _, id_and_place = entry.subject.partition(" ")
-    id, _, key = id_and_place.partition(" in ")
+    kind, _, id_and_placement = entry.subject.partition(" ")
+    id, _, key = id_and_placement.partition(" in ")
     if entry.after is None and entry.before is not None:
         return ""
     pages = {

@@ -90,7 +90,7 @@ async def create_budget(request: AnyRequest, frame: NamedDependency[Frame]) -> R
         return await saving.create(frame, "", document_of(values, frame))
 
     try:
-        created = await store(values, write, no_one_else, names=NAMES, places=FIELDS)
+        created = await store(values, write, no_one_else, names=NAMES, form_fields=FIELDS)
     except Refused as refusal:
         return frame.form(WHOLE, FORM, _new(frame, refusal.form), status=refusal.status)
     text = saving.ADDED if saving.into_draft(frame) else f"{created.document.name} is ready. Offers can name it now."
@@ -119,7 +119,7 @@ async def save_budget(request: AnyRequest, frame: NamedDependency[Frame], id: Fr
         return texts_of(await saving.read(frame, "budget", "", id), frame)
 
     try:
-        saved = await store(values, write, saved_now, names=NAMES, places=FIELDS)
+        saved = await store(values, write, saved_now, names=NAMES, form_fields=FIELDS)
     except Refused as refusal:
         page = await _stored(frame, before, refusal.form, theirs=refusal.theirs)
         return frame.form(WHOLE, FORM, page, status=refusal.status)

@@ -92,7 +92,7 @@ async def create_offer(request: AnyRequest, frame: NamedDependency[Frame]) -> Re
         return await saving.create(frame, PLACEMENT, msgspec.structs.replace(document, position=last + 1))
 
     try:
-        created = await store(values, write, no_one_else, names=names_of(values), places=FIELDS)
+        created = await store(values, write, no_one_else, names=names_of(values), form_fields=FIELDS)
     except Refused as refusal:
         return frame.form(WHOLE, FORM, await _page(frame, None, refusal.form), status=refusal.status)
     text = saving.ADDED if saving.into_draft(frame) else f"{created.document.label} is added and in force."
@@ -123,7 +123,7 @@ async def save_offer(request: AnyRequest, frame: NamedDependency[Frame], id: Fro
         return texts_of(await _read(frame, id), frame)
 
     try:
-        saved = await store(values, write, saved_now, names=names_of(values), places=FIELDS)
+        saved = await store(values, write, saved_now, names=names_of(values), form_fields=FIELDS)
     except Refused as refusal:
         page = replace(await _page(frame, before, refusal.form), theirs=refusal.theirs)
         return frame.form(WHOLE, FORM, page, status=refusal.status)

@@ -65,7 +65,7 @@ async def save_limits(request: AnyRequest, frame: NamedDependency[Frame]) -> Res
         return _texts(await saving.read(frame, "placement", PLACEMENT, PLACEMENT), frame)
 
     try:
-        saved = await store(values, write, saved_now, names=NAMES, places=FIELDS)
+        saved = await store(values, write, saved_now, names=NAMES, form_fields=FIELDS)
     except Refused as refusal:
         page = _page(frame, refusal.form, theirs=refusal.theirs)
         return frame.form(WHOLE, FORM, page, status=refusal.status)

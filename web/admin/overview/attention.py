@@ -147,7 +147,7 @@ async def _experiments(frame: Frame) -> AsyncIterator[AttentionItem]:
         if results is not None and results.verdict.kind in READY:
             verdict = summary(resource.document, results, frame.show)
             text = f"The experiment “{resource.document.name}” is ready to conclude: {verdict.short}"
-            href = f"{frame.base}/experiments/{resource.place}/{resource.id}"
+            href = f"{frame.base}/experiments/{resource.placement}/{resource.id}"
             yield AttentionItem("good", "Ready", text.rstrip(".") + ".", href, "Conclude it")
 
 

@@ -71,7 +71,7 @@ NAMES = {
     "half_life_days": "Old results count half after",
     "holdback": "Never personalized",
 }
-PLACES = {
+FORM_FIELDS = {
     "shape/limit": "limit",
     "policy/floor": "floor",
     "policy/drawn": "drawn",
@@ -123,9 +123,9 @@ def names_of(terms: Terms) -> dict[str, str]:
     return {**NAMES, **values, **{f"{WEIGHT}{id}": f"Share of {label}" for id, label in terms.candidates.items()}}
 
 
-def places_of(terms: Terms) -> dict[str, str]:
+def form_fields_of(terms: Terms) -> dict[str, str]:
     """Return which field of the form shows each part of the document."""
-    return PLACES | {f"policy/values/{name}": f"{VALUES}{name}" for name in terms.fields}
+    return FORM_FIELDS | {f"policy/values/{name}": f"{VALUES}{name}" for name in terms.fields}
 
 
 def joined(given: Mapping[str, Sequence[str]]) -> dict[str, str]:

@@ -22,9 +22,9 @@ from web.admin.placements.placement_form import (
     SHAPES,
     WEIGHT,
     document_of,
+    form_fields_of,
     joined,
     names_of,
-    places_of,
     texts_of,
 )
 from web.admin.placements.placement_options import Fact, Options, facts_of, groups_of, terms_of
@@ -97,7 +97,7 @@ async def create_placement(request: AnyRequest, frame: NamedDependency[Frame]) -
         return (await frame.engine.catalogue.create(frame.actor, "placement", "", [document]))[0]
 
     try:
-        created = await store(values, write, no_one_else, names=names_of(terms), places=places_of(terms))
+        created = await store(values, write, no_one_else, names=names_of(terms), form_fields=form_fields_of(terms))
     except Refused as refusal:
         page = _page(frame, terms, refusal.form)
         return frame.form(
@@ -132,7 +132,7 @@ async def save_settings(request: AnyRequest, frame: NamedDependency[Frame], key:
         return texts_of(await saving.read(frame, "placement", key, key), terms)
 
     try:
-        saved = await store(values, write, saved_now, names=names_of(terms), places=places_of(terms))
+        saved = await store(values, write, saved_now, names=names_of(terms), form_fields=form_fields_of(terms))
     except Refused as refusal:
         page = _page(frame, terms, refusal.form, stored, theirs=refusal.theirs)
         return frame.form(

@@ -229,10 +229,10 @@ async def _new(frame: Frame, key: str, form: Form) -> ScenarioPage:
 async def _stored(
     frame: Frame, stored: Resource, form: Form, *, saved: bool = False, theirs: list[Difference] | None = None
 ) -> ScenarioPage:
-    base = f"{frame.base}/placements/{stored.place}/scenarios"
-    outcomes = await frame.engine.scenarios.try_live(frame.merchant.id, stored.place)
+    base = f"{frame.base}/placements/{stored.placement}/scenarios"
+    outcomes = await frame.engine.scenarios.try_live(frame.merchant.id, stored.placement)
     outcome = next((outcome for outcome in outcomes if outcome.id == stored.id), None)
-    inputs = await _inputs(frame, stored.place, form)
+    inputs = await _inputs(frame, stored.placement, form)
     title = stored.document.name
     return ScenarioPage(title, f"{base}/{stored.id}", base, form, inputs, outcome, saved, theirs or [])
 

@@ -92,18 +92,18 @@ async def store(
     saved_now: Callable[[], Awaitable[Mapping[str, str]]],
     *,
     names: Mapping[str, str],
-    places: Mapping[str, str] = MappingProxyType({}),
+    form_fields: Mapping[str, str] = MappingProxyType({}),
 ) -> Stored:
     """Carry out a write; raises `Refused` with everything the form needs to be shown again.
 
     `saved_now` gives the stored document as a form would show it, `names` the fields to compare by their label,
-    `places` the field of the form for what lies deeper in the document, such as `policy/floor`.
+    `form_fields` the fields of the form for paths in the document such as `policy/floor`.
     """
     form = Form(values)
     try:
         return await write()
     except Invalid as error:
-        beside = [_beside(problem, names, places) for problem in error.problems]
+        beside = [_beside(problem, names, form_fields) for problem in error.problems]
         raise Refused(form.with_problems(beside), status=422, problems=error.problems) from None
     except NotFound as error:
         raise Refused(form.with_problems([FieldProblem("form", error.detail)]), status=404) from None
@@ -129,12 +129,12 @@ def _plain(text: str) -> str:
     return text.replace("\r\n", "\n").strip()
 
 
-def _beside(problem: FieldProblem, names: Mapping[str, str], places: Mapping[str, str]) -> FieldProblem:
+def _beside(problem: FieldProblem, names: Mapping[str, str], form_fields: Mapping[str, str]) -> FieldProblem:
     """Put a problem beside the innermost field that it is about, or above the form."""
     parts = problem.field.strip("/").split("/")
     for end in range(len(parts), 0, -1):
-        place = "/".join(parts[:end])
-        field = places.get(place, place)
+        path = "/".join(parts[:end])
+        field = form_fields.get(path, path)
         if field in names or field in ("form", "id", "key"):
             return FieldProblem(field, problem.message)
     return FieldProblem("form", f"{problem.field}: {problem.message}")

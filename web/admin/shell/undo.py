@@ -18,7 +18,7 @@ from engine.model.resource_kinds import KINDS, Kind
 from web.admin.shell.frame import Frame, Notice
 
 RESTORABLE = "|".join(kind for kind in KINDS if kind != "placement")
-SUBJECT = re.compile(rf"(?P<kind>{RESTORABLE}) (?P<id>\S+)(?: in (?P<place>\S+))?")
+SUBJECT = re.compile(rf"(?P<kind>{RESTORABLE}) (?P<id>\S+)(?: in (?P<placement>\S+))?")
 
 
 async def undo_address(frame: Frame, gone: Resource) -> str:
@@ -88,8 +88,8 @@ async def take_back(
 
 
 def _deleted(entry: Entry) -> tuple[Kind, str, Any]:
-    kind, id_and_place = entry.subject.split(" ", 1)
-    placement = id_and_place.partition(" in ")[2]
+    kind, id_and_placement = entry.subject.split(" ", 1)
+    placement = id_and_placement.partition(" in ")[2]
     document = msgspec.json.decode(entry.before or "", type=KINDS[kind].document)  # type: ignore[index]
     return kind, placement, document  # type: ignore[return-value]
 

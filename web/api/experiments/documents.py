@@ -52,7 +52,7 @@ class AllExperiments(msgspec.Struct, frozen=True):
 @get("/v1/experiments", **Operation(TAG, "List all experiments", {200: Answer("All", AllExperiments)}, ABOUT).route())
 async def list_everywhere(access: NamedDependency[Access], engine: NamedDependency[Engine]) -> Response[bytes]:
     resources = await engine.experiments.everywhere(access.merchant.id)
-    items = [{"placement": resource.place, "experiment": fields_of(resource)} for resource in resources]
+    items = [{"placement": resource.placement, "experiment": fields_of(resource)} for resource in resources]
     return json_response({"items": items})
 
 

@@ -111,7 +111,7 @@ async def _answer(
     except EngineError as error:
         return error.detail
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
-    return answer_of(frame, trial, resource.place, "", configuration.colours(resource.place))
+    return answer_of(frame, trial, resource.placement, "", configuration.colours(resource.placement))
 
 
 def _column(
@@ -152,7 +152,7 @@ async def _assigned(resource: Resource, configuration: Configuration, starts: St
     unit = unit_of(document.unit, starts.facts, key)
     if not unit:
         return None, NO_UNIT[bool(key)].format(unit=unit_name)
-    variant = await frame.engine.settled.of_unit(frame.merchant.id, resource.place, document, unit)
+    variant = await frame.engine.settled.of_unit(frame.merchant.id, resource.placement, document, unit)
     if variant is None and document.is_adaptive:
         return None, f"This {unit_name} has no variant yet: the bandit's shares decide at the first decision."
     if variant is None:

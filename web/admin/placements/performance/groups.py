@@ -16,7 +16,7 @@ def group_name(frame: Frame, placement: Placement, bucket: str) -> str:
     return " · ".join(_part(frame, name, value) for name, value in parts)
 
 
-def place_of(frame: Frame, placement: Placement, bucket: str) -> str:
+def audience_text(frame: Frame, placement: Placement, bucket: str) -> str:
     """Return where a group's customers are, as in “in Germany” or “for “mobile””."""
     name = group_name(frame, placement, bucket)
     if len(placement.buckets) != 1 or not placement.buckets[0].endswith("country") or name == UNKNOWN:

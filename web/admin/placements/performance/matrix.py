@@ -10,7 +10,7 @@ from engine.insights.comparisons import Performance
 from engine.model.placement import Placement
 from engine.model.timestamps import DAY
 from engine.statistics.like_for_like import LEAST_SEEN, GroupComparison, Lead, SeenRate
-from web.admin.placements.performance.groups import group_name, place_of
+from web.admin.placements.performance.groups import audience_text, group_name
 from web.admin.placements.performance.period import span_of
 from web.admin.shell.frame import Frame
 from web.charts.candidate_names import CandidateNames
@@ -141,7 +141,7 @@ class _MatrixWords:
         by_leader: dict[str, list[str]] = {}
         for group in sure:
             by_leader.setdefault(self._leader(group), []).append(self._among(group.bucket))
-        parts = [f"{leader} leads {_and(places)}" for leader, places in by_leader.items()]
+        parts = [f"{leader} leads {_and(groups)}" for leader, groups in by_leader.items()]
         return "; ".join(parts)
 
     def basis(self) -> str:
@@ -226,7 +226,7 @@ class _MatrixWords:
         return "Among all customers"
 
     def _among(self, bucket: str | None) -> str:
-        return place_of(self._frame, self._placement, bucket) if bucket else "among all customers"
+        return audience_text(self._frame, self._placement, bucket) if bucket else "among all customers"
 
     def _whom(self, lead: Lead) -> str:
         if lead.share >= MOSTLY:
@@ -242,5 +242,5 @@ class _MatrixWords:
         return self._names[group.lead.leader] if group.lead is not None else ""
 
 
-def _and(places: Sequence[str]) -> str:
-    return places[0] if len(places) == 1 else f"{', '.join(places[:-1])} and {places[-1]}"
+def _and(groups: Sequence[str]) -> str:
+    return groups[0] if len(groups) == 1 else f"{', '.join(groups[:-1])} and {groups[-1]}"
