@@ -27,7 +27,7 @@ from engine.store.connection.database import Database
 from engine.store.events import outbox
 from engine.store.offers import caps
 from engine.store.plans import PlanRow
-from engine.store.releases import colours
+from engine.store.releases import availability, colours
 
 ATTEMPTS = 8
 Edit = Callable[[Configuration], Sequence[Change]]
@@ -120,6 +120,7 @@ class Publisher:
                 if compiled_version is None:
                     await plans.deactivate(connection, actor.merchant_id, key)
                     await drafts.clear(connection, actor.merchant_id, key)
+                    await availability.clear(connection, actor.merchant_id, key)
                 else:
                     version = compiled_version.plan.version
                     row = PlanRow(actor.merchant_id, key, version, compiled_version.text, now, actor.name, reason)

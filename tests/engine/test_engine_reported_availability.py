@@ -154,3 +154,11 @@ async def test_two_monitors_do_not_overwrite_each_other(shop: Shop):
     # Saying the same again is no change.
     assert (await reports.replace(shop.actor(), METHODS, document)).version == 1
     assert await shop.engine.catalogue.audit(shop.id) == entries
+
+
+@SQLITE
+async def test_a_placement_that_is_set_up_anew_hides_nothing(shop: Shop):
+    await report_unavailable(shop, "card")
+    await shop.engine.catalogue.delete(shop.actor(), "placement", "", METHODS, version=None)
+    await shop.place()
+    assert excluded(await shop.decide()) == {}

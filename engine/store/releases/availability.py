@@ -44,6 +44,13 @@ async def put(connection: AsyncConnection, merchant_id: int, placement: str, rep
     await connection.execute(change.values(version=report.version, document=document))
 
 
+async def clear(connection: AsyncConnection, merchant_id: int, placement: str) -> None:
+    """Empty the report about a placement that is deleted, so that none of its name begins with hidden candidates."""
+    c = availability.c
+    own = (c.merchant_id == merchant_id, c.placement == placement, c.document != _NOTHING)
+    await connection.execute(update(availability).where(*own).values(version=c.version + 1, document=_NOTHING))
+
+
 async def all_reported(connection: AsyncConnection) -> dict[tuple[int, str], Availability]:
     """Return the reports that name a candidate, by merchant and placement."""
     c = availability.c

@@ -23,14 +23,20 @@ class UnavailableNote:
     """A candidate that no answer shows, and why."""
 
     id: str
-    text: str
+    label: str
+    reason: str
+
+    @property
+    def text(self) -> str:
+        """Return a sentence, as plain text."""
+        return f"{self.label} is {self.reason}. No answer shows it."
 
 
 def unavailable_notes(frame: Frame, key: str, names: CandidateNames) -> Sequence[UnavailableNote]:
     """Say what no answer of a placement shows because it is reported as unavailable."""
     active = frame.engine.live.get(frame.merchant.id, key)
     reasons = active.availability_facts.get(REPORTED, {}) if active else {}
-    return [UnavailableNote(id, f"{names[id]} is {reason}. No answer shows it.") for id, reason in reasons.items()]
+    return [UnavailableNote(id, names[id], reason) for id, reason in reasons.items()]
 
 
 @post("/placements/{key:str}/candidates/{id:str}/available", status_code=200)
