@@ -181,7 +181,7 @@ async def add_ada(engine):
     ("changes", "message"),
     [
         ({"email": "eve@shop.example"}, UNKNOWN),
-        ({"email": ""}, UNKNOWN),
+        ({"email": ""}, UNVERIFIED),
         ({"is_verified": False}, UNVERIFIED),
         ({"is_verified": False, "email": "eve@shop.example"}, UNVERIFIED),
     ],

@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.kernel.offers.availability import Asking, BudgetState, balances_of, too_little, unavailable, window_reason
+from engine.kernel.offers.availability import OfferContext, BudgetState, balances_of, too_little, unavailable, window_reason
 from engine.kernel.offers.quote import Cart, discount
 from engine.kernel.plan import Plan, PlanDocument
 from engine.model.documents.offer import FixedAmount, FreeShipping, Offer, OfferBudget, Percentage
@@ -34,7 +34,7 @@ offers = st.builds(
     ends_at=windows,
 )
 askings = st.builds(
-    Asking,
+    OfferContext,
     merchant_id=st.just(1),
     customer=st.sampled_from(["", "a-hash"]),
     cart=st.builds(Cart, total=totals, currency=st.none() | st.just("GBP") | currencies, shipping=totals),
@@ -79,13 +79,13 @@ def states(draw: st.DrawFn) -> BudgetState:
     return BudgetState(draw(st.dictionaries(st.sampled_from(keys), balances)), holds)
 
 
-def offer_by_offer(plan: Plan, asking: Asking, state: BudgetState) -> dict[str, str]:
+def offer_by_offer(plan: Plan, asking: OfferContext, state: BudgetState) -> dict[str, str]:
     """Return what is unavailable, by a plain loop."""
     reasons = {id: reason_of(plan, id, asking, state) for id in plan.offers}
     return {id: reason for id, reason in reasons.items() if reason}
 
 
-def reason_of(plan: Plan, id: str, asking: Asking, state: BudgetState) -> str:
+def reason_of(plan: Plan, id: str, asking: OfferContext, state: BudgetState) -> str:
     offer = plan.offers[id]
     amount = discount(offer, asking.cart)
     if reason := window_reason(offer, asking.now):
@@ -121,7 +121,7 @@ def room(plan: Plan, key: BalanceKey, state: BudgetState) -> float:
 
 @given(st.lists(offers, max_size=8), budgets, askings, states())
 def test_many_offers_at_once_get_the_reasons_of_each(
-    all_offers: list[Offer], all_budgets: tuple[OfferBudget, ...], asking: Asking, state: BudgetState
+    all_offers: list[Offer], all_budgets: tuple[OfferBudget, ...], asking: OfferContext, state: BudgetState
 ):
     plan = plan_of(all_offers, all_budgets)
     at_once = unavailable(plan, asking, state)

@@ -87,7 +87,7 @@ def test_editor_prepares_but_does_not_start() -> None:
 
 def test_every_action_says_what_it_did() -> None:
     assert all(action.notice and action.label for action in ACTIONS)
-    assert action_of("pause").asks == "reason"
+    assert action_of("pause").needs == "reason"
     with pytest.raises(NotFound):
         action_of("due")
 
