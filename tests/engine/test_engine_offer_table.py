@@ -8,7 +8,14 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.kernel.offers.availability import OfferContext, BudgetState, balances_of, too_little, unavailable, window_reason
+from engine.kernel.offers.availability import (
+    BudgetState,
+    OfferContext,
+    balances_of,
+    too_little,
+    unavailable,
+    window_reason,
+)
 from engine.kernel.offers.quote import Cart, discount
 from engine.kernel.plan import Plan, PlanDocument
 from engine.model.documents.offer import FixedAmount, FreeShipping, Offer, OfferBudget, Percentage
