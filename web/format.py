@@ -104,6 +104,12 @@ class Show:
                 return _relative(int(seconds // unit), name, ahead=milliseconds > self.now)
         return self.day(milliseconds)
 
+    def length(self, milliseconds: int) -> str:
+        """Format a length of time: 25 s, 3 min, 2 h, 4 d."""
+        seconds = milliseconds / 1000
+        _, unit, name = next((each for each in UNITS_OF_AGE if seconds < each[0]), UNITS_OF_AGE[-1])
+        return f"{int(seconds // unit)} {name}"
+
     def iso(self, milliseconds: int) -> str:
         """Format a time as RFC 3339 in UTC, for machines."""
         return (

@@ -9,6 +9,7 @@ import pytest
 
 from engine.clock import now_ms
 from engine.customers.changes import Changer
+from engine.events.event_reader import PastOutage
 from engine.model.documents.preferences import PreferenceChange
 from engine.model.errors import Conflict, Invalid
 from engine.model.events.event import EventBody, EventType
@@ -127,6 +128,10 @@ async def test_an_outage_is_said_once_and_its_end(shop, monkeypatch):
     await shop.engine.live.watch()
     assert await notices.run(now=later) == 1
     assert await events(shop, "outage.ended") == [body]
+    past = PastOutage("card", outage.since, later)
+    assert await shop.engine.events.past_outages(shop.id, PLACE, since=later) == [past]
+    assert await shop.engine.events.past_outages(shop.id, PLACE, since=later + 1) == []
+    assert await shop.engine.events.past_outages(shop.id, "another", since=0) == []
     assert await events(shop, "outage.noticed") == [body]
 
 

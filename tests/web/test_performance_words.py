@@ -8,12 +8,13 @@ from types import SimpleNamespace
 import pytest
 from msgspec import structs
 
+from engine.events.event_reader import PastOutage
 from engine.insights.arms_monitor import Arm, Arms
 from engine.insights.learning_history import Jump
 from engine.learning.outage_watch import Outage
 from engine.model.history import Version
 from engine.model.placement import Contextual, Fixed, Placement, Split, Thompson
-from engine.model.timestamps import DAY
+from engine.model.timestamps import DAY, MINUTE
 from engine.statistics.checkouts import CheckoutBin, MeanInterval
 from web.admin.placements.performance.arm_page import named_by
 from web.admin.placements.performance.events import events_of
@@ -53,10 +54,22 @@ class Insights:
         return list(self.all_jumps)
 
 
-def frame(*versions, jumps=(), down=()):
+class PastOutages:
+    """Candidates that were down, as the engine reads them from its events."""
+
+    def __init__(self, *outages):
+        self.outages = outages
+
+    async def past_outages(self, merchant_id, placement, *, since):
+        return [outage for outage in self.outages if outage.until >= since]
+
+
+def frame(*versions, jumps=(), down=(), past=()):
     live = Live()
     live.down = tuple(down)
-    engine = SimpleNamespace(live=live, versions=Versions(*versions), insights=Insights(*jumps))
+    engine = SimpleNamespace(
+        live=live, versions=Versions(*versions), insights=Insights(*jumps), events=PastOutages(*past)
+    )
     return SimpleNamespace(show=SHOW, engine=engine, merchant=SimpleNamespace(id=1, currency="EUR"))
 
 
@@ -150,11 +163,13 @@ def test_versions_jumps_and_outages_are_events_in_order():
     versions = [Version(8, 20_020 * DAY, "mia", "iDEAL first at weekends"), Version(7, 20_001 * DAY, "demo", "")]
     jumps = [Jump("card", 20_010, 0.4, 0.2)]
     down = [Outage("paypal", 20_025 * DAY)]
-    events = happened(20_000 * DAY, *versions, jumps=jumps, down=down)
+    past = [PastOutage("card", 20_022 * DAY, 20_022 * DAY + 90 * MINUTE)]
+    events = happened(20_000 * DAY, *versions, jumps=jumps, down=down, past=past)
     assert [(event.mark, event.text) for event in events] == [
         ("v7", "Version 7 was published"),
         ("jump", "Card jumped from 40.0% to 20.0%"),
         ("v8", "Version 8: iDEAL first at weekends"),
+        ("down", "Card was down for 1 h"),
         ("down", "PayPal seems to be down"),
     ]
     assert [event.mark for event in happened(20_015 * DAY, *versions, jumps=jumps)] == ["v8"]

@@ -13,6 +13,7 @@ from engine.model.events.event import EventType, NewEvent, StoredEvent, offer_ev
 from engine.store.connection.bulk import insert_many
 from engine.store.connection.purging import Expired
 from engine.store.tables import outbox
+from engine.store.tables.offers import is_ended_outage
 
 _COLUMNS = ("merchant_id", "type", "body", "recorded_at")
 _encode = msgspec.json.Encoder().encode
@@ -48,6 +49,14 @@ async def page(
     query = query.where(outbox.c.type == type) if type else query
     query = query.where(outbox.c.recorded_at <= until) if until is not None else query
     return [StoredEvent(*row) for row in await connection.execute(query.order_by(outbox.c.id).limit(limit))]
+
+
+async def ended_outages(connection: AsyncConnection, merchant_id: int, *, since: int) -> list[StoredEvent]:
+    """Return the events of outages that ended from an instant (epoch ms) on, the oldest first."""
+    c = outbox.c
+    query = select(*(c[name] for name in StoredEvent._fields)).order_by(c.recorded_at)
+    query = query.where(c.merchant_id == merchant_id, is_ended_outage, c.recorded_at >= since)
+    return [StoredEvent(*row) for row in await connection.execute(query)]
 
 
 def expired(*, before: int) -> Expired:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table, Text, text
+from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table, Text, literal_column, text
 
 from engine.store.tables.columns import NamesInText, NameText
 from engine.store.tables.schema import long_integer, merchant_column, metadata
@@ -138,6 +138,10 @@ outbox = Table(
     Index("ix_outbox_merchant_id", "merchant_id", "id"),
     Index("ix_outbox_recorded_at", "recorded_at"),
 )
+# SQLite uses this index only where the query has the same constant.
+is_ended_outage = outbox.c.type == literal_column("'outage.ended'")
+Index("ix_outbox_ended_outages", outbox.c.merchant_id, outbox.c.recorded_at,
+      sqlite_where=is_ended_outage, postgresql_where=is_ended_outage)  # fmt: skip
 
 # Answers to requests that carry an Idempotency-Key: the same request gets the same answer again.
 idempotent_answers = Table(

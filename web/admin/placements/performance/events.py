@@ -1,4 +1,4 @@
-"""What happened to a placement: versions published, jumps of rates, candidates that are down."""
+"""What happened to a placement: versions published, jumps of rates, outages of candidates."""
 
 from __future__ import annotations
 
@@ -27,6 +27,9 @@ async def events_of(frame: Frame, key: str, names: CandidateNames, *, since: int
         rates = f"from {frame.show.percent(jump.before)} to {frame.show.percent(jump.after)}"
         text = f"{names[jump.candidate]} jumped {rates}"
         events.append(ChartEvent(moment=jump.day * DAY, mark="jump", text=text))
+    for past in await engine.events.past_outages(merchant_id, key, since=since):
+        length = frame.show.length(past.until - past.since)
+        events.append(ChartEvent(moment=past.since, mark="down", text=f"{names[past.candidate]} was down for {length}"))
     for outage in engine.live.outages(merchant_id, key):
         text = f"{names[outage.candidate]} seems to be down"
         events.append(ChartEvent(moment=outage.since, mark="down", text=text))
