@@ -118,7 +118,7 @@ def check_merchant(access: Access, merchant_id: str | None, *, field: str = "mer
 
 
 def is_personal(request: AnyRequest, access: Access, *, requested: bool = True) -> bool:
-    """Return whether a request may be personalized: the caller `requested` for it, and the browser does not refuse.
+    """Return whether a request may be personalized: the caller `requested` it, and the browser does not refuse.
 
     Global Privacy Control and Do Not Track refuse, unless the merchant ignores them.
     """

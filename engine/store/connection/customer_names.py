@@ -88,7 +88,18 @@ PLAIN = CustomerNames()
 
 
 class NamesCustomers:
-    """A type of columns that name customers, or units that may be customers: how values are stored and read."""
+    """A type of columns that name customers, or units that may be customers: how values are stored and read.
+
+    To be mixed into a `TypeDecorator` of SQLAlchemy, before it.
+    """
+
+    def process_bind_param(self, value: Any, dialect: Any) -> Any:
+        """Return a value as it is stored in the database of a dialect."""
+        return self.stored(names_of(dialect), value)
+
+    def process_result_value(self, value: Any, dialect: Any) -> Any:
+        """Return a value that is stored in the database of a dialect, as it is outside."""
+        return self.read(names_of(dialect), value)
 
     @staticmethod
     def stored(names: CustomerNames, value: Any) -> Any:

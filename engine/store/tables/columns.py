@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import LargeBinary, Text
 from sqlalchemy.types import TypeDecorator
 
-from engine.store.connection.customer_names import CustomerNames, NamesCustomers, names_of
+from engine.store.connection.customer_names import CustomerNames, NamesCustomers
 
 _ID = re.compile(r"dec_[0-9a-f]{32}")
 _START_OF_ID = re.compile(r"dec_(?:[0-9a-f]{2}){6,16}")
@@ -36,13 +36,6 @@ class NameText(NamesCustomers, TypeDecorator[str]):
 
     impl = Text
     cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Any) -> Any:
-        return self.stored(names_of(dialect), value)
-
-    def process_result_value(self, value: Any, dialect: Any) -> str | None:
-        text: str | None = self.read(names_of(dialect), value)
-        return text
 
 
 class NamesInText(NameText):
@@ -74,13 +67,6 @@ class NameBytes(NamesCustomers, TypeDecorator[str]):
     @staticmethod
     def read(names: CustomerNames, value: Any) -> Any:
         return value if value is None else names.hash_of(bytes(value).hex())
-
-    def process_bind_param(self, value: str | None, dialect: Any) -> Any:
-        return self.stored(names_of(dialect), value)
-
-    def process_result_value(self, value: Any, dialect: Any) -> str | None:
-        text: str | None = self.read(names_of(dialect), value)
-        return text
 
 
 DECISION_PREFIX = "dec_"
