@@ -186,7 +186,8 @@ async def test_customers_stay_who_they_are_also_if_a_rotation_is_killed(
             await rotate_customer_key(settings)
         with pytest.raises(UnusableKey, match="run `tap2 keys rotate-customer`"):
             await open_engine(settings)
-    [problem] = [each for each in await examine(settings) if each.state == "error"]
+    # PostgreSQL of tests runs without fsync, which is an error of its own.
+    [problem] = [each for each in await examine(settings) if each.state == "error" and each.check != "durability"]
     assert "tap2 keys rotate-customer" in problem.remedy
     assert await named_anywhere(settings, hashes), "it was killed before all were renamed"
     # The key of the first call, and then another one.
