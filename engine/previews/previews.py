@@ -7,11 +7,7 @@ it. A preview without progress for a while has lost its process.
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import sys
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from secrets import token_hex
 from typing import NamedTuple
 
@@ -29,8 +25,9 @@ from engine.model.placement import RuleDocument
 from engine.model.timestamps import DAY, ms_of
 from engine.previews.alternatives import Alternative, changed_documents, plans_to_compare
 from engine.previews.estimation.result import Result
+from engine.previews.process import PreviewProcess
 from engine.previews.reader import PreviewJob
-from engine.previews.worker import Done, Failed, Message, ReadProgress
+from engine.previews.worker import Done, Failed, ReadProgress
 from engine.store import previews
 from engine.store.connection.database import Database
 from engine.store.previews import PreviewRow, PreviewStatus
@@ -40,12 +37,9 @@ log = structlog.get_logger()
 MOST_DECISIONS = 200_000
 LOST_AFTER_MS = 30_000
 HEARTBEAT_SECONDS = 3.0
-LONGEST_LINE = 64 * 2**20
 KEPT_DAYS = 90
 
 Query = Callable[[AsyncConnection], Awaitable[PreviewRow | None]]
-
-_read_message = msgspec.json.Decoder(Message).decode
 
 
 class Period(NamedTuple):
@@ -98,8 +92,7 @@ class Previews:
         self._drafts = drafts
         self._url = url
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._processes: dict[str, asyncio.subprocess.Process] = {}
-        self._channels: dict[str, _WorkerChannel] = {}
+        self._processes: dict[str, PreviewProcess] = {}
 
     async def start_draft(
         self,
@@ -248,40 +241,30 @@ class Previews:
         await self._end(id, state)
         # The task is not cancelled, because it might be writing just now. It ends with its process.
         if id in self._processes:
-            _kill(self._processes[id])
+            self._processes[id].kill()
         if id in self._tasks:
             await asyncio.wait([self._tasks[id]])
 
     async def _run(self, id: str, job: PreviewJob) -> None:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "engine.previews.worker",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=LONGEST_LINE,
-            start_new_session=True,
-        )
-        self._processes[id] = process
+        process: PreviewProcess | None = None
         try:
-            await self._watch(id, job, process)
+            process = self._processes[id] = await PreviewProcess.start(job)
+            await self._watch(id, process)
         except Exception as error:
             log.error("preview not finished", preview=id, exc_info=error)
             await self._end(id, "failed", problem="something went wrong on our side")
         finally:
-            del self._processes[id]
-            _kill(process)
-            await process.wait()
+            if process is not None:
+                del self._processes[id]
+                await process.end()
 
-    async def _watch(self, id: str, job: PreviewJob, process: asyncio.subprocess.Process) -> None:
-        channel = self._channels[id] = _WorkerChannel(process)
-        channel.send(job)
-        listening = asyncio.create_task(channel.listen())
+    async def _watch(self, id: str, process: PreviewProcess) -> None:
+        listening = asyncio.create_task(process.listen())
         try:
-            while not listening.done():
+            while await self._set_progress(id, process.reached) and not listening.done():
                 await asyncio.wait([listening], timeout=HEARTBEAT_SECONDS)
-                if not await self._set_progress(id, channel.reached):
-                    return
+            if not listening.done():
+                return
             match listening.result():
                 case Done(result):
                     await self._end(id, "done", result=msgspec.json.encode(result).decode())
@@ -289,7 +272,6 @@ class Previews:
                     await self._end(id, "failed", problem=problem)
         finally:
             listening.cancel()
-            del self._channels[id]
 
     async def _set_progress(self, id: str, reached: ReadProgress) -> bool:
         """Write the progress; return False where the preview was cancelled, maybe by another process."""
@@ -310,44 +292,16 @@ class Previews:
 
     def _with_progress(self, preview: Preview) -> Preview:
         """Return the preview with the progress in this process; the database has it every few seconds."""
-        channel = self._channels.get(preview.id)
-        if channel is None or not preview.running:
+        process = self._processes.get(preview.id)
+        if process is None or not preview.running:
             return preview
         return msgspec.structs.replace(
-            preview, done=channel.reached.done, total=channel.reached.total, seen_at=now_ms()
+            preview, done=process.reached.done, total=process.reached.total, seen_at=now_ms()
         )
 
     async def _interrupt_lost(self, merchant_id: int) -> None:
         async with self._database.write() as connection:
             await previews.interrupt(connection, merchant_id, unseen_since=now_ms() - LOST_AFTER_MS)
-
-
-class _WorkerChannel:
-    """The pipes to and from the process of a preview."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        if process.stdin is None or process.stdout is None:
-            raise RuntimeError("the process of a preview has no pipes")
-        self._to, self._from = process.stdin, process.stdout
-        self.reached = ReadProgress(0, 0)
-
-    def send(self, job: PreviewJob) -> None:
-        self._to.write(msgspec.json.encode(job) + b"\n")
-
-    async def listen(self) -> Done | Failed:
-        """Return how the preview ended; meanwhile `reached` has its progress."""
-        while line := await self._from.readline():
-            message: Message = _read_message(line)
-            if not isinstance(message, ReadProgress):
-                return message
-            self.reached = message
-        return Failed("its process ended early")
-
-
-def _kill(process: asyncio.subprocess.Process) -> None:
-    """Kill a process with its group: all that it started."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _with_later_rules(document: PlanDocument, now: int) -> PlanDocument:

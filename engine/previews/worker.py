@@ -1,7 +1,7 @@
-"""The process of one preview: `python -m engine.previews.worker`.
+"""The process of one preview.
 
-Reads a job as one line of JSON, and writes lines of JSON: its progress, then the result or a problem. It ends with the
-process that started it, because its input ends then.
+Reads a job as one line of JSON from a socket, and writes lines of JSON: its progress, then the result or a problem. It
+ends with the process that started it, because the socket is closed then.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import asyncio
 import multiprocessing
 import os
 import signal
-import sys
+import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
 
 import msgspec
 
@@ -51,22 +52,45 @@ class Failed(msgspec.Struct, tag="failed"):
 Message = ReadProgress | Done | Failed
 
 
-def main() -> None:
-    job = msgspec.json.decode(sys.stdin.buffer.readline(), type=PreviewJob)
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+class Channel:
+    """The socket to the process that started this one."""
+
+    def __init__(self, to_parent: socket.socket) -> None:
+        self._socket = to_parent
+
+    def read_job(self) -> PreviewJob:
+        with self._socket.makefile("rb") as lines:
+            return msgspec.json.decode(lines.readline(), type=PreviewJob)
+
+    def send(self, message: Message) -> None:
+        self._socket.sendall(msgspec.json.encode(message) + b"\n")
+
+    def end_with_the_parent(self) -> None:
+        threading.Thread(target=self._wait_for_the_end, daemon=True).start()
+
+    def _wait_for_the_end(self) -> None:
+        with suppress(ConnectionError):
+            self._socket.recv(1)
+        os.killpg(0, signal.SIGKILL)
+
+
+def run(to_parent: socket.socket) -> None:
+    """Read a job from the socket and do it, in a new process group."""
+    os.setpgid(0, 0)
     give_way()
+    channel = Channel(to_parent)
     try:
-        _send(Done(preview(job)))
+        channel.send(Done(preview(channel.read_job(), channel)))
     except RuleError as error:
-        _send(Failed(f"the draft cannot be tried: {error.problems[0].message}"))
+        channel.send(Failed(f"the draft cannot be tried: {error.problems[0].message}"))
 
 
-def preview(job: PreviewJob) -> Result:
+def preview(job: PreviewJob, channel: Channel) -> Result:
     """Try the draft on the log, in pieces that are read in parallel."""
     began = time.monotonic()
     draft = Plan(job.document, version=0)
     ids = asyncio.run(_ids(job))
-    totals = _read(job, ids) if ids else Totals()
+    totals = _read(job, ids, channel) if ids else Totals()
     documents = [job.base] if job.base else asyncio.run(_documents(job, sorted(totals.versions)))
     first_at, last_at = (moment_of(ids[0]), moment_of(ids[-1])) if ids else (job.since, job.until)
     result = result_of(totals, draft, documents, first_at=first_at, last_at=last_at)
@@ -75,26 +99,30 @@ def preview(job: PreviewJob) -> Result:
     return msgspec.structs.replace(result, seconds=round(time.monotonic() - began, 1))
 
 
-def _read(job: PreviewJob, ids: Sequence[str]) -> Totals:
+def _read(job: PreviewJob, ids: Sequence[str], channel: Channel) -> Totals:
     totals, total = Totals(), len(ids)
-    _send(ReadProgress(0, total))
+    channel.send(ReadProgress(0, total))
     pieces = [ids[start : start + DECISIONS_A_PIECE] for start in range(0, total, DECISIONS_A_PIECE)]
-    for part in _parts(job, [(piece[0], piece[-1]) for piece in pieces]):
+    for part in _parts(job, [(piece[0], piece[-1]) for piece in pieces], channel):
         totals.add(part)
-        _send(ReadProgress(totals.read, total))
+        channel.send(ReadProgress(totals.read, total))
     return totals
 
 
-def _parts(job: PreviewJob, pieces: Sequence[tuple[str, str]]) -> Iterator[Totals]:
-    """Yield the totals of the pieces as they come in; a single piece is not worth the start of a process."""
+def _parts(job: PreviewJob, pieces: Sequence[tuple[str, str]], channel: Channel) -> Iterator[Totals]:
+    """Yield the totals of the pieces as they come in; a single piece is not worth a process more."""
     encoded = msgspec.msgpack.encode(job)
     if len(pieces) == 1:
+        channel.end_with_the_parent()
         begin(encoded)
         yield read_piece(*pieces[0])
         return
-    workers, context = asyncio.run(_workers(job)), multiprocessing.get_context("spawn")
+    workers, context = asyncio.run(_workers(job)), multiprocessing.get_context("fork")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=begin, initargs=(encoded,)) as pool:
-        for future in as_completed([pool.submit(read_piece, *piece) for piece in pieces]):
+        futures = [pool.submit(read_piece, *piece) for piece in pieces]
+        # Only now, because a process with threads must not fork.
+        channel.end_with_the_parent()
+        for future in as_completed(futures):
             yield future.result()
 
 
@@ -128,17 +156,3 @@ async def _documents(job: PreviewJob, versions: Sequence[int]) -> list[PlanDocum
         return [msgspec.json.decode(row.document, type=PlanDocument) for row in rows if row]
     finally:
         await database.close()
-
-
-def _end_with_the_parent() -> None:
-    sys.stdin.buffer.read()
-    os.killpg(0, signal.SIGKILL)
-
-
-def _send(message: Message) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode(message) + b"\n")
-    sys.stdout.buffer.flush()
-
-
-if __name__ == "__main__":
-    main()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+
 import msgspec
 import pytest
 
@@ -149,6 +151,7 @@ async def test_one_runs_at_a_time_can_be_cancelled_and_leaves_no_process(engine,
         await start(engine, merchant, NO_SEPA)
     ended = await engine.previews.cancel(merchant, running.id)
     assert (ended.state, ended.result) == ("cancelled", None)
+    assert "preview" not in [process.name for process in multiprocessing.active_children()]
     assert (await start(engine, merchant, NO_SEPA)).running
     assert (await engine.previews.get(merchant, running.id)).state == "cancelled"
 
