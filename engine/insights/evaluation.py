@@ -31,9 +31,10 @@ from engine.previews.estimation.comparison import LoggedAnswer, read_logged
 from engine.store import decisions, outcomes, plans
 from engine.store.connection.database import Database
 from engine.store.decisions import DecisionRow
+from engine.store.log.pieces import LogPiece, newest_pieces
 from engine.store.tables.columns import IdSpan
 
-CHUNK = 2_000
+PIECE = 2_000
 MOST = 200_000
 
 
@@ -181,10 +182,10 @@ async def evaluate(
     await reader.check(alternative)
     async with database.read() as connection:
         span = IdSpan(first_id_of(since), first_id_of(until))
-        ids = await decisions.last_ids(connection, merchant_id, placement, span, limit=MOST)
+        pieces = await newest_pieces(connection, merchant_id, placement, span, limit=MOST, size=PIECE)
     observations = LoggedSteps(alternative)
-    for start in range(0, len(ids), CHUNK):
-        await reader.read(observations, ids[start], ids[min(start + CHUNK, len(ids)) - 1])
+    for piece in pieces:
+        await reader.read(observations, piece)
     return observations.evaluation()
 
 
@@ -193,21 +194,21 @@ class _PlacementLog:
 
     def __init__(self, database: Database, merchant_id: int, placement: str) -> None:
         self._database = database
-        self._place = (merchant_id, placement)
+        self._scope = (merchant_id, placement)
         self._versions: dict[int, Active | None] = {}
 
     async def check(self, alternative: Alternative) -> None:
         async with self._database.read() as connection:
-            version = (await plans.active(connection)).get(self._place)
+            version = (await plans.active(connection)).get(self._scope)
         if version is None:
-            raise NotFound(f"there is no placement “{self._place[1]}”", field="placement")
+            raise NotFound(f"there is no placement “{self._scope[1]}”", field="placement")
         active = await self._version(version)
         if active and isinstance(alternative, First) and alternative.candidate not in active.plan.index:
             raise NotFound(f"there is no candidate “{alternative.candidate}” in this placement", field="policy")
 
-    async def read(self, observations: LoggedSteps, first: str, last: str) -> None:
+    async def read(self, observations: LoggedSteps, piece: LogPiece) -> None:
         async with self._database.read() as connection:
-            rows = await decisions.piece(connection, *self._place, first=first, last=last)
+            rows = await decisions.piece(connection, *self._scope, first=piece.first, last=piece.last)
             events = await outcomes.of_decisions(connection, [row.id for row in rows])
         now = now_ms()
         for row in rows:
@@ -226,7 +227,7 @@ class _PlacementLog:
     async def _version(self, version: int) -> Active | None:
         if version not in self._versions:
             async with self._database.read() as connection:
-                row = await plans.get(connection, *self._place, version)
+                row = await plans.get(connection, *self._scope, version)
             self._versions[version] = compile_plan(row.document, version) if row else None
         return self._versions[version]
 

@@ -32,6 +32,7 @@ from engine.store.beliefs import Snapshot
 from engine.store.connection.customer_names import CustomerNames
 from engine.store.connection.database import Database, open_database
 from engine.store.decisions import DecisionRow
+from engine.store.log.pieces import LogPiece
 from engine.store.outcomes import OutcomeRow
 
 MOST_BELIEFS = 512
@@ -88,11 +89,11 @@ class CaseReader:
         self._scope = (job.merchant_id, job.placement)
         self._beliefs_cache = _BeliefsCache(self._scope)
 
-    async def piece(self, first: str, last: str) -> Totals:
-        """Return the totals of the decisions from one id to another."""
+    async def read(self, piece: LogPiece) -> Totals:
+        """Return the totals of the decisions of a piece."""
         totals = Totals()
         rows = await self._database.look_up(
-            lambda connection: decisions.piece(connection, *self._scope, first=first, last=last)
+            lambda connection: decisions.piece(connection, *self._scope, first=piece.first, last=piece.last)
         )
         for version in sorted({row.plan_version for row in rows} - self._versions.keys()):
             self._versions[version] = await self._load(version)
@@ -314,5 +315,5 @@ def begin(job: bytes) -> None:
     _WorkerState.reader = CaseReader(decoded, decoded.open_database())
 
 
-def read_piece(first: str, last: str) -> Totals:
-    return _WorkerState.loop.run_until_complete(_WorkerState.reader.piece(first, last))
+def read_piece(piece: LogPiece) -> Totals:
+    return _WorkerState.loop.run_until_complete(_WorkerState.reader.read(piece))

@@ -27,6 +27,7 @@ from engine.previews.estimation.result import Result, result_of
 from engine.previews.estimation.totals import Totals
 from engine.previews.reader import PreviewJob, begin, give_way, read_piece
 from engine.store import decisions, plans
+from engine.store.log.pieces import LogPiece, newest_pieces
 from engine.store.tables.columns import IdSpan
 from rules import RuleError
 
@@ -89,37 +90,36 @@ def preview(job: PreviewJob, channel: Channel) -> Result:
     """Try the draft on the log, in pieces that are read in parallel."""
     began = time.monotonic()
     draft = Plan(job.document, version=0)
-    ids = asyncio.run(_ids(job))
-    totals = _read(job, ids, channel) if ids else Totals()
+    pieces = asyncio.run(_pieces(job))
+    totals = _read(job, pieces, channel) if pieces else Totals()
     documents = [job.base] if job.base else asyncio.run(_documents(job, sorted(totals.versions)))
-    first_at, last_at = (moment_of(ids[0]), moment_of(ids[-1])) if ids else (job.since, job.until)
+    first_at, last_at = (moment_of(pieces[0].first), moment_of(pieces[-1].last)) if pieces else (job.since, job.until)
     result = result_of(totals, draft, documents, first_at=first_at, last_at=last_at)
     if job.offer:
         result = msgspec.structs.replace(result, offer=cost_of(totals.discounts))
     return msgspec.structs.replace(result, seconds=round(time.monotonic() - began, 1))
 
 
-def _read(job: PreviewJob, ids: Sequence[str], channel: Channel) -> Totals:
-    totals, total = Totals(), len(ids)
+def _read(job: PreviewJob, pieces: Sequence[LogPiece], channel: Channel) -> Totals:
+    totals, total = Totals(), sum(piece.decisions for piece in pieces)
     channel.send(ReadProgress(0, total))
-    pieces = [ids[start : start + DECISIONS_A_PIECE] for start in range(0, total, DECISIONS_A_PIECE)]
-    for part in _parts(job, [(piece[0], piece[-1]) for piece in pieces], channel):
+    for part in _parts(job, pieces, channel):
         totals.add(part)
         channel.send(ReadProgress(totals.read, total))
     return totals
 
 
-def _parts(job: PreviewJob, pieces: Sequence[tuple[str, str]], channel: Channel) -> Iterator[Totals]:
+def _parts(job: PreviewJob, pieces: Sequence[LogPiece], channel: Channel) -> Iterator[Totals]:
     """Yield the totals of the pieces as they come in; a single piece is not worth a process more."""
     encoded = msgspec.msgpack.encode(job)
     if len(pieces) == 1:
         channel.end_with_the_parent()
         begin(encoded)
-        yield read_piece(*pieces[0])
+        yield read_piece(pieces[0])
         return
     workers, context = asyncio.run(_workers(job)), multiprocessing.get_context("fork")
     with ProcessPoolExecutor(workers, mp_context=context, initializer=begin, initargs=(encoded,)) as pool:
-        futures = [pool.submit(read_piece, *piece) for piece in pieces]
+        futures = [pool.submit(read_piece, piece) for piece in pieces]
         # Only now, because a process with threads must not fork.
         channel.end_with_the_parent()
         for future in as_completed(futures):
@@ -137,12 +137,14 @@ async def _workers(job: PreviewJob) -> int:
     return max(1, min(MOST_PROCESSES, os.cpu_count() or 1) - is_busy)
 
 
-async def _ids(job: PreviewJob) -> list[str]:
+async def _pieces(job: PreviewJob) -> list[LogPiece]:
     span = IdSpan(first_id_of(job.since), first_id_of(job.until))
     database = job.open_database()
     try:
         return await database.look_up(
-            lambda connection: decisions.last_ids(connection, job.merchant_id, job.placement, span, limit=job.limit)
+            lambda connection: newest_pieces(
+                connection, job.merchant_id, job.placement, span, limit=job.limit, size=DECISIONS_A_PIECE
+            )
         )
     finally:
         await database.close()

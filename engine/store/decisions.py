@@ -345,15 +345,6 @@ async def at_moments(
     return rows
 
 
-async def last_ids(
-    connection: AsyncConnection, merchant_id: int, placement: str, span: IdSpan, *, limit: int
-) -> list[str]:
-    """Return the ids of the newest decisions in a span, the oldest of them first."""
-    query = select(decisions.c.id).where(*inside(merchant_id, placement, span))
-    ids = (await connection.execute(query.order_by(decisions.c.id.desc()).limit(limit))).scalars()
-    return list(ids)[::-1]
-
-
 async def piece(
     connection: AsyncConnection, merchant_id: int, placement: str, *, first: str, last: str
 ) -> list[DecisionRow]:

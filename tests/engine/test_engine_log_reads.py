@@ -15,6 +15,7 @@ from engine.model.timestamps import DAY, first_id_of, moment_of
 from engine.store import decisions
 from engine.store.decisions import DecisionRow
 from engine.store.log import records
+from engine.store.log.pieces import newest_pieces
 from engine.store.tables import decisions as table
 from engine.store.tables.columns import LAST_ID, IdSpan, is_decision_id, is_start_of_id
 
@@ -86,9 +87,25 @@ async def test_a_span_has_its_first_and_not_its_last(shop, logged):
     span = IdSpan(own[10].id, own[20].id)
     assert await read(shop, decisions.last_between, shop.id, PLACE, span, limit=99) == own[10:20][::-1]
     assert await read(shop, decisions.last_between, shop.id, PLACE, span, limit=3) == own[17:20][::-1]
-    assert await read(shop, decisions.last_ids, shop.id, PLACE, span, limit=4) == [row.id for row in own[16:20]]
     piece = await read(shop, decisions.piece, shop.id, PLACE, first=own[10].id, last=own[20].id)
     assert piece == own[10:21]
+
+
+@pytest.mark.parametrize(("limit", "sizes"), [(4, [4]), (7, [5, 2]), (10, [5, 5]), (99, [5, 5]), (6, [5, 1])])
+async def test_newest_decisions_of_a_span_are_split_into_pieces(shop, logged, limit, sizes):
+    own = [row.id for row in logged if row.placement == PLACE]
+    newest = own[10:20][-limit:]
+    pieces = await read(shop, newest_pieces, shop.id, PLACE, IdSpan(own[10], own[20]), limit=limit, size=5)
+    assert [piece.decisions for piece in pieces] == sizes
+    starts = [sum(sizes[:number]) for number in range(len(sizes))]
+    assert [piece.first for piece in pieces] == [newest[start] for start in starts]
+    assert [piece.last for piece in pieces] == [
+        newest[start + size - 1] for start, size in zip(starts, sizes, strict=True)
+    ]
+
+
+async def test_a_span_without_decisions_has_no_pieces(shop, logged):
+    assert await read(shop, newest_pieces, shop.id, PLACE, IdSpan("dec_00", "dec_01"), limit=9, size=5) == []
 
 
 async def test_open_and_closed_windows_are_told_apart(shop, logged):

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.model.experiment import Unit
 from engine.store import decisions
 from engine.store.experiments.sums import PhaseKey
+from engine.store.log.pieces import newest_pieces
 from engine.store.tables import experiment_exposures, outcomes
 from engine.store.tables.columns import IdSpan
 
@@ -48,11 +49,11 @@ async def events_of_newest(
     connection: AsyncConnection, key: PhaseKey, span: IdSpan, types: Iterable[str], *, limit: int
 ) -> set[tuple[str, str]]:
     """Return the types of outcomes, as (decision, type), of the newest decisions of the placement."""
-    ids = await decisions.last_ids(connection, key.merchant_id, key.placement, span, limit=limit)
-    if not ids:
+    newest = await newest_pieces(connection, key.merchant_id, key.placement, span, limit=limit, size=limit)
+    if not newest:
         return set()
-    o = outcomes.c
-    inside = (o.merchant_id == key.merchant_id, o.placement == key.placement, o.decision_id.between(ids[0], ids[-1]))
+    o, (first, last, _) = outcomes.c, newest[0]
+    inside = (o.merchant_id == key.merchant_id, o.placement == key.placement, o.decision_id.between(first, last))
     query = select(o.decision_id, o.type).where(*inside, o.type.in_(sorted(types))).distinct()
     return {(row[0], row[1]) for row in await connection.execute(query)}
 
