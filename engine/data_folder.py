@@ -1,21 +1,45 @@
-"""Prepare the data folder, which only its owner may read, and say where the database is."""
+"""Prepare the data folder, which only its owner may read, and say where the database and its replica are."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import bandits
 from engine.settings import Settings
-from engine.store.connection.database import SQLITE_FILE, sqlite_url
+from engine.store.connection.database import SQLITE_FILE, Database, open_database, sqlite_url
 
 
 def database_url(settings: Settings) -> str:
-    """Return the SQLAlchemy URL of the database; map the forms that hosting providers use to the driver's."""
-    scheme, separator, rest = settings.database_url.partition("://")
-    if scheme in ("postgresql", "postgres"):
-        return f"postgresql+asyncpg{separator}{rest}"
-    return settings.database_url or sqlite_url(settings.data)
+    """Return the SQLAlchemy URL of the database."""
+    return _with_driver(settings.database_url) or sqlite_url(settings.data)
+
+
+def log_url(settings: Settings) -> str:
+    """Return the SQLAlchemy URL for long reads of the log: of the read replica, or of the database without one."""
+    return _with_driver(settings.replica_url) or database_url(settings)
+
+
+@asynccontextmanager
+async def log_reader(settings: Settings, database: Database) -> AsyncIterator[Database]:
+    """Yield the database for long reads of the log: the read replica, or `database` without one."""
+    if not settings.replica_url:
+        yield database
+        return
+    replica = open_database(log_url(settings))
+    replica.name_customers(database.names)
+    try:
+        yield replica
+    finally:
+        await replica.close()
+
+
+def _with_driver(url: str) -> str:
+    """Map the forms that hosting providers use to the driver's."""
+    scheme, separator, rest = url.partition("://")
+    return f"postgresql+asyncpg{separator}{rest}" if scheme in ("postgresql", "postgres") else url
 
 
 def prepare_folder(settings: Settings) -> None:

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from engine.accounts.customer_key import FILE, NAME, NEXT, UnusableKey, load_key, load_keys
 from engine.accounts.master_keys import master_keys
 from engine.clock import now_ms
-from engine.data_folder import database_url
+from engine.data_folder import database_url, log_url
 from engine.installation_keys import key_source
 from engine.migrate import current_revision, newest_revision, runs_here
 from engine.model.timestamps import rfc3339
@@ -34,6 +34,12 @@ MOST_CONNECTIONS = 2 * 3 * POOL_SIZE
 SHARE_OF_CONNECTIONS = 0.8
 """Of PostgreSQL's, that this server may need: the rest is for people and backups."""
 MOST_CLOCK_SECONDS = 5.0
+MOST_REPLICA_SECONDS = 60
+_REPLICA_DELAY = text(
+    "SELECT CASE WHEN pg_last_wal_receive_lsn() IS DISTINCT FROM pg_last_wal_replay_lsn()"
+    " THEN coalesce(extract(epoch FROM now() - pg_last_xact_replay_timestamp()), 0) ELSE 0 END"
+)
+"""Zero if all that was received is applied: without new transactions, the time of the last is no delay."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -57,13 +63,40 @@ async def examine(settings: Settings) -> list[CheckResult]:
     shown = url.render_as_string(hide_password=True)
     try:
         async with engine.connect() as connection:
-            return [*findings, *await _database(connection, settings, shown)]
+            findings += await _database(connection, settings, shown)
     except (OSError, SQLAlchemyError) as error:
-        reason = type(getattr(error, "orig", None) or error).__name__
-        remedy = "check the address, the name and the password in TAP2_DATABASE_URL, and that the server runs"
-        return [*findings, CheckResult("database", "error", f"{shown} does not answer ({reason})", remedy)]
+        return [*findings, _silent("database", "TAP2_DATABASE_URL", shown, error)]
     finally:
         await engine.dispose()
+    return [*findings, await _replica(settings)] if settings.replica_url else findings
+
+
+def _silent(check: str, variable: str, shown: str, error: Exception) -> CheckResult:
+    reason = type(getattr(error, "orig", None) or error).__name__
+    remedy = f"check the address, the name and the password in {variable}, and that the server runs"
+    return CheckResult(check, "error", f"{shown} does not answer ({reason})", remedy)
+
+
+async def _replica(settings: Settings) -> CheckResult:
+    """Return whether the read replica answers, has this version's schema, and follows closely."""
+    check, url = "read replica", make_url(log_url(settings))
+    engine = create_async_engine(url, connect_args={"timeout": CONNECT_SECONDS})
+    shown = url.render_as_string(hide_password=True)
+    try:
+        async with engine.connect() as connection:
+            revision = await connection.run_sync(current_revision)
+            behind = float((await connection.execute(_REPLICA_DELAY)).scalar_one())
+    except (OSError, SQLAlchemyError) as error:
+        return _silent(check, "TAP2_REPLICA_URL", shown, error)
+    finally:
+        await engine.dispose()
+    if revision is None or revision < newest_revision():
+        detail = f"the schema at {shown} is {revision or 'empty'}, this version needs {newest_revision()}"
+        return CheckResult(check, "error", detail, "set TAP2_REPLICA_URL to a replica of TAP2_DATABASE_URL")
+    detail = f"{shown}, {behind:,.0f} s behind"
+    if behind > MOST_REPLICA_SECONDS:
+        return CheckResult(check, "warning", detail, "previews lack the decisions since; look why the replica is late")
+    return CheckResult(check, "ok", detail)
 
 
 def _folder(settings: Settings) -> Iterator[CheckResult]:

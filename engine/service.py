@@ -48,7 +48,7 @@ from engine.customers.preferences import CustomerPreferences
 from engine.customers.requests import PrivacyRequests
 from engine.customers.retention import Retention
 from engine.customers.rights import CustomerRights
-from engine.data_folder import database_url, prepare_cache, prepare_folder
+from engine.data_folder import database_url, log_url, prepare_cache, prepare_folder
 from engine.decisions.customers import CustomerLoader, Hasher
 from engine.decisions.decide import CustomerReaders, Decider
 from engine.decisions.faulty_facts import FaultyFacts
@@ -153,7 +153,7 @@ class Engine:
         self.traffic = TrafficReader(database, self.uses)
         self.use_counter = UseCounter(database)
         self.trials = Trials(self.live)
-        self.previews = Previews(database, database_url(settings), self.drafts)
+        self.previews = Previews(database, log_url(settings), self.drafts)
         self.forecasts = Forecasts(database)
         self.log_questions = LogQuestions(database, configurations, self.previews)
         weights = [bandits.recency_weight(age, settings.half_life_days) for age in range(settings.retention_days + 1)]

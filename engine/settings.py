@@ -14,7 +14,15 @@ from engine.webhooks.addresses import networks_of
 PREFIX = "TAP2_"
 RATE = r"\A[1-9][0-9]{0,8}/(second|minute|hour|day)\Z"
 SECRET = frozenset(
-    {"customer_key", "master_key", "master_key_command", "database_url", "oidc_client_secret", "smtp_password"}
+    {
+        "customer_key",
+        "master_key",
+        "master_key_command",
+        "database_url",
+        "replica_url",
+        "oidc_client_secret",
+        "smtp_password",
+    }
 )
 
 
@@ -27,6 +35,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_wait_seconds: Annotated[
         float, Meta(description="How long the start waits for a PostgreSQL that it cannot reach.", ge=0)
     ] = 60.0
+    replica_url: Annotated[
+        str,
+        Meta(
+            pattern=r"\A(postgres(ql)?(\+asyncpg)?://.*)?\Z",
+            description="A read replica of the PostgreSQL database, from which previews, exports and evaluations read "
+            "the log. If empty, they read it from the database itself.",
+        ),
+    ] = ""
     customer_key: Annotated[
         str,
         Meta(
@@ -180,6 +196,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         networks_of(self.webhook_networks)
         if self.master_key_command:
             _check_command(self.master_key_command, is_alone=not self.master_key)
+        if self.replica_url and not self.database_url:
+            raise ValueError("replica_url needs the database_url of the PostgreSQL that it follows")
         if self.smtp_host and not self.smtp_from:
             raise ValueError("smtp_from is needed with smtp_host")
         if self.sign_up and self.smtp_host and not self.public_url:

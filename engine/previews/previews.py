@@ -85,12 +85,12 @@ OTHER_RULES = Subject()
 
 
 class Previews:
-    """Starts previews, and reads them; `url` is the database's, for the processes that read it."""
+    """Starts previews, and reads them; `log_url` is the database from which their processes read."""
 
-    def __init__(self, database: Database, url: str, drafts: Drafts) -> None:
+    def __init__(self, database: Database, log_url: str, drafts: Drafts) -> None:
         self._database = database
         self._drafts = drafts
-        self._url = url
+        self._log_url = log_url
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._processes: dict[str, PreviewProcess] = {}
 
@@ -167,7 +167,7 @@ class Previews:
         except IntegrityError:
             raise Conflict("another preview is running; wait for it or cancel it") from None
         job = PreviewJob(
-            self._url,
+            self._log_url,
             actor.merchant_id,
             placement,
             _with_later_rules(document, now),

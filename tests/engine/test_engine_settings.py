@@ -38,6 +38,11 @@ def test_a_setting_that_makes_no_sense_is_refused_by_name(name, value):
         Settings.from_environment({f"TAP2_{name}": value})
 
 
+def test_a_replica_needs_a_database():
+    with pytest.raises(ValueError, match="replica_url needs the database_url"):
+        Settings(replica_url="postgresql://host/database")
+
+
 def test_every_setting_is_described_with_its_variable_default_and_meaning():
     rows = describe(Settings(port=9000))
     assert [row["variable"] for row in rows] == [f"TAP2_{name.upper()}" for name in Settings.__struct_fields__]

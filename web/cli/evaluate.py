@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bandits.evaluation.estimators import Estimate
+from engine.data_folder import log_reader
 from engine.insights.evaluation import Alternative, Evaluation, Evenly, First, InOrder
 from engine.insights.evaluation import evaluate as evaluate_log
 from engine.model.timestamps import to_ms
@@ -66,7 +67,8 @@ def log(*, placement: str, merchant: str, mode: str, policy: str, json: bool, **
 
     async def work(engine: Engine) -> Evaluation:
         side = await engine.accounts.merchant(merchant, mode)
-        return await evaluate_log(engine.database, side.id, placement, alternative, since=since, until=until)
+        async with log_reader(engine.settings, engine.database) as reader:
+            return await evaluate_log(reader, side.id, placement, alternative, since=since, until=until)
 
     evaluation = with_engine(work)
     rows = {

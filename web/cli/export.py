@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from engine.data_folder import log_reader
 from engine.insights.verification_export import ExportedDecisions, export_for_verification
 from engine.model.timestamps import to_ms
 from engine.service import Engine
@@ -61,7 +62,8 @@ def export_decision_log(
 
     async def work(engine: Engine) -> ExportedLog:
         side = await engine.accounts.merchant(merchant, mode)
-        return await export_decisions(engine.database, side.id, out, begin=begin, end=end, placement=placement)
+        async with log_reader(engine.settings, engine.database) as log:
+            return await export_decisions(log, side.id, out, begin=begin, end=end, placement=placement)
 
     exported = with_engine(work)
     show({"file": str(out), **exported._asdict()}, json=json)
@@ -86,7 +88,8 @@ def export_verification(
 
     async def work(engine: Engine) -> ExportedDecisions:
         side = await engine.accounts.merchant(merchant, mode)
-        return await export_for_verification(engine.database, side.id, out, begin=begin, end=end, placement=placement)
+        async with log_reader(engine.settings, engine.database) as log:
+            return await export_for_verification(log, side.id, out, begin=begin, end=end, placement=placement)
 
     exported = with_engine(work)
     show({"file": str(out), **exported._asdict()}, json=json)
