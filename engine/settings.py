@@ -163,9 +163,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_url: Annotated[
         str,
         Meta(
-            pattern=r"\A(https?://[^\s/]+)?\Z",
+            pattern=r"\A(https?://[^\s/?#]+(/[A-Za-z0-9._~-]+)*)?\Z",
             description="Where people reach this server, as `https://checkout.example.com`, for links in mails. "
-            "If empty, mails have no links.",
+            "If it has a path, as `https://example.com/checkout`, all addresses begin with it. If empty, mails have no "
+            "links.",
         ),
     ] = ""
     smtp_host: Annotated[

@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from litestar import Litestar, Router
@@ -50,6 +51,7 @@ from web.http import logs, problem_details
 from web.http.access import HintLimit
 from web.http.dependencies import DEPENDENCIES
 from web.http.metrics import count_job
+from web.http.middleware.base_path import BasePath
 from web.http.middleware.deprecation import DeprecatedOperations, announcements
 from web.http.middleware.direct_routes import DirectRoutes
 from web.http.middleware.request_times import RequestTimes
@@ -136,12 +138,14 @@ def create_app(settings: Settings, deprecated: Sequence[Deprecation] = DEPRECATE
     announced = announcements(deprecated)
     inner = DeprecatedOperations(app.asgi_handler, announced) if announced else app.asgi_handler
     direct = [*decisions.handlers, *feedback.handlers, *listing.handlers]
-    app.asgi_handler = SecurityMiddleware(
+    secured = SecurityMiddleware(
         DirectRoutes(SpecificationPaths(inner, SPECIFIED), direct, times, announced),
         over_tls=settings.secure_cookies,
         open_to_browsers=OPEN_TO_BROWSERS,
         read_leniently=(*READ_LENIENTLY, listing.PATH),
     )
+    base_path = urlsplit(settings.public_url).path
+    app.asgi_handler = BasePath(secured, base_path) if base_path else secured
     return app
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.customers.center_links import IssuedLink
+from web.http.middleware.base_path import server_address
 from web.http.request_reading import AnyRequest
 
 CENTER = "/customer-center"
@@ -11,4 +12,4 @@ OPEN = f"{CENTER}/open"
 
 def link_address(request: AnyRequest, issued: IssuedLink) -> str:
     """Return the address of a link. Its secret is the fragment, which stays in the browser."""
-    return f"{str(request.base_url).rstrip('/')}{OPEN}#{issued.secret}"
+    return f"{server_address(request)}{OPEN}#{issued.secret}"

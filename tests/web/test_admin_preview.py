@@ -126,7 +126,10 @@ def test_a_fixed_order_is_asked_about_and_shown_as_a_change(person: Person):
 
 
 def test_a_minimum_is_typed_as_an_amount(person: Person):
-    answer = person.client.get(f"{WHAT_IF}?change=minimum&id=klarna")
+    page = person.get(f"{WHAT_IF}?change=minimum&id=klarna")
+    assert "Type an amount." not in page
+    assert "Try it on the past" not in page
+    answer = person.client.get(f"{WHAT_IF}?change=minimum&id=klarna&amount=")
     assert answer.status_code == 422
     assert "Type an amount." in answer.text
     page = person.get(f"{WHAT_IF}?change=minimum&id=klarna&amount=20,00")

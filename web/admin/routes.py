@@ -47,8 +47,9 @@ from web.admin.rules.trial import try_panel
 from web.admin.settings import account_page, alert_list, fields, hook_list, hook_page, keys, lists, report_list
 from web.admin.shell import error_pages, login, preferences, search, undo
 from web.admin.shell.admission import AnyRequest, enter, provide_frame
-from web.admin.shell.frame import SIDES, Frame, base_of
+from web.admin.shell.frame import SIDES, Frame, path_of
 from web.admin.static_files import static_files
+from web.http.middleware.base_path import browser_path
 
 PAGES: Sequence[ModuleType] = (
     overview_page, search, undo,
@@ -77,7 +78,7 @@ ERROR_PAGES: dict[Any, Any] = {
 @get("/", include_in_schema=False)
 async def start() -> Redirect:
     """Redirect the address without a path to the overview."""
-    return Redirect("/admin/")
+    return Redirect(browser_path("/admin/"))
 
 
 @get("/{rest:path}")
@@ -105,7 +106,7 @@ def routers() -> list[Any]:
     outside = Router("/admin", route_handlers=_outside(), exception_handlers=failing)
     pages = [nothing_here, *_handlers(PAGES)]
     without_side = [last_side, no_side, *_handlers(WITHOUT_SIDE)]
-    by_path = {"/admin": without_side, **{base_of(side): pages for side in SIDES}}
+    by_path = {"/admin": without_side, **{path_of(side): pages for side in SIDES}}
     return [start, outside, *(_inside(path, handlers) for path, handlers in by_path.items()), static_files()]
 
 

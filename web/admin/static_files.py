@@ -10,7 +10,7 @@ from litestar.middleware.compression import CompressionMiddleware
 from litestar.static_files import create_static_files_router
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from web.admin.shell.render import STATIC, asset
+from web.admin.shell.render import STATIC, versioned
 
 POLICY = (b"content-security-policy", b"default-src 'none'; script-src 'self'; frame-ancestors 'none'")
 """A worker has the policy of its script, and loads further scripts."""
@@ -52,4 +52,4 @@ def with_headers(app: ASGIApp) -> ASGIApp:
 
 def names_content(scope: Scope) -> bool:
     address = f"{scope['path']}?{scope['query_string'].decode('latin-1')}"
-    return address == asset(scope["path"].removeprefix("/static/"))
+    return address == versioned(scope["path"].removeprefix("/static/"))

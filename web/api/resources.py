@@ -21,6 +21,7 @@ from engine.model.resource_kinds import KINDS, Document, Kind, ResourceKind, id_
 from engine.model.timestamps import rfc3339
 from engine.service import Engine
 from web.api.common_types import Moment, Page
+from web.http.middleware.base_path import browser_path
 from web.http.request_reading import MOST_BODY_BYTES, MOST_BULK_BYTES, AnyRequest
 from web.http.responses import json_response
 from web.openapi import examples
@@ -223,7 +224,8 @@ def create(collection: Collection) -> HTTPRouteHandler:
         created = await engine.catalogue.create(actor, collection.kind, parent, documents)
         if isinstance(document, list):
             return page_response(created, len(created), status=201)
-        return resource_response(created[0], status=201, headers={"Location": f"{request.url.path}/{created[0].id}"})
+        location = browser_path(f"{request.url.path}/{created[0].id}")
+        return resource_response(created[0], status=201, headers={"Location": location})
 
     return handler
 

@@ -22,6 +22,7 @@ from web.center.languages import Language, preferred
 from web.customer_links import CENTER
 from web.format import by_preference
 from web.http.access import engine_of
+from web.http.middleware.base_path import browser_path
 
 COOKIE = "tap2_center"
 AnyRequest = Request[Any, Any, Any]
@@ -85,7 +86,7 @@ def cookie(request: AnyRequest, session: str) -> Cookie:
     return Cookie(
         key=cookie_name(request),
         value=session,
-        path=CENTER,
+        path=browser_path(CENTER),
         max_age=SESSION_MS // 1000 if session else 0,
         httponly=True,
         secure=engine_of(request).settings.secure_cookies,

@@ -37,6 +37,7 @@ from web.center.views import (
 from web.customer_files import export_zip
 from web.customer_links import CENTER, OPEN
 from web.http.access import engine_of
+from web.http.middleware.base_path import browser_path
 
 DONE = ("done_purposes", "done_preferences", "done_opt_out")
 CLOSED = MessagePage("closed", "closed_text")
@@ -72,7 +73,7 @@ async def open_link(request: AnyRequest) -> Response[Any]:
     request.state.visit = visit
     if visit is None or visit.expires_at <= now_ms() or not is_from_own_page(request):
         raise Closed("the link is not valid")
-    response = Redirect(CENTER, status_code=303)
+    response = Redirect(browser_path(CENTER), status_code=303)
     response.set_cookie(cookie(request, engine.center_links.follow(visit)))
     return response
 
@@ -135,7 +136,7 @@ async def erase(request: AnyRequest, customer: NamedDependency[Customer]) -> Pag
         return _page(customer, content, problem="erase_unconfirmed", status=422)
     request_id, receipt = await customer.engine.customer_center.erase(customer.visit)
     erased = ErasedPage(request_id, receipt.erased_at, receipt.decisions)
-    frame = CenterFrame(content.language, CENTER)
+    frame = CenterFrame(content.language, browser_path(CENTER))
     show = show_for(content.language, customer.merchant.timezone, now_ms())
     response = html(_render("center/erased.html", frame=frame, show=show, **names_of(erased)))
     response.set_cookie(cookie(request, ""))
@@ -146,7 +147,7 @@ def message_page(request: AnyRequest, message: MessagePage, *, status: int) -> P
     """Return a page for a customer who is not let in, in the language of the visit if there was one."""
     visit = request.state.get("visit")
     language = language_of(request, visit.language if visit else None)
-    frame = CenterFrame(language, OPEN)
+    frame = CenterFrame(language, browser_path(OPEN))
     return html(_render("center/message.html", frame=frame, **names_of(message)), status=status)
 
 
@@ -185,7 +186,7 @@ def _page(
         problem=problem,
     )
     theme = content.data.preferences.preferences.theme or "system"
-    frame = CenterFrame(content.language, CENTER, list(LANGUAGES.values()), theme)
+    frame = CenterFrame(content.language, browser_path(CENTER), list(LANGUAGES.values()), theme)
     show = show_for(content.language, merchant.timezone, now_ms())
     return html(_render("center/center.html", frame=frame, show=show, **names_of(page)), status=status)
 
@@ -198,7 +199,7 @@ def _back(request: AnyRequest, done: str, *, forgets_language: bool = False) -> 
     """Lead back to the page, which says what was done."""
     requested = request.query_params.get("language", "")
     language = f"&language={requested}" if requested in LANGUAGES and not forgets_language else ""
-    return Redirect(f"{CENTER}?done={done}{language}", status_code=303)
+    return Redirect(browser_path(f"{CENTER}?done={done}{language}"), status_code=303)
 
 
 open_handlers = [entry, open_link]

@@ -14,6 +14,7 @@ from litestar.routes import HTTPRoute
 from engine.model.history import Number
 from engine.model.placement import FieldName, Id
 from web.http import problem_details
+from web.http.middleware.base_path import browser_path
 from web.http.problem_details import Problem
 from web.http.validation_errors import ecma
 from web.openapi.deprecation_marks import mark
@@ -107,7 +108,7 @@ def document(app: Litestar) -> Json:
         {
             "openapi": "3.1.0",
             "info": {"title": "Tap2 Personalize", "version": API_VERSION, "description": ABOUT},
-            "servers": [{"url": "/"}],
+            "servers": [{"url": browser_path("") or "/"}],
             "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for *_, operation in operations)],
             "paths": paths,
             "components": {"schemas": components, "securitySchemes": SCHEMES},

@@ -195,7 +195,7 @@ function restore() {
 function onAnswer(event) {
   if (event.detail.elt !== form) return;
   const leaves = event.detail.xhr.getResponseHeader("HX-Redirect");
-  if (leaves?.startsWith("/admin/login")) {
+  if (leaves?.includes("/admin/login?")) {
     store();
     sessionStorage.setItem(resumeKey, "");
   } else if (leaves || document.querySelector("#rule-foot .saved")) clearStored();

@@ -64,10 +64,10 @@ async def what_if_page(
     key: FromPath[str],
     change: FromQuery[str] = "",
     id: FromQuery[str] = "",
-    amount: FromQuery[str] = "",
+    amount: FromQuery[str | None] = None,
 ) -> Page:
     """Show the questions, and the preview of the one in the address."""
-    page = await _page(frame, key, {"change": change, "id": id, "amount": amount})
+    page = await _page(frame, key, _values(change, id, amount))
     return frame.page("changes/what_if.html", page, status=422 if page.ask.problems else 200)
 
 
@@ -77,10 +77,10 @@ async def what_if_box(
     key: FromPath[str],
     change: FromQuery[str] = "",
     id: FromQuery[str] = "",
-    amount: FromQuery[str] = "",
+    amount: FromQuery[str | None] = None,
 ) -> Page:
     """Show the preview alone, while it runs and when it has ended."""
-    page = await _page(frame, key, {"change": change, "id": id, "amount": amount})
+    page = await _page(frame, key, _values(change, id, amount))
     return frame.page("changes/_preview_box.html", page)
 
 
@@ -166,8 +166,12 @@ async def _page(frame: Frame, key: str, values: Mapping[str, str], *, form: Form
     )
 
 
+def _values(change: str, id: str, amount: str | None) -> dict[str, str]:
+    return {"change": change, "id": id} | ({} if amount is None else {"amount": amount})
+
+
 def _question(frame: Frame, configuration: Configuration, key: str, values: Mapping[str, str]) -> ChangeQuestion | None:
-    """Read a question, and check that it can be asked; None where nothing was chosen."""
+    """Read a question, and check that it can be asked; None where nothing was chosen, or no amount was typed yet."""
     change, id = values.get("change", ""), values.get("id", "")
     if change == "fixed":
         title = "What if the order were fixed, without learning?"
@@ -175,7 +179,7 @@ def _question(frame: Frame, configuration: Configuration, key: str, values: Mapp
     if change == "off" and id:
         rule: RuleDocument = configuration.get("rule", key, id).document
         return ChangeQuestion(Alternative("off", id), f"What does “{rule.name}” bring?", f"“{rule.name}” is off")
-    if change not in CANDIDATE_CHANGES or not id:
+    if change not in CANDIDATE_CHANGES or not id or (change == "minimum" and "amount" not in values):
         return None
     label = configuration.get("candidate", key, id).document.label
     alternative = Alternative(CANDIDATE_CHANGES[change], id, _amount(frame, change, values))

@@ -26,6 +26,7 @@ from web.admin.shell.csv_file import exported_csv
 from web.admin.shell.frame import Frame
 from web.admin.shell.render import Page
 from web.csv_text import Rows
+from web.http.middleware.base_path import server_address
 from web.overview.breakdown import BreakdownView, breakdown_of
 from web.overview.cards import MetricCard, cards_of, headline, notes_of
 from web.overview.course import CourseView, course_of, points_of
@@ -210,7 +211,7 @@ async def _overview(request: AnyRequest, frame: Frame) -> tuple[Overview | None,
 
 async def _guide(request: AnyRequest, frame: Frame, configuration: Configuration) -> SetupGuide | None:
     totals = sum((await busiest(frame, configuration)).values(), MetricTotals())
-    return await guide_of(frame, configuration, totals, str(request.base_url).rstrip("/"))
+    return await guide_of(frame, configuration, totals, server_address(request))
 
 
 handlers = [overview_page, setup_fragment, dashboard_fragment, dashboard_file]

@@ -16,6 +16,7 @@ from web.admin.shell.forms import Form
 from web.admin.shell.public_forms import EXPIRED, Visitor, browser_of, form_page, has_form_token, let_in, too_often
 from web.admin.shell.render import Page
 from web.http.metrics import PEOPLE
+from web.http.middleware.base_path import browser_path
 
 TEMPLATE = "people/join.html"
 
@@ -71,7 +72,7 @@ async def _join(request: AnyRequest, token: str, invitation: Invitation, form: F
         return await _page(request, invitation, Form(form.values, {"form": text}), status=429)
     PEOPLE.labels("joined").inc()
     session_token, _ = await engine.sessions.admit(user, browser=browser_of(request))
-    return await let_in(request, session_token, "/admin/")
+    return await let_in(request, session_token, browser_path("/admin/"))
 
 
 async def _page(request: AnyRequest, invitation: Invitation, form: Form, *, status: int = 200) -> Page:

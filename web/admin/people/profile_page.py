@@ -22,8 +22,9 @@ from web.admin.shell.frame import Frame, Notice
 from web.admin.shell.public_forms import network_address
 from web.admin.shell.render import Page
 from web.http.metrics import PEOPLE
+from web.http.middleware.base_path import browser_path
 
-ADDRESS = "/admin/profile"
+PROFILE = "/admin/profile"
 TEMPLATE = "people/profile.html"
 LOCALES = (
     "cs-CZ", "da-DK", "de-AT", "de-CH", "de-DE", "el-GR", "en-GB", "en-IE", "en-US", "es-ES", "fi-FI", "fr-BE", "fr-CH",
@@ -73,7 +74,7 @@ async def save_profile(request: AnyRequest, frame: NamedDependency[Frame]) -> Re
     except Invalid as error:
         return await profile_with(frame, profile=Form(reader.values).with_problems(error.problems), status=422)
     PEOPLE.labels("profile").inc()
-    return frame.go(ADDRESS, notice=Notice("Your profile is saved."))
+    return frame.go(browser_path(PROFILE), notice=Notice("Your profile is saved."))
 
 
 @post("/profile/password", status_code=200)
@@ -88,7 +89,9 @@ async def change_password(request: AnyRequest, frame: NamedDependency[Frame]) ->
     except Invalid as error:
         return await profile_with(frame, password=Form({}).with_problems(error.problems), status=422)
     PEOPLE.labels("password").inc()
-    return frame.go(ADDRESS, notice=Notice("Your password is changed. You are logged out everywhere else."))
+    return frame.go(
+        browser_path(PROFILE), notice=Notice("Your password is changed. You are logged out everywhere else.")
+    )
 
 
 @post("/profile/end-sessions", status_code=200)
@@ -99,7 +102,7 @@ async def end_other_sessions(frame: NamedDependency[Frame]) -> Response[Any]:
         user.slug, user.email, actor_name=user.email, keep_hash=frame.session.token_hash
     )
     PEOPLE.labels("sessions_ended").inc()
-    return frame.go(ADDRESS, notice=Notice(f"{frame.show.count(ended, 'other session')} ended."))
+    return frame.go(browser_path(PROFILE), notice=Notice(f"{frame.show.count(ended, 'other session')} ended."))
 
 
 async def profile_with(

@@ -12,13 +12,14 @@ from litestar.di import NamedDependency
 from markupsafe import Markup
 
 from engine.model.errors import Invalid
-from web.admin.people.profile_page import ADDRESS, profile_with
+from web.admin.people.profile_page import PROFILE, profile_with
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.forms import Form
 from web.admin.shell.frame import Frame, Notice
 from web.admin.shell.public_forms import network_address
 from web.admin.shell.render import Page
 from web.http.metrics import PEOPLE
+from web.http.middleware.base_path import browser_path
 
 TEMPLATE = "people/second_factor.html"
 
@@ -68,7 +69,9 @@ async def remove(request: AnyRequest, frame: NamedDependency[Frame]) -> Response
         return refusal
     await frame.engine.second_factors.remove(frame.user, actor_name=frame.user.email)
     PEOPLE.labels("second_factor_off").inc()
-    return frame.go(ADDRESS, notice=Notice("The second factor is removed. Your password alone lets you in."))
+    return frame.go(
+        browser_path(PROFILE), notice=Notice("The second factor is removed. Your password alone lets you in.")
+    )
 
 
 async def _without_password(request: AnyRequest, frame: Frame) -> Page | None:

@@ -36,6 +36,7 @@ from web.admin.shell.public_forms import (
 from web.admin.shell.render import Page
 from web.format import ENGLISH, viewer_locale
 from web.http.metrics import PEOPLE
+from web.http.middleware.base_path import browser_path
 
 TEMPLATE = "people/sign_up.html"
 PATH = "/admin/sign-up"
@@ -122,19 +123,19 @@ async def sign_up_with(request: AnyRequest, identity: Identity) -> Response[Any]
         token = await engine.team.confirm(identity.email, identity)
     except (Conflict, Invalid) as error:
         raise Forbidden(sentence(error.detail)) from error
-    return Redirect(f"{PATH}/{token}", status_code=303)
+    return Redirect(browser_path(f"{PATH}/{token}"), status_code=303)
 
 
 async def _send_link(request: AnyRequest, form: Form) -> Page:
     """Send a link, or the way to the log-in where the address has an account: the page does not say which."""
     engine, email = _open_engine(request), form.value("email").strip()
-    address = engine.settings.public_url
+    server = engine.settings.public_url
     try:
         token = await engine.team.confirm(email)
         content = MailContent(
             "Open your account",
             "You, or somebody who typed your address, asked for an account with Tap2 Personalize. To open it, follow "
-            f"this link within an hour:\n\n{address}{PATH}/{token}\n\nIf it was not you, ignore this mail.",
+            f"this link within an hour:\n\n{server}{PATH}/{token}\n\nIf it was not you, ignore this mail.",
         )
     except Invalid as error:
         return _page(request, "address", form.with_problems(error.problems), status=422)
@@ -142,7 +143,7 @@ async def _send_link(request: AnyRequest, form: Form) -> Page:
         content = MailContent(
             "You have an account already",
             "You, or somebody who typed your address, asked for an account with Tap2 Personalize. You have one "
-            f"already. Log in here:\n\n{address}/admin/login\n\nIf you forgot your password, an admin of your team can "
+            f"already. Log in here:\n\n{server}/admin/login\n\nIf you forgot your password, an admin of your team can "
             "invite you again.",
         )
     if await engine.mail.mailer.send_at_once(email, content):
@@ -171,7 +172,7 @@ async def _open(
         return _page(request, "account", again, confirmation, status=409)
     PEOPLE.labels("signed_up").inc()
     session_token, _ = await engine.sessions.admit(user, browser=browser_of(request))
-    return await let_in(request, session_token, "/admin/")
+    return await let_in(request, session_token, browser_path("/admin/"))
 
 
 def _merchant_of(request: AnyRequest, form: Form) -> Application:

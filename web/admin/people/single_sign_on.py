@@ -25,6 +25,7 @@ from web.admin.shell.public_forms import (
     network_address,
     too_often,
 )
+from web.http.middleware.base_path import server_address
 from web.http.openid import ENDED, LoginAttempt, OpenIDProvider
 from web.http.sessions import ATTEMPT
 
@@ -35,7 +36,7 @@ ATTEMPT_SECONDS = 600
 @get("/login/provider", include_in_schema=False)
 async def begin(request: AnyRequest) -> Response[Any]:
     """Go to the provider. What must come back with the person waits in a cookie."""
-    redirect_uri = f"{str(request.base_url).rstrip('/')}{CALLBACK}"
+    redirect_uri = f"{server_address(request)}{CALLBACK}"
     try:
         address, attempt = await _provider(request).begin(redirect_uri, request.query_params.get("next", ""))
     except Forbidden as refusal:

@@ -19,6 +19,7 @@ from web.admin.shell.forms import Form, Reader
 from web.admin.shell.frame import Frame, Notice
 from web.admin.shell.render import Page
 from web.http.metrics import PEOPLE
+from web.http.middleware.base_path import server_address
 
 TEMPLATE = "people/team.html"
 ROLE_SENTENCES: Sequence[tuple[str, str, str]] = (
@@ -71,7 +72,7 @@ async def invite(request: AnyRequest, frame: NamedDependency[Frame]) -> Response
         problem = FieldProblem(error.field or "form", error.detail)
         return await _page(frame, Form(reader.values).with_problems([problem]), status=409)
     PEOPLE.labels("invited").inc()
-    address = f"{str(request.base_url).rstrip('/')}/admin/join/{token}"
+    address = f"{server_address(request)}/admin/join/{token}"
     return await _page(frame, link=InvitationLink(address, email, now_ms() + INVITATION_MS))
 
 

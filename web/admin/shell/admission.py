@@ -10,6 +10,7 @@ from litestar.response import Redirect
 
 from engine.model.errors import Forbidden
 from web.admin.shell.frame import Frame, address_of, frame_of
+from web.http.middleware.base_path import browser_path
 from web.http.sessions import SESSION, Cookies, same_token
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -59,10 +60,10 @@ async def _given_token(request: AnyRequest) -> str | None:
 
 
 def _to_login(request: AnyRequest) -> Response[Any]:
-    address = f"/admin/login?next={quote(_page_of(request))}"
+    login = browser_path(f"/admin/login?next={quote(_page_of(request))}")
     if request.headers.get("hx-request") == "true":
-        return Response("", status_code=200, headers={"HX-Redirect": address})
-    return Redirect(address, status_code=303)
+        return Response("", status_code=200, headers={"HX-Redirect": login})
+    return Redirect(login, status_code=303)
 
 
 def _page_of(request: AnyRequest) -> str:
@@ -70,5 +71,5 @@ def _page_of(request: AnyRequest) -> str:
     if request.method == "GET" and request.headers.get("hx-request") != "true":
         return address_of(request)
     page = urlsplit(request.headers.get("hx-current-url") or request.headers.get("referer") or "")
-    address = f"{page.path}?{page.query}" if page.query else page.path
-    return address if address.startswith("/admin/") else "/admin/"
+    came_from = f"{page.path}?{page.query}" if page.query else page.path
+    return came_from if came_from.startswith(browser_path("/admin/")) else browser_path("/admin/")

@@ -26,6 +26,7 @@ from rules import Wording
 from web.admin.shell.navigation import navigation_items
 from web.admin.shell.render import Page, html, names_of, render
 from web.format import Show, viewer_locale
+from web.http.middleware.base_path import browser_path
 from web.http.sessions import Cookies
 
 LAST_SIDE = "tap2_mode"
@@ -198,14 +199,19 @@ def keep_notice(cookies: Cookies, notice: Notice) -> Cookie:
     return cookies.make(NOTICE, quote(msgspec.json.encode(notice).decode()), seconds=60)
 
 
-def base_of(side: str) -> str:
-    """Return where the addresses of a side's pages begin."""
+def path_of(side: str) -> str:
+    """Return where the paths of a side's pages begin."""
     return f"/admin/{side}"
 
 
+def base_of(side: str) -> str:
+    """Return where the addresses of a side's pages begin."""
+    return browser_path(path_of(side))
+
+
 def side_of(path: str) -> str:
-    """Return the side that an address names, or an empty text."""
-    return next((side for side in SIDES if f"{path}/".startswith(f"{base_of(side)}/")), "")
+    """Return the side that a path names, or an empty text."""
+    return next((side for side in SIDES if f"{path}/".startswith(f"{path_of(side)}/")), "")
 
 
 def _merchant(visit: Visit, mode: str) -> Merchant:
@@ -214,9 +220,9 @@ def _merchant(visit: Visit, mode: str) -> Merchant:
 
 
 def address_of(request: Request[Any, Any, Any]) -> str:
-    """Return the path and query of a request."""
-    query = request.url.query
-    return f"{request.url.path}?{query}" if query else request.url.path
+    """Return the address of a request, with its query."""
+    page, query = browser_path(request.url.path), request.url.query
+    return f"{page}?{query}" if query else page
 
 
 def _read_notice(cookie: str | None) -> Notice | None:

@@ -25,6 +25,7 @@ from web.admin.shell.public_forms import (
     too_often,
 )
 from web.admin.shell.render import Page
+from web.http.middleware.base_path import browser_path
 from web.http.sessions import SESSION, STEP
 
 CODE_TEMPLATE = "shell/code.html"
@@ -61,7 +62,7 @@ async def log_in(request: AnyRequest) -> Response[Any]:
 async def code_page(request: AnyRequest) -> Response[Any]:
     """Ask for a code of the second factor, after the password."""
     if not request.cookies.get(cookies_of(request).name(STEP)):
-        return Redirect("/admin/login", status_code=303)
+        return Redirect(browser_path("/admin/login"), status_code=303)
     return form_page(request, CODE_TEMPLATE, Form({"next": request.query_params.get("next", "")}))
 
 
@@ -90,7 +91,7 @@ async def check_code(request: AnyRequest) -> Response[Any]:
 async def log_out(request: AnyRequest) -> Response[Any]:
     """Delete the session on the server and log out."""
     await end_old_session(request)
-    response = Redirect("/admin/login", status_code=303)
+    response = Redirect(browser_path("/admin/login"), status_code=303)
     response.set_cookie(cookies_of(request).gone(SESSION))
     return response
 

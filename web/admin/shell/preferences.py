@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.frame import A_YEAR, THEME, Frame, chosen_theme
+from web.http.middleware.base_path import browser_path
 
 
 @post("/theme", status_code=200)
@@ -21,8 +22,8 @@ async def choose_theme(request: AnyRequest, frame: NamedDependency[Frame]) -> Re
 
 
 def _back(values: dict[str, str]) -> str:
-    address = values.get("back", "")
-    return address if address.startswith("/admin/") and "\\" not in address else "/admin/"
+    page, pages = values.get("back", ""), browser_path("/admin/")
+    return page if page.startswith(pages) and "\\" not in page else pages
 
 
 handlers = [choose_theme]

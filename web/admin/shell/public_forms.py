@@ -17,6 +17,7 @@ from web.admin.shell.forms import Form
 from web.admin.shell.frame import THEME, chosen_theme
 from web.admin.shell.render import Page, html, render
 from web.http.metrics import LOGINS
+from web.http.middleware.base_path import browser_path
 from web.http.sessions import FORM_COOKIE, SESSION, STEP, new_token, same_token
 
 log = structlog.get_logger()
@@ -52,9 +53,14 @@ def login_form(request: AnyRequest, text: str = "", *, status: int = 200, **valu
     settings: Settings = request.app.state.engine.settings
     form = Form(values, {"form": text} if text else {})
     provider = settings.oidc_name if settings.oidc_issuer else ""
-    address = f"/admin/login/provider?next={quote(values.get('next', ''))}"
     return form_page(
-        request, LOGIN, form, status=status, provider=provider, provider_address=address, sign_up=settings.sign_up
+        request,
+        LOGIN,
+        form,
+        status=status,
+        provider=provider,
+        provider_address=browser_path(f"/admin/login/provider?next={quote(values.get('next', ''))}"),
+        sign_up=settings.sign_up,
     )
 
 
@@ -79,19 +85,19 @@ def wait_words(wait: int) -> str:
     return f"Too many attempts. Try again in {max(1, round(wait / 60))} min."
 
 
-def ask_for_code(request: AnyRequest, challenge: str, address: str) -> Response[Any]:
+def ask_for_code(request: AnyRequest, challenge: str, next_page: str) -> Response[Any]:
     """Go on to the page that asks for a code; the proof of the password is in a cookie."""
-    response = Redirect(f"/admin/login/code?next={quote(_inside(address))}", status_code=303)
+    response = Redirect(browser_path(f"/admin/login/code?next={quote(_inside(next_page))}"), status_code=303)
     response.set_cookie(cookies_of(request).make(STEP, challenge, seconds=CHALLENGE_MS // 1000))
     return response
 
 
-async def let_in(request: AnyRequest, token: str, address: str) -> Response[Any]:
+async def let_in(request: AnyRequest, token: str, next_page: str) -> Response[Any]:
     """Go on to a page with a new session, in place of the one that this browser had."""
     count_login("ok")
     await end_old_session(request)
     cookies = cookies_of(request)
-    response = Redirect(_inside(address), status_code=303)
+    response = Redirect(_inside(next_page), status_code=303)
     response.set_cookie(cookies.session(token))
     response.set_cookie(cookies.gone(FORM_COOKIE))
     response.set_cookie(cookies.gone(STEP))
@@ -122,6 +128,7 @@ def count_login(result: str) -> None:
         log.warning("log-in failed", result=result)
 
 
-def _inside(address: str) -> str:
+def _inside(next_page: str) -> str:
     """Return the address after the log-in, only a page of the admin: no open redirect (CWE-601)."""
-    return address if address.startswith("/admin/") and "\\" not in address else "/admin/"
+    pages = browser_path("/admin/")
+    return next_page if next_page.startswith(pages) and "\\" not in next_page else pages

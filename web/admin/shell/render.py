@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from web.admin.shell.navigation import NAVIGATION
 from web.charts.candidate_charts import colour_of
+from web.http.middleware.base_path import browser_path
 
 WEB = Path(__file__).resolve().parents[2]
 STATIC = WEB / "static"
@@ -45,11 +46,16 @@ HEADERS = {
 
 
 @lru_cache(maxsize=256)
-def asset(path: str) -> str:
-    """Return the address of a static file, which changes with its content."""
+def versioned(path: str) -> str:
+    """Return the path of a static file, with its version in the query, which changes with its content."""
     file = STATIC / path
     version = hashlib.sha256(file.read_bytes()).hexdigest()[:10] if file.is_file() else "missing"
     return f"/static/{path}?v={version}"
+
+
+def asset(path: str) -> str:
+    """Return the address of a static file."""
+    return browser_path(versioned(path))
 
 
 def _environment() -> Environment:
@@ -60,7 +66,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(asset=asset, navigation=NAVIGATION, colour_of=colour_of)
+    environment.globals.update(asset=asset, browser_path=browser_path, navigation=NAVIGATION, colour_of=colour_of)
     return environment
 
 

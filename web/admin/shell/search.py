@@ -22,6 +22,7 @@ from web.admin.rules.rule_filter import candidates_in, facts_in
 from web.admin.shell.frame import Frame
 from web.admin.shell.navigation import navigation_items
 from web.admin.shell.render import Page
+from web.http.middleware.base_path import browser_path
 
 MOST_HITS = 50
 MOST_IN_PALETTE = 12
@@ -101,7 +102,7 @@ def _everything(frame: Frame, configuration: Configuration) -> Iterator[Hit]:
         yield Hit("Field", field.label or field.name, field.name, f"{frame.base}/fields/{field.name}")
     for document in configuration.documents("list"):
         yield Hit("List", document.name, "", f"{frame.base}/lists/{document.name}")
-    yield from (Hit("Help", name, "", href) for name, href in HELP)
+    yield from (Hit("Help", name, "", browser_path(path)) for name, path in HELP)
 
 
 def _actions(frame: Frame) -> Iterator[Hit]:

@@ -15,6 +15,7 @@ from engine.model.errors import invalid
 from engine.model.experiment import Experiment
 from engine.service import Engine
 from web.api.resources import fields_of, resource_response, stored_type
+from web.http.middleware.base_path import browser_path
 from web.http.request_reading import MOST_BULK_BYTES, AnyRequest
 from web.http.responses import json_response
 from web.openapi import examples
@@ -85,7 +86,9 @@ async def create(
     document: NamedDependency[Experiment],
 ) -> Response[bytes]:
     created = await engine.experiments.create(actor, placement, document)
-    return resource_response(created, status=201, headers={"Location": f"{request.url.path}/{created.id}"})
+    return resource_response(
+        created, status=201, headers={"Location": browser_path(f"{request.url.path}/{created.id}")}
+    )
 
 
 @get(ITEM, **Operation(TAG, "Show an experiment", {200: Answer("The experiment", Stored, ("ETag",))}).route())
