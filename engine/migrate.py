@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from engine.model.errors import EngineError
 from engine.store.connection.database import lock_at_begin
+from engine.store.connection.one_trip import ONE_TRIP
 from engine.store.tables.installation import schema_readers
 
 # Any number, but always this one: processes that start together must not migrate together.
@@ -62,7 +63,7 @@ async def upgrade(url: str) -> str:
 def _open(url: str) -> AsyncEngine:
     if not url.startswith("sqlite"):
         return create_async_engine(url)
-    engine = create_async_engine(url, connect_args={"timeout": LONGEST_WAIT_SECONDS})
+    engine = create_async_engine(url, connect_args={"timeout": LONGEST_WAIT_SECONDS, **ONE_TRIP})
     # Else each statement would stand for itself: one that breaks off would leave half a schema, and two would race.
     lock_at_begin(engine.sync_engine)
     return engine

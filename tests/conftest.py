@@ -26,6 +26,7 @@ from engine.service import Engine, open_engine
 from engine.settings import Settings
 from engine.store.connection import database
 from engine.store.connection.database import sqlite_url
+from tests.dialects import kept_dialects
 from tests.shop import Shop
 from tests.shuffle import pytest_addoption, pytest_collection_modifyitems, pytest_report_header  # noqa: F401  hooks
 from web.http import logs
@@ -62,6 +63,13 @@ def unsynced_sqlite() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         pragmas = tuple(pragma.replace("synchronous=FULL", "synchronous=OFF") for pragma in database.PRAGMAS)
         patch.setattr(database, "PRAGMAS", pragmas)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def statements_compiled_once() -> Iterator[None]:
+    """Compile each statement once a run, not once a database."""
+    with kept_dialects():
         yield
 
 

@@ -17,8 +17,8 @@ from engine.learning.credit_settings import Learning
 from engine.model.outcome import MOST_OUTCOMES
 from engine.model.scope import Scope
 from engine.model.timestamps import DAY, MINUTE, first_id_of
-from engine.previews import previews
 from engine.previews.previews import Period
+from engine.previews.process import PreviewProcess
 from engine.store import folds, rollups
 from engine.store.decisions import DecisionRow
 from tests.factories import order
@@ -233,7 +233,7 @@ async def test_an_unfinished_preview_logs_where_it_happened(shop, monkeypatch, l
     async def broken(_self):
         raise RuntimeError(MARK)
 
-    monkeypatch.setattr(previews._WorkerChannel, "listen", broken)
+    monkeypatch.setattr(PreviewProcess, "listen", broken)
     now = now_ms()
     started = await shop.engine.previews.start_draft(shop.actor(), "payment_methods", Period(now - DAY, now))
     assert (await shop.engine.previews.finish(shop.id, started.id)).state == "failed"

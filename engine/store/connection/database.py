@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from engine.store.connection.customer_names import PLAIN, CustomerNames, name_customers
 from engine.store.connection.file_turn import FileTurn
 from engine.store.connection.inline import T, Work, run_through
+from engine.store.connection.one_trip import ONE_TRIP
 
 LOCK_WAIT_MS = 2_000
 TURN_WAIT_SECONDS = 2.5
@@ -117,8 +118,8 @@ class SqliteDatabase(Database):
 
     def __init__(self, url: str) -> None:
         super().__init__(
-            create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=60),
-            create_async_engine(url, pool_size=4, max_overflow=4, **_EACH_QUERY_ALONE),
+            create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=60, connect_args=ONE_TRIP),
+            create_async_engine(url, pool_size=4, max_overflow=4, connect_args=ONE_TRIP, **_EACH_QUERY_ALONE),
             writes_off_path=1,
         )
         plain = url.replace("+aiosqlite", "")
