@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page
 from benchmarks.process import ROOT
 from tests.browser.origins import origin
 from tests.serving import Side
-from tests.web.conftest import server, side  # noqa: F401  fixtures
+from tests.web.conftest import server, servers, side  # noqa: F401  fixtures
 from tests.web.test_growthbook import blocks
 from tests.web.test_openfeature_doc import TEXT
 

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.clients.killable import Killable, killable
 from tests.sdks import node
 from tests.sdks.python_clients import make  # noqa: F401  a fixture
-from tests.web.conftest import server, shop, side  # noqa: F401  fixtures
+from tests.web.conftest import server, servers, shop, side  # noqa: F401  fixtures
 
 
 @pytest.fixture(scope="session")

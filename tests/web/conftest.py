@@ -1,4 +1,4 @@
-"""One server for all tests of the API; each test has a merchant of its own on it."""
+"""One server for tests of the API until it has many merchants; each test has a merchant of its own on it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,24 @@ from engine.accounts import login_limits
 from engine.mailing.mailer import Mailer
 from engine.settings import Settings
 from tests.mailboxes import Memory
-from tests.serving import UNLIMITED, Server, Side, serving
+from tests.serving import UNLIMITED, Server, Servers, Side
 from tests.web.offer_shop import SPRING_OFFER
 from web.openapi import examples
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("server")
-    settings = Settings(data=str(folder), decision_timeout_ms=5000, **UNLIMITED)
-    with serving(settings) as server:
-        yield server
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    def settings() -> Settings:
+        return Settings(data=str(tmp_path_factory.mktemp("server")), decision_timeout_ms=5000, **UNLIMITED)
+
+    servers = Servers(settings)
+    yield servers
+    servers.stop()
+
+
+@pytest.fixture(scope="module")
+def server(servers: Servers) -> Server:
+    return servers.newest()
 
 
 @pytest.fixture(autouse=True)
