@@ -1,6 +1,6 @@
-"""Open the log that `benchmarks.fixture.make` wrote, at the moment when it ended, and collect what comes out of it.
+"""Open the log that `benchmarks.fixture.make` wrote, with the clock at its end, and collect its results.
 
-The maker and the test collect by the same functions, through the service: no column of a table is named here.
+The maker and the test use the same functions, which call the service and name no column of a table.
 """
 
 from __future__ import annotations
@@ -71,15 +71,15 @@ def frozen(now: int, *, seed: int) -> Iterator[Clock]:
     Only names of the standard library are patched, so the engine's modules may move. Libraries keep their own
     randomness: numba names the files of an empty cache by it, which must not change the engine's ids.
     """
-    clock, luck = Clock(now), random.Random(seed)
+    clock, generator = Clock(now), random.Random(seed)
 
-    def drawn(original: Callable[[int], bytes]) -> Callable[[int], bytes]:
-        return lambda size: luck.randbytes(size) if _engine_asks() else original(size)
+    def seeded(original: Callable[[int], bytes]) -> Callable[[int], bytes]:
+        return lambda size: generator.randbytes(size) if _is_called_by_engine() else original(size)
 
     with (
         patch("time.time_ns", lambda: clock.now * 1_000_000),
-        patch("os.urandom", drawn(os.urandom)),
-        patch("secrets.token_bytes", drawn(secrets.token_bytes)),
+        patch("os.urandom", seeded(os.urandom)),
+        patch("secrets.token_bytes", seeded(secrets.token_bytes)),
     ):
         yield clock
 
@@ -88,7 +88,7 @@ KEYS = ("engine.accounts.data_keys", "engine.accounts.master_keys")
 """Modules that draw keys of an installation, which must not change the ids either."""
 
 
-def _engine_asks() -> bool:
+def _is_called_by_engine() -> bool:
     """Return whether a module of the engine, on the main thread, called the patched function, perhaps by `secrets`."""
     caller = sys._getframe(2)
     while caller.f_back and caller.f_globals["__name__"] == "secrets":
@@ -133,7 +133,7 @@ async def shop_of(engine: Engine) -> Shop:
 
 
 async def replays(engine: Engine) -> dict[str, Json]:
-    """Replay every decision; return by id the SHA-256 of the logged and of the new answer, and what replay says.
+    """Replay every decision; return by id the SHA-256 of the logged and of the new answer, and whether they agree.
 
     The new answer comes decoded; encoding it gives back its exact bytes.
     """
@@ -164,12 +164,12 @@ async def preview_of(engine: Engine, id: str) -> Json:
     """Return what a preview tried, its period, and its result as the JSON text that is stored."""
     result = await engine.previews.get((await shop_of(engine)).id, id)
     assert (result.state, result.problem) == ("done", ""), result
-    asked = {
+    request = {
         "placement": result.placement,
         "since": result.since,
         "until": result.until,
     }
-    return {**asked, "result": encoded(result.result).decode()}
+    return {**request, "result": encoded(result.result).decode()}
 
 
 async def try_draft(engine: Engine, *, placement: str, since: int, until: int, without: str) -> str:
@@ -179,8 +179,8 @@ async def try_draft(engine: Engine, *, placement: str, since: int, until: int, w
     """
     merchant = (await shop_of(engine)).id
     _, document = await engine.drafts.plan(merchant, placement)
-    kept = tuple(rule for rule in document.rules if rule.id != without)
-    old = msgspec.structs.replace(document, rules=kept, currency=None)
+    rules = tuple(rule for rule in document.rules if rule.id != without)
+    old = msgspec.structs.replace(document, rules=rules, currency=None)
     started = await engine.previews.start(Actor(merchant, "tester"), old, Period(since, until))
     return (await engine.previews.finish(merchant, started.id)).id
 
@@ -188,15 +188,15 @@ async def try_draft(engine: Engine, *, placement: str, since: int, until: int, w
 def comparable(result: str) -> str:
     """Return a preview's result without the fields that differ each time or were counted otherwise."""
     fields = json.loads(result)
-    left_out = BY_CUSTOMER + BY_AMOUNT * (fields["reward"] == "revenue") + BY_BINDING * (fields["reward"] == "margin")
-    fields["effect"] = {name: value for name, value in fields["effect"].items() if name not in left_out}
-    left_out = DIFFERENT_EACH_TIME + COUNTED_SINCE
-    return json.dumps({name: value for name, value in fields.items() if name not in left_out})
+    ignored = BY_CUSTOMER + BY_AMOUNT * (fields["reward"] == "revenue") + BY_BINDING * (fields["reward"] == "margin")
+    fields["effect"] = {name: value for name, value in fields["effect"].items() if name not in ignored}
+    ignored = DIFFERENT_EACH_TIME + COUNTED_SINCE
+    return json.dumps({name: value for name, value in fields.items() if name not in ignored})
 
 
-async def go_on(engine: Engine, clock: Clock, *, rounds: int = 4) -> list[str]:
-    """Fit, renew the beliefs, ask and report some more; return the SHA-256 of each new answer."""
-    shop, luck, digests = await shop_of(engine), random.Random(7), []
+async def continue_log(engine: Engine, clock: Clock, *, rounds: int = 4) -> list[str]:
+    """Fit, refresh the beliefs, decide and report again; return the SHA-256 of each new answer."""
+    shop, generator, digests = await shop_of(engine), random.Random(7), []
     engine.recorder.start()
     await engine.follow()
     keys = sorted(engine.live.placements(shop.id))
@@ -208,19 +208,23 @@ async def go_on(engine: Engine, clock: Clock, *, rounds: int = 4) -> list[str]:
         for visit in range(8):
             clock.now += MINUTE // 2
             context = {
-                "cart": {"total": luck.randrange(500, 30_000), "currency": "EUR", "items": luck.randrange(1, 6)},
-                "geo": {"country": luck.choice(("DE", "NL", "FR"))},
-                "device": {"type": luck.choice(("desktop", "mobile"))},
+                "cart": {
+                    "total": generator.randrange(500, 30_000),
+                    "currency": "EUR",
+                    "items": generator.randrange(1, 6),
+                },
+                "geo": {"country": generator.choice(("DE", "NL", "FR"))},
+                "device": {"type": generator.choice(("desktop", "mobile"))},
                 "customer": {"returning": visit % 2 == 0},
             }
-            customer = f"customer_{luck.randrange(20)}"
+            customer = f"customer_{generator.randrange(20)}"
             answers = await engine.decider.decide(shop.id, keys, customer, context)
             digests += [digest(answer.body) for answer in answers]
             for answer in answers:
                 ids = [ranked.id for ranked in answer.decision.ranking]
-                if ids and luck.random() < 0.7:
+                if ids and generator.random() < 0.7:
                     event = f"later_{number}_{answer.decision.decision_id}"
-                    await shop.report(answer, "converted", luck.choice(ids[:3]), event=event, amount=4_200)
+                    await shop.report(answer, "converted", generator.choice(ids[:3]), event=event, amount=4_200)
     return digests
 
 

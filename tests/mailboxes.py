@@ -1,4 +1,4 @@
-"""Mail servers for tests: one in memory that fails as a test wants, and a real one that speaks SMTP."""
+"""Mail servers for tests: one in memory, whose failures a test sets, and a real one that speaks SMTP."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from engine.model.mailing.mail import MailContent, MailFault
 SENDER = "tap2@shop.example"
 
 
-class Memory:
-    """Accepts each message, unless `fault` says why not; counts them by Message-ID."""
+class MemoryMailServer:
+    """Accepts each message, or fails with `fault` if it is set; counts accepted messages by Message-ID."""
 
     sender = SENDER
 
@@ -28,11 +28,11 @@ class Memory:
         self.fault: MailFault = ""
         self.accepted: Counter[str] = Counter()
         self.messages: list[EmailMessage] = []
-        self.tried = 0
+        self.attempts = 0
 
     async def send(self, message: EmailMessage, recipient: str) -> MailFault:
         assert message["To"] == recipient
-        self.tried += 1
+        self.attempts += 1
         if not self.fault:
             self.accepted[message["Message-ID"]] += 1
             self.messages.append(message)
@@ -40,12 +40,12 @@ class Memory:
 
 
 async def compose(mail: Any) -> MailContent:
-    """Write a mail that names what it is about."""
+    """Write a mail that names its subject."""
     return MailContent(f"Report {mail.period}", f"{mail.kind} {mail.subject}")
 
 
 class Mailbox:
-    """What a real server received; `refuse` is its answer to a recipient, where it refuses."""
+    """Keeps the messages of a real server; answers `refuse` to recipients and `refuse_content` to contents, if set."""
 
     def __init__(self) -> None:
         self.messages: list[EmailMessage] = []
@@ -79,14 +79,14 @@ class Mailbox:
 @asynccontextmanager
 async def mail_server(*, with_login: bool = False, trusted: ssl.SSLContext | None = None) -> AsyncIterator[Mailbox]:
     """Run a server on a free port of this machine."""
-    box = Mailbox()
-    own: dict[str, Any] = {"tls_context": trusted, "require_starttls": True} if trusted else {}
+    mailbox = Mailbox()
+    options: dict[str, Any] = {"tls_context": trusted, "require_starttls": True} if trusted else {}
     if with_login:
-        own |= {"authenticator": box.authenticate, "auth_required": True, "auth_require_tls": False}
+        options |= {"authenticator": mailbox.authenticate, "auth_required": True, "auth_require_tls": False}
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: SMTP(box, hostname="localhost", **own), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: SMTP(mailbox, hostname="localhost", **options), "127.0.0.1", 0)
     try:
-        box.port = server.sockets[0].getsockname()[1]
-        yield box
+        mailbox.port = server.sockets[0].getsockname()[1]
+        yield mailbox
     finally:
         server.close()

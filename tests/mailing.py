@@ -7,24 +7,24 @@ from typing import Any
 from engine.mailing.mailer import Mailer
 from engine.mailing.report_clock import ReportClock
 from engine.model.mailing.report_schedule import NewReportSchedule
-from tests.mailboxes import Memory, compose
+from tests.mailboxes import MemoryMailServer, compose
 
 
 def schedule(**changes: Any) -> NewReportSchedule:
-    usual: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "name": "Figures",
         "placement": "payment_methods",
         "frequency": "daily",
         "recipients": ("ada@shop.example",),
     }
-    return NewReportSchedule(**(usual | changes))
+    return NewReportSchedule(**(defaults | changes))
 
 
-class Post:
+class MailingShop:
     """A shop with a mail server in memory and a clock that a test moves."""
 
     def __init__(self, shop: Any, now: int) -> None:
-        self.shop, self.now, self.server = shop, now, Memory()
+        self.shop, self.now, self.server = shop, now, MemoryMailServer()
         self.mailer = self.new_mailer()
 
     @property

@@ -15,8 +15,8 @@ SQLITE_FIRST = pytest.mark.parametrize(
 """Runs a slow test on SQLite with `make test`, and on PostgreSQL too with `make verify`."""
 
 
-def few_of(values: Iterable[object], most: int) -> list[pytest.ParameterSet]:
+def first_values(values: Iterable[object], count: int) -> list[pytest.ParameterSet]:
     """Return values to repeat a test with: the first `most` with `make test`, all with `make verify`."""
     return [
-        pytest.param(value, marks=[pytest.mark.long] if number >= most else []) for number, value in enumerate(values)
+        pytest.param(value, marks=[pytest.mark.long] if number >= count else []) for number, value in enumerate(values)
     ]

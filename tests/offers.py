@@ -20,10 +20,10 @@ from engine.store.tables.accounts import merchants
 from tests.shop import Shop
 
 SHARED = BalanceKey(1, "spring", TOTAL, "")
-"""The balance of a budget that everybody shares."""
+"""The key of a balance that all customers share."""
 
 
-def a_hold(id: str = "h", **changes: Any) -> Hold:
+def make_hold(id: str = "h", **changes: Any) -> Hold:
     values: dict[str, Any] = {
         "merchant_id": 1,
         "placement": "offers",
@@ -51,15 +51,15 @@ async def add_merchant(database: Database) -> None:
             )
 
 
-async def caps(
+async def set_budget_caps(
     database: Database, budget: str = "spring", *, amount: int | None = None, uses: int | None = None
 ) -> None:
-    """Put the caps of a budget of merchant 1 in force."""
+    """Set the caps of a budget of merchant 1."""
     async with database.write() as connection:
         await set_caps(connection, [Cap(1, budget, amount, uses)])
 
 
-def an_offer(**changes: Any) -> Offer:
+def make_offer(**changes: Any) -> Offer:
     """Return a discount of 10%, at most 20.00 EUR, paid by the budget `spring`."""
     values: dict[str, Any] = {
         "currency": "EUR",
@@ -70,9 +70,9 @@ def an_offer(**changes: Any) -> Offer:
     return Offer(**(values | changes))
 
 
-def offered(id: str = "ten-percent", *, position: int = 0, enabled: bool = True, **changes: Any) -> Candidate:
+def offer_candidate(id: str = "ten-percent", *, position: int = 0, enabled: bool = True, **changes: Any) -> Candidate:
     """Return a candidate with an offer."""
-    return Candidate(id=id, label=id, position=position, enabled=enabled, offer=an_offer(**changes))
+    return Candidate(id=id, label=id, position=position, enabled=enabled, offer=make_offer(**changes))
 
 
 async def open_offers(shop: Shop, *candidates: Candidate, limit: int = 3, **budget: Any) -> None:
@@ -80,17 +80,17 @@ async def open_offers(shop: Shop, *candidates: Candidate, limit: int = 3, **budg
     values: dict[str, Any] = {"amount": 10_000} | budget
     await shop.create("budget", OfferBudget(id="spring", name="Spring", currency="EUR", **values))
     await shop.create("placement", Placement(key="offers", name="Offers", shape=Subset(limit), policy=Fixed()))
-    await shop.create("candidate", *(candidates or (offered(),)), place="offers")
+    await shop.create("candidate", *(candidates or (offer_candidate(),)), placement="offers")
 
 
-async def ask(shop: Shop, customer: str | None = None, *, total: int | None = 10_000) -> HeldAnswer:
-    """Ask for offers for a cart in EUR."""
+async def decide_offers(shop: Shop, customer: str | None = None, *, total: int | None = 10_000) -> HeldAnswer:
+    """Decide the offers for a cart in EUR."""
     cart = {"currency": "EUR"} | ({} if total is None else {"total": total})
     return await shop.engine.decider.decide_offers(shop.id, "offers", customer, {"cart": cart})
 
 
-async def nothing(_connection: AsyncConnection) -> None:
-    """Refuse nothing before the work begins."""
+async def check_nothing(_connection: AsyncConnection) -> None:
+    """Check nothing before the statement runs."""
 
 
 async def balance(shop: Shop, budget: str = "spring") -> Balance:
@@ -98,16 +98,16 @@ async def balance(shop: Shop, budget: str = "spring") -> Balance:
     return row.balance
 
 
-async def verified(shop: Shop) -> bool:
+async def is_verified(shop: Shop) -> bool:
     verification = await shop.engine.budgets.verify(shop.id)
     return verification.is_same and verification.over_cap == ()
 
 
-def shown(held: HeldAnswer) -> list[str]:
+def shown_offers(held: HeldAnswer) -> list[str]:
     return [ranked.id for ranked in held.answer.decision.ranking]
 
 
-def reasons(held: HeldAnswer) -> dict[str, str]:
+def exclusion_reasons(held: HeldAnswer) -> dict[str, str]:
     return {excluded.id: excluded.reason for excluded in held.answer.decision.excluded}
 
 

@@ -1,4 +1,4 @@
-"""A receiver of webhooks: a small HTTP server that keeps what it gets, and behaves as a test wants."""
+"""A receiver of webhooks: a small HTTP server that keeps its requests and answers as a test sets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OK = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
 
 
 class Received(NamedTuple):
-    """A request: its path, its headers by small name, and its body."""
+    """A request: its path, its headers by lower-case name, and its body."""
 
     path: str
     headers: dict[str, str]
@@ -31,11 +31,11 @@ class Received(NamedTuple):
 
 
 Behaviour = Callable[[Received], Awaitable[bytes]]
-"""Returns the bytes of the answer; none: the connection is closed."""
+"""Returns the bytes of the answer; if there are none, the connection closes."""
 
 
 async def accept(_request: Received) -> bytes:
-    """Answer that all is well."""
+    """Answer with success."""
     return OK
 
 
@@ -55,12 +55,12 @@ def answering(status: int, headers: str = "") -> Behaviour:
 
 
 def failing(times: int, status: int = 500) -> Behaviour:
-    """Return the behaviour of a receiver that refuses each message so often, and then accepts it."""
-    seen: dict[str, int] = {}
+    """Return the behaviour of a receiver that refuses each message some times, and then accepts it."""
+    attempts: dict[str, int] = {}
 
     async def behave(request: Received) -> bytes:
-        seen[request.id] = seen.get(request.id, 0) + 1
-        return OK if seen[request.id] > times else await answering(status)(request)
+        attempts[request.id] = attempts.get(request.id, 0) + 1
+        return OK if attempts[request.id] > times else await answering(status)(request)
 
     return behave
 

@@ -24,7 +24,7 @@ from web.openapi import examples
 from web.openapi.document import document
 
 T = TypeVar("T")
-WITHIN_SECONDS = 20
+TIMEOUT_SECONDS = 20
 MOST_MERCHANTS = 100
 """Of a server of many tests: with 400, its jobs take six times the processor time, and a new one twice."""
 UNLIMITED = {"decision_rate": "1000000/second", "outcome_rate": "1000000/second", "public_rate": "1000000/second"}
@@ -49,11 +49,11 @@ class Side:
         accounts = self.server.engine.accounts
         return self.server.run(accounts.create_key(self.merchant, kind, "for a test", actor_name="tester"))[1]
 
-    def furnish(self) -> None:
-        """The example placement, candidates, rule, field and list."""
+    def create_examples(self) -> None:
+        """Create the example placement, candidates, rule, field and list."""
         placement = f"/v1/placements/{examples.PLACEMENT['key']}"
         paypal, card = {"id": "paypal", "label": "PayPal", "type": "paypal"}, {"id": "card", "label": "Card"}
-        # What needs no placement first: no plan is compiled for it.
+        # First the resources outside a placement, for which no plan is compiled.
         for path, body in (
             ("/v1/vocabulary", examples.FIELD),
             ("/v1/lists", examples.LIST),
@@ -107,13 +107,13 @@ class Server:
     def openapi(self) -> dict[str, Any]:
         return document(self.app)
 
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         assert self._loop is not None
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(WITHIN_SECONDS)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(TIMEOUT_SECONDS)
 
     def client(self, key: str | None = None) -> httpx.Client:
         headers = {"authorization": f"Bearer {key}"} if key else {}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=WITHIN_SECONDS, verify=NO_CERTIFICATES)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT_SECONDS, verify=NO_CERTIFICATES)
 
     def sides(self) -> tuple[Side, Side]:
         """The live and the test side of a new merchant."""
@@ -127,15 +127,15 @@ class Server:
 
     def start(self) -> None:
         self._thread.start()
-        began = time.monotonic()
+        started_at = time.monotonic()
         while not self._uvicorn.started:
             assert self._thread.is_alive(), "the server did not start"
-            assert time.monotonic() - began < WITHIN_SECONDS, "the server did not start in time"
+            assert time.monotonic() - started_at < TIMEOUT_SECONDS, "the server did not start in time"
             time.sleep(0.01)
 
     def stop(self) -> None:
         self._uvicorn.should_exit = True
-        self._thread.join(WITHIN_SECONDS)
+        self._thread.join(TIMEOUT_SECONDS)
 
 
 @contextmanager

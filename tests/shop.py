@@ -1,4 +1,4 @@
-"""A merchant with a placement and candidates, and short ways to ask and to report."""
+"""A merchant with short ways to create resources, decide and report outcomes."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from tests import factories
 
 
 class Shop:
+    """A merchant of an engine, with short ways to create resources, decide and report outcomes."""
+
     def __init__(self, engine: Engine, merchant: Merchant) -> None:
         self.engine = engine
         self.merchant = merchant
@@ -30,20 +32,21 @@ class Shop:
     def actor(self, name: str = "tester") -> Actor:
         return Actor(self.id, name)
 
-    async def place(self, placement: Placement | None = None, *candidates: Any) -> None:
+    async def add_placement(self, placement: Placement | None = None, *candidates: Any) -> None:
         placement = placement or factories.placement()
         await self.create("placement", placement)
-        await self.create("candidate", *(candidates or factories.candidates()), place=placement.key)
+        await self.create("candidate", *(candidates or factories.candidates()), placement=placement.key)
 
-    async def create(self, kind: Any, *documents: Any, place: str | None = None) -> None:
-        inside = kind in ("candidate", "rule")
-        where = place if place is not None else "payment_methods" if inside else ""
-        await self.engine.catalogue.create(self.actor(), kind, where, documents)
+    async def create(self, kind: Any, *documents: Any, placement: str | None = None) -> None:
+        """Create resources; candidates and rules go into `payment_methods` unless a placement is named."""
+        if placement is None:
+            placement = "payment_methods" if kind in ("candidate", "rule") else ""
+        await self.engine.catalogue.create(self.actor(), kind, placement, documents)
 
     async def decide(
         self, customer: str | None = None, *, placement: str = "payment_methods", **facts: Any
     ) -> DecisionAnswer:
-        """Facts are named as in `cart_total=1`, the first `_` standing for the dot."""
+        """Decide for a customer; name facts as in `cart_total=1`, where the first `_` is the dot of `cart.total`."""
         context: dict[str, dict[str, Any]] = {}
         for name, value in facts.items():
             group, _, leaf = name.partition("_")
@@ -57,7 +60,7 @@ class Shop:
         candidate: str | None = None,
         *,
         event: str | None = None,
-        at: int | None = None,
+        occurred_at: int | None = None,
         customer: str | None = None,
         amount: int | None = None,
         currency: str = "EUR",
@@ -74,17 +77,17 @@ class Shop:
             candidate,
             amount,
             None if amount is None else currency,
-            now if at is None else at,
+            now if occurred_at is None else occurred_at,
             now,
         )
 
     async def report(
-        self, answer: DecisionAnswer | str | None, type: str, candidate: str | None = None, **more: Any
+        self, answer: DecisionAnswer | str | None, type: str, candidate: str | None = None, **fields: Any
     ) -> Receipt:
-        return (await self.engine.recorder.outcomes([self.outcome(answer, type, candidate, **more)]))[0]
+        return (await self.engine.recorder.outcomes([self.outcome(answer, type, candidate, **fields)]))[0]
 
     async def update_state(self, bucket: str = "", **counts: tuple[int, int]) -> None:
-        """As if so many trials and successes had been seen; the draws know of it."""
+        """Add trials and successes of candidates to the statistics, and refresh the draws."""
         sums = Sums()
         for candidate, (trials, successes) in counts.items():
             cell = Cell(self.id, "payment_methods", "converted", bucket, candidate, 0, now_ms() // DAY)
@@ -95,9 +98,12 @@ class Shop:
         await self.engine.live.refresh(at_once=True)
 
     async def counts(self, bucket: str = "", *, reward: str = "converted") -> dict[str, tuple[int, int]]:
-        """Trials and successes of every candidate, as the database has them now."""
+        """Return the stored trials and successes by candidate."""
         async with self.engine.database.read() as connection:
             rows = await folds.days(connection, Scope(self.id, "payment_methods", reward), bucket=bucket, since_day=0)
         names = sorted({row.candidate for row in rows})
-        mine = {name: [row for row in rows if row.candidate == name] for name in names}
-        return {name: (sum(r.trials for r in of), sum(r.successes for r in of)) for name, of in mine.items()}
+        by_candidate = {name: [row for row in rows if row.candidate == name] for name in names}
+        return {
+            name: (sum(day.trials for day in days), sum(day.successes for day in days))
+            for name, days in by_candidate.items()
+        }

@@ -66,7 +66,7 @@ async def test_drafts_tried_again_give_the_same_results(engine: Engine) -> None:
 
 
 async def test_asking_and_learning_go_on_as_before(engine: Engine, clock: Clock) -> None:
-    assert await before.go_on(engine, clock) == EXPECTED["later"]
+    assert await before.continue_log(engine, clock) == EXPECTED["later"]
 
 
 def test_the_api_is_described_as_before(tmp_path: Path) -> None:

@@ -179,7 +179,7 @@ def figures() -> list[Figure]:
         serving(Settings(data=folder, log_level="error", **UNLIMITED)) as server,
     ):
         side, _ = server.sides()
-        side.furnish()
+        side.create_examples()
         fuzzing = fuzz(server, side, cases=CASES)
     violations = "; ".join(fuzzing.failures) or "0"
     return [

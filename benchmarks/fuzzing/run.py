@@ -72,7 +72,7 @@ async def _furnish(engine: Engine) -> dict[bool, str]:
     """Make a merchant with the documents of the examples; return a secret and a publishable key."""
     merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
     shop = Shop(engine, merchant)
-    await shop.place()
+    await shop.add_placement()
     _, secret = await engine.accounts.create_key(merchant, "secret", "", actor_name="fuzz")
     _, public = await engine.accounts.create_key(merchant, "publishable", "", actor_name="fuzz")
     return {False: secret, True: public}

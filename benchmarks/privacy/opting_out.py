@@ -50,7 +50,7 @@ def figures() -> list[Figure]:
 def furnish(server: Server) -> Side:
     """Make a merchant with a bandit, an experiment, offers, and facts for every purpose that the model reads."""
     side = server.sides()[0]
-    side.furnish()
+    side.create_examples()
     fields = [
         {"name": f"{fact.group}.{fact.name}", "label": fact.name, "type": "string", "purpose": fact.purpose}
         for fact in FACTS

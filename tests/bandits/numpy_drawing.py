@@ -84,13 +84,13 @@ def pick(chances, u):
     return int((chances / np.log(u)).argmin())
 
 
-def places(pins, count):
+def resolve_pins(pins, count):
     """The pins, with those beyond the last slot moved up to it, and those in their way before them."""
-    placed, last = {}, count - 1
+    candidate_of, last = {}, count - 1
     for slot in sorted(pins, reverse=True):
-        placed[min(slot, last)] = pins[slot]
+        candidate_of[min(slot, last)] = pins[slot]
         last = min(slot, last) - 1
-    return placed
+    return candidate_of
 
 
 def certainty(index, count):
@@ -102,30 +102,30 @@ def certainty(index, count):
 def arrange(chances_of, rest, u, *, length, drawn, pins):
     """The order, the chances of its slots, and those of the first slot."""
     count = len(rest)
-    placed = places(pins, count)
-    taken = tuple(placed.values())
+    candidate_of = resolve_pins(pins, count)
+    taken = tuple(candidate_of.values())
     chances, first = [1.0] * length, None
     for slot in range(min(drawn, length)):
-        if slot in placed:
+        if slot in candidate_of:
             continue
         row = chances_of(taken)
-        placed[slot] = chosen = pick(row, u[slot])
+        candidate_of[slot] = chosen = pick(row, u[slot])
         chances[slot] = float(row[chosen])
         taken += (chosen,)
         first = row if slot == 0 else first
     queue = iter(sorted((i for i in range(count) if i not in taken), key=rest.tolist().__getitem__, reverse=True))
-    order = tuple([placed[slot] if slot in placed else next(queue) for slot in range(length)])
+    order = tuple([candidate_of[slot] if slot in candidate_of else next(queue) for slot in range(length)])
     return order, tuple(chances), certainty(order[0], count) if first is None else first
 
 
 def chances_along(chances_of, rest, order, *, drawn, pins):
     """The chances of each slot, had `order` filled those above it; ends behind what could not have been filled so."""
     count = len(rest)
-    placed = places(pins, count)
-    taken = tuple(placed.values())
+    candidate_of = resolve_pins(pins, count)
+    taken = tuple(candidate_of.values())
     for slot, index in enumerate(order):
-        if slot in placed:
-            row = certainty(placed[slot], count)
+        if slot in candidate_of:
+            row = certainty(candidate_of[slot], count)
         elif slot < drawn:
             row = chances_of(taken)
         else:
@@ -133,7 +133,7 @@ def chances_along(chances_of, rest, order, *, drawn, pins):
         yield row
         if index < 0 or not row[index]:
             return
-        taken += () if slot in placed else (index,)
+        taken += () if slot in candidate_of else (index,)
 
 
 def log_odds(draws, features):

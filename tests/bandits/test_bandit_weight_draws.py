@@ -10,7 +10,7 @@ from bandits.drawing.weight_draws import make_weights, rates_of
 from bandits.posterior.logistic_update import Factor, Observations, rate
 from bandits.posterior.weight_posterior import WeightEvidence, beliefs_of
 from tests.bandits.test_bandit_contextual import TRUTH, evidence_of, observations
-from tests.marks import few_of
+from tests.marks import first_values
 
 
 def test_the_noise_of_candidates_is_independent():
@@ -90,7 +90,7 @@ def stored_weights_and_features():
     return make_weights(list("abc"), WeightEvidence(11, factors), seed=7, count=64), rng.standard_normal((40, 3, 11))
 
 
-@pytest.mark.parametrize("kind", few_of(["Prescott", "Nehalem", "Haswell"], 1))
+@pytest.mark.parametrize("kind", first_values(["Prescott", "Nehalem", "Haswell"], 1))
 def test_another_kind_of_processor_gives_the_same_draws_and_scores(kind):
     outputs = [
         subprocess.run(

@@ -22,7 +22,7 @@ from bandits.drawing.slots import (
 from bandits.drawing.weight_draws import Weights
 from bandits.posterior.logistic_update import rate
 from tests.bandits import numpy_drawing as oracle
-from tests.marks import few_of
+from tests.marks import first_values
 
 CASES = 20_000
 
@@ -116,7 +116,7 @@ class Case:
         return order, chances, first.tolist(), means.tolist(), prod(chances)
 
 
-@pytest.mark.parametrize("block", few_of(range(10), 4))
+@pytest.mark.parametrize("block", first_values(range(10), 4))
 def test_answers_are_numpys_bit_for_bit(block):
     for number in range(block * CASES // 10, (block + 1) * CASES // 10):
         case = Case(number)

@@ -27,7 +27,7 @@ PASSWORD = "correct horse battery staple"
 DEMO = "demo@tap2.example"
 READY_SECONDS = 120
 COMMAND_SECONDS = 180
-PATIENCE_MS = 30_000
+TIMEOUT_MS = 30_000
 TAP2 = [sys.executable, "-c", "from web.cli import main; main()"]
 
 
@@ -57,7 +57,7 @@ class Site:
         return (self.data / "demo-login").read_text()
 
     def add_merchant(self, slug: str, *, role: str = "admin") -> str:
-        """A merchant with nothing set up; returns the address of its person."""
+        """Add a merchant without resources; return the email of its person."""
         email = f"{role}@{slug}.example"
         self.run("merchant", "add", slug, "--name", slug.capitalize())
         self.run("user", "add", email, "--merchant", slug, "--role", role, "--name", "Robin")
@@ -94,8 +94,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def _wait_until_ready(site: Site, process: subprocess.Popen[bytes]) -> None:
-    began = time.monotonic()
-    while time.monotonic() - began < READY_SECONDS:
+    started_at = time.monotonic()
+    while time.monotonic() - started_at < READY_SECONDS:
         assert process.poll() is None, (site.data / "server.log").read_text()
         try:
             if httpx.get(f"{site.url}/readyz", timeout=2).status_code == 200:
@@ -110,41 +110,41 @@ def chromium() -> Iterator[Browser]:
     path = chromium_path()
     if path is None:
         pytest.skip("Chromium is not installed: apt-get install chromium-headless-shell")
-    expect.set_options(timeout=PATIENCE_MS)
+    expect.set_options(timeout=TIMEOUT_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage"])
         yield browser
         browser.close()
 
 
-# What htmx says of a request that was on its way when its page was left; a server's fault it calls otherwise.
-CUT_OFF = ("htmx:afterRequest", "htmx:sendAbort", "htmx:sendError")
+# The events of htmx for a request whose page was left before its answer; failures of the server have other events.
+INTERRUPTED = ("htmx:afterRequest", "htmx:sendAbort", "htmx:sendError")
 
 
-class Faults:
-    """What a page complains of: a violated content policy and an uncaught error fail the test."""
+class PageErrors:
+    """Collects the errors of pages: a violated content policy or an uncaught error fails the test."""
 
     def __init__(self) -> None:
         self.errors: list[str] = []
 
     def watch(self, page: Page) -> None:
-        page.set_default_timeout(PATIENCE_MS)
+        page.set_default_timeout(TIMEOUT_MS)
         page.on("pageerror", lambda error: self.errors.append(f"{page.url}: {error}"))
         page.on("console", lambda message: self._listen(page, message))
 
     def _listen(self, page: Page, message: ConsoleMessage) -> None:
-        # A refused form is told as a failed resource too; what must not be is everything else.
+        # Chromium also logs a refused form as a failed resource; every other message is an error.
         is_refusal = "the server responded with a status of 4" in message.text
-        is_cut_off = message.text.startswith(CUT_OFF)
-        if message.type in ("error", "warning") and not is_refusal and not is_cut_off:
+        is_interrupted = message.text.startswith(INTERRUPTED)
+        if message.type in ("error", "warning") and not is_refusal and not is_interrupted:
             self.errors.append(f"{page.url}: {message.text}")
 
 
 @pytest.fixture
-def faults() -> Iterator[Faults]:
-    faults = Faults()
-    yield faults
-    assert faults.errors == []
+def page_errors() -> Iterator[PageErrors]:
+    page_errors = PageErrors()
+    yield page_errors
+    assert page_errors.errors == []
 
 
 @pytest.fixture
@@ -161,23 +161,23 @@ def context(chromium: Browser, site: Site) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def page(context: BrowserContext, faults: Faults) -> Page:
-    """A browser's page that nobody is logged in at."""
+def page(context: BrowserContext, page_errors: PageErrors) -> Page:
+    """Return a page on which nobody is logged in."""
     page = context.new_page()
-    faults.watch(page)
+    page_errors.watch(page)
     return page
 
 
 @pytest.fixture
 def demo(page: Page, site: Site) -> Page:
-    """The demo merchant's first page."""
+    """Return the demo merchant's first page."""
     log_in(page, DEMO, site.demo_password)
     return page
 
 
 @pytest.fixture(scope="session")
 def empty_merchant(site: Site) -> str:
-    """The address of someone whose merchant has nothing set up."""
+    """Return the email of a person whose merchant has no resources."""
     return site.add_merchant("newcomer")
 
 
@@ -189,13 +189,13 @@ def log_in(page: Page, email: str, password: str = PASSWORD) -> None:
     expect(page.get_by_role("heading", name="Overview", level=1)).to_be_visible()
 
 
-def see_chart(chart: Locator) -> None:
+def scroll_to_chart(chart: Locator) -> None:
     """Scroll to a chart: it is drawn when it comes into view."""
     chart.scroll_into_view_if_needed()
     expect(chart.locator("svg")).to_be_visible()
 
 
-def take(page: Page, name: str) -> None:
-    """Keep a picture of the page for people to look at, where they made a folder for it: `mkdir screenshots`."""
+def save_screenshot(page: Page, name: str) -> None:
+    """Save a picture of the page if the folder exists: `mkdir screenshots`."""
     if SCREENSHOTS.is_dir():
         page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)

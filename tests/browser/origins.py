@@ -1,4 +1,4 @@
-"""A web server of an origin of its own, for pages that ask ours."""
+"""A web server with another origin, for pages that call our server."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.browser.conftest import PATIENCE_MS, PROJECT, Faults, Site, log_in, see_chart, take
+from tests.browser.conftest import PROJECT, TIMEOUT_MS, PageErrors, Site, log_in, save_screenshot, scroll_to_chart
 
 pytestmark = pytest.mark.browser
 AXE = PROJECT / "node_modules" / "axe-core" / "axe.min.js"
@@ -32,7 +32,7 @@ def _go(page: Page, path: str) -> None:
 def _wait_for_charts(page: Page) -> None:
     """Wait for what is drawn after the page is there."""
     for chart in page.locator(".chart").all():
-        see_chart(chart)
+        scroll_to_chart(chart)
 
 
 def _newest_decision(page: Page) -> None:
@@ -145,7 +145,7 @@ def _decisions_filtered(page: Page) -> None:
 def _asked_what_if(page: Page) -> None:
     """The preview starts by itself; its progress would change while the page is checked."""
     page.goto("/admin/placements/payment_methods/what-if?change=paused&id=klarna")
-    expect(page.locator("#preview-verdict")).to_be_visible(timeout=2 * PATIENCE_MS)
+    expect(page.locator("#preview-verdict")).to_be_visible(timeout=2 * TIMEOUT_MS)
     _wait_for_charts(page)
 
 
@@ -247,7 +247,7 @@ def test_a_full_page_is_accessible_and_fits(everyone: Page, name: str) -> None:
         for width in widths:
             everyone.set_viewport_size({"width": width, "height": 900})
             _fits(everyone)
-            take(everyone, f"{name}-{theme}-{width}")
+            save_screenshot(everyone, f"{name}-{theme}-{width}")
         _is_accessible(everyone, RULES if theme == "light" else OF_COLOURS)
 
 
@@ -263,7 +263,7 @@ def test_offers_and_a_budget_with_entries_are_accessible(
         for width in (*WIDTHS[theme], 390):
             page.set_viewport_size({"width": width, "height": 900})
             _fits(page)
-            take(page, f"full{path.replace('/', '-')}-{theme}-{width}")
+            save_screenshot(page, f"full{path.replace('/', '-')}-{theme}-{width}")
         _is_accessible(page)
 
 
@@ -273,7 +273,7 @@ def test_an_empty_page_is_accessible_and_says_what_to_do(newcomer: Page, path: s
     _is_accessible(newcomer)
     _fits(newcomer)
     expect(newcomer.locator("main .btn-primary").first).to_be_visible()
-    take(newcomer, f"empty{path.removesuffix('/').replace('/', '-')}")
+    save_screenshot(newcomer, f"empty{path.removesuffix('/').replace('/', '-')}")
 
 
 def test_what_is_forbidden_is_said_accessibly(page: Page, site: Site) -> None:
@@ -285,19 +285,19 @@ def test_what_is_forbidden_is_said_accessibly(page: Page, site: Site) -> None:
     page.goto("/admin/methods/klarna")
     expect(page.get_by_label("Name")).to_be_disabled()
     _is_accessible(page)
-    take(page, "method-viewer")
+    save_screenshot(page, "method-viewer")
 
 
 def test_the_log_in_is_accessible_empty_and_refused(page: Page) -> None:
     page.goto("/admin/login")
     _is_accessible(page)
-    take(page, "login")
+    save_screenshot(page, "login")
     page.get_by_label("Email").fill("nobody@example.com")
     page.get_by_label("Password").fill("not the password")
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("alert")).to_be_visible()
     _is_accessible(page)
-    take(page, "login-refused")
+    save_screenshot(page, "login-refused")
 
 
 def test_the_menu_opens_on_a_narrow_screen(everyone: Page) -> None:
@@ -306,7 +306,7 @@ def test_the_menu_opens_on_a_narrow_screen(everyone: Page) -> None:
     everyone.get_by_role("button", name="Open the menu").click()
     expect(everyone.get_by_role("link", name="Keys")).to_be_visible()
     _is_accessible(everyone)
-    take(everyone, "menu-narrow")
+    save_screenshot(everyone, "menu-narrow")
 
 
 @pytest.mark.parametrize("path", ["/admin/", "/admin/placements/payment_methods", "/admin/rules/new", "/admin/keys"])
@@ -327,10 +327,10 @@ def logged_in(chromium: Browser, site: Site) -> Any:
 
 
 @pytest.fixture
-def everyone(context: BrowserContext, logged_in: Any, faults: Faults) -> Page:
+def everyone(context: BrowserContext, logged_in: Any, page_errors: PageErrors) -> Page:
     context.add_cookies(logged_in["cookies"])
     page = context.new_page()
-    faults.watch(page)
+    page_errors.watch(page)
     return page
 
 
@@ -365,7 +365,7 @@ def merchant_with_offers(site: Site) -> str:
 
 def _post(client: httpx.Client, path: str, document: dict[str, Any]) -> None:
     """Send a document, again for as long as the server has not taken over the key that another process made."""
-    patience_ends = time.monotonic() + PATIENCE_MS / 1000
+    patience_ends = time.monotonic() + TIMEOUT_MS / 1000
     answer = client.post(path, json=document)
     while answer.status_code == 401 and time.monotonic() < patience_ends:
         time.sleep(0.2)

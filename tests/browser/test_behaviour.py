@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.browser.conftest import Faults, Site, log_in, see_chart
+from tests.browser.conftest import PageErrors, Site, log_in, scroll_to_chart
 
 pytestmark = pytest.mark.browser
 TRIES = 30
@@ -98,7 +98,7 @@ def test_a_deleted_method_comes_back_with_one_click(stays: Page) -> None:
 
 def test_figures_renew_themselves_without_moving_anything(stays: Page) -> None:
     open_at(stays, "/admin/placements/payment_methods?bucket=DE")
-    see_chart(stays.locator("#chart-estimates"))
+    scroll_to_chart(stays.locator("#chart-estimates"))
     before = stays.locator("#arms").inner_text()
     stays.mouse.move(5, 5)
     assert stays.evaluate(LAYOUT_SHIFT) < 0.01
@@ -113,10 +113,10 @@ def test_a_chart_labels_its_axes_and_tells_a_point_when_it_is_pointed_at(stays: 
             break
         # The chart is drawn from its second point on, which needs decisions of two minutes.
         stays.wait_for_timeout(5_000)
-    see_chart(stays.locator("#chart-shares"))
+    scroll_to_chart(stays.locator("#chart-shares"))
     times = stays.locator("#chart-shares svg text", has_text=re.compile(r"^\d\d:\d\d$"))
     expect(times.first).to_be_visible()
-    see_chart(stays.locator("#chart-estimates"))
+    scroll_to_chart(stays.locator("#chart-estimates"))
     stays.locator("#chart-estimates svg path[aria-roledescription=point]").first.hover()
     expect(stays.locator("#chart-tooltip")).to_contain_text("95% interval")
 
@@ -208,7 +208,7 @@ def test_a_mistake_leads_to_its_line(stays: Page) -> None:
     assert chosen == '  {"<": [{"var": "cart.totl"}, 1]}'
 
 
-def test_everything_works_without_scripts(chromium: Browser, site: Site, faults: Faults) -> None:
+def test_everything_works_without_scripts(chromium: Browser, site: Site, page_errors: PageErrors) -> None:
     context = chromium.new_context(base_url=site.url, java_script_enabled=False)
     page = context.new_page()
     log_in(page, "demo@tap2.example", site.demo_password)

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import Faults, Site, take
+from tests.browser.conftest import PageErrors, Site, save_screenshot
 from tests.browser.test_access import _fits, _is_accessible
 from web.openapi import examples
 
@@ -65,7 +65,7 @@ def checks(page: Page, name: str) -> None:
             page.set_viewport_size({"width": width, "height": 860})
             _fits(page)
             if width != 320:
-                take(page, f"center-{name}-{theme}-{width}")
+                save_screenshot(page, f"center-{name}-{theme}-{width}")
         _is_accessible(page)
     page.emulate_media(color_scheme="light", reduced_motion="reduce")
     page.set_viewport_size({"width": 1280, "height": 860})
@@ -152,10 +152,10 @@ def test_customer_walks_through_the_center_in_arabic(shop: httpx.Client, page: P
     checks(page, "arabic-erased")
 
 
-def test_followed_link_without_a_secret_says_so(chromium: Browser, site: Site, faults: Faults) -> None:
+def test_followed_link_without_a_secret_says_so(chromium: Browser, site: Site, page_errors: PageErrors) -> None:
     context = chromium.new_context(base_url=site.url, locale="ar")
     page = context.new_page()
-    faults.watch(page)
+    page_errors.watch(page)
     page.goto("/customer-center/open")
     expect(page.get_by_role("heading", name="لم يعد هذا الرابط صالحًا")).to_be_visible()
     _is_accessible(page)

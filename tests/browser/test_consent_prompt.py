@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from benchmarks.clients.killable import Killable
 from tests.browser.origins import origin
 from tests.browser.test_experiment_pages import is_accessible
-from tests.sdks.conftest import mortal, package  # noqa: F401  fixtures
+from tests.sdks.conftest import killable_server, package  # noqa: F401  fixtures
 
 pytestmark = pytest.mark.browser
 CONSENTS = "/v1/personalize/consents"
@@ -45,11 +45,11 @@ class Shop:
 
 
 @pytest.fixture
-def shop(chromium: Browser, package: Path, mortal: Killable) -> Iterator[Shop]:  # noqa: F811
-    headers = {"authorization": f"Bearer {mortal.key}"}
+def shop(chromium: Browser, package: Path, killable_server: Killable) -> Iterator[Shop]:  # noqa: F811
+    headers = {"authorization": f"Bearer {killable_server.key}"}
     script = (package / "dist" / "consent.min.js").read_text()
     with (
-        httpx.Client(base_url=mortal.url, headers=headers, timeout=20) as api,
+        httpx.Client(base_url=killable_server.url, headers=headers, timeout=20) as api,
         origin({PAGE: f"{CHECKOUT}<script>{script}</script>"}) as base_url,
     ):
         key = api.post("/v1/keys", json={"kind": "publishable", "name": "Web"}).json()["key"]
@@ -59,7 +59,12 @@ def shop(chromium: Browser, package: Path, mortal: Killable) -> Iterator[Shop]: 
         page = context.new_page()
         page.set_default_timeout(20_000)
         page.goto(PAGE)
-        options = {"url": mortal.url, "key": key, "customerId": CUSTOMER["customer_id"], "customerToken": token}
+        options = {
+            "url": killable_server.url,
+            "key": key,
+            "customerId": CUSTOMER["customer_id"],
+            "customerToken": token,
+        }
         yield Shop(page, api, options)
         context.close()
 
@@ -101,9 +106,9 @@ def test_closing_says_nothing_and_arabic_runs_from_the_right(shop: Shop):
     expect(dialog).to_have_count(0)
 
 
-def test_the_checkout_goes_on_where_the_server_does_not_answer(shop: Shop, mortal: Killable):  # noqa: F811
-    mortal.process.freeze()
+def test_the_checkout_goes_on_where_the_server_does_not_answer(shop: Shop, killable_server: Killable):  # noqa: F811
+    killable_server.process.freeze()
     shop.ask(timeoutMs=200)
     assert shop.answer() is None
     expect(shop.page.get_by_role("dialog")).to_have_count(0)
-    mortal.process.thaw()
+    killable_server.process.thaw()

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from engine.clock import now_ms
 from engine.model.timestamps import DAY
 from engine.store.experiments.sums import UnitTotals
-from tests.browser.conftest import PATIENCE_MS, PROJECT, Site, log_in, see_chart, take
+from tests.browser.conftest import PROJECT, TIMEOUT_MS, Site, log_in, save_screenshot, scroll_to_chart
 
 pytestmark = pytest.mark.browser
 AXE = PROJECT / "node_modules" / "axe-core" / "axe.min.js"
@@ -36,7 +36,7 @@ class Shop:
     def send(self, path: str, body: object) -> None:
         headers = {"authorization": f"Bearer {self.key}"}
         answer = httpx.post(f"{self.site.url}{path}", json=body, headers=headers, timeout=20)
-        patience_ends = time.monotonic() + PATIENCE_MS / 1000
+        patience_ends = time.monotonic() + TIMEOUT_MS / 1000
         while answer.status_code == 401 and time.monotonic() < patience_ends:
             # The server takes over keys that other processes make within some seconds.
             time.sleep(0.2)
@@ -91,7 +91,7 @@ def test_an_experiment_goes_from_the_form_to_its_winner(page: Page, shop: Shop) 
     shop.visit()
     wait_for_units(page)
     is_accessible(page)
-    take(page, "experiment")
+    save_screenshot(page, "experiment")
     end(page)
 
 
@@ -112,7 +112,7 @@ def fill_in(page: Page) -> None:
     page.get_by_label("Add to Country, value").press("Tab")
     expect(page.locator("#audience-sentence")).to_have_text("Country is Germany.")
     expect(page.locator("#field-v1\\.name")).to_have_value("PayPal on top")
-    take(page, "experiment-form")
+    save_screenshot(page, "experiment-form")
 
 
 def wait_for_units(page: Page) -> None:
@@ -168,9 +168,9 @@ def test_an_experiment_is_approved_wins_and_is_archived(page: Page, site: Site) 
     shop.count("paypal-first", ("control", 4_000, 2_000), ("paypal-on-top", 4_000, 2_400))
     page.reload()
     expect(page.get_by_role("heading", name="PayPal on top is better: +")).to_be_visible()
-    see_chart(page.locator("#chart-lifts"))
+    scroll_to_chart(page.locator("#chart-lifts"))
     is_accessible(page)
-    take(page, "experiment-verdict")
+    save_screenshot(page, "experiment-verdict")
     assert page.request.get(f"{page.url}/results.pdf").headers["content-type"] == "application/pdf"
     guardrail_stopped(page)
     apply_by_keyboard(page)
@@ -295,7 +295,7 @@ def change_a_rule_by_keyboard(page: Page) -> None:
     page.get_by_label("Cart total, value").press("Tab")
     expect(page.locator("#rule-sentence")).to_contain_text("€5.00")
     is_accessible(page)
-    take(page, "experiment-rule")
+    save_screenshot(page, "experiment-rule")
     page.get_by_role("button", name="Apply to the variant").press("Enter")
     expect(page.get_by_role("button", name="Edit the rule Tiny carts")).to_be_focused()
     expect(page.get_by_label("Hypothesis")).to_have_value("Small carts buy more")
@@ -310,4 +310,4 @@ def try_on_each_variant(page: Page) -> None:
     expect(columns.first).to_contain_text("Hidden by rule")
     expect(columns.last).to_contain_text("Differs")
     is_accessible(page)
-    take(page, "experiment-try")
+    save_screenshot(page, "experiment-try")

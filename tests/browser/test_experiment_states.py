@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from engine.clock import now_ms
 from engine.model.timestamps import DAY
 from engine.store.experiments.sums import MEASURE_FIELDS, UnitTotals
-from tests.browser.conftest import Site, log_in, take
+from tests.browser.conftest import Site, log_in, save_screenshot
 from tests.browser.test_experiment_pages import Shop, is_accessible
 
 pytestmark = pytest.mark.browser
@@ -106,7 +106,7 @@ def look_at(page: Page, name: str) -> None:
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_timeout(150)
         is_accessible(page)
-        take(page, f"{name}-{width}")
+        save_screenshot(page, f"{name}-{width}")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import time
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PASSWORD, Site, take
+from tests.browser.conftest import PASSWORD, Site, save_screenshot
 from tests.browser.test_access import _fits as fits
 from tests.browser.test_access import _is_accessible as is_accessible
 
@@ -44,7 +44,7 @@ def sign_up(page: Page, site: Site) -> None:
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_label("Country").select_option("DE")
     page.get_by_label("Currency").select_option("EUR")
-    take(page, "sign-up")
+    save_screenshot(page, "sign-up")
     is_accessible(page)
     page.get_by_role("button", name="Open the account").click()
 
@@ -57,7 +57,7 @@ def test_the_guide_leads_to_a_first_rule(page: Page, site: Site) -> None:
     began = time.monotonic()
     sign_up(page, site)
     progress(page, 0)
-    take(page, "first-run-empty")
+    save_screenshot(page, "first-run-empty")
     is_accessible(page)
 
     page.get_by_role("link", name="Set up payment methods").click()
@@ -69,7 +69,7 @@ def test_the_guide_leads_to_a_first_rule(page: Page, site: Site) -> None:
     page.get_by_role("link", name="Add methods").click()
     for name in ("Klarna", "Card", "PayPal", "iDEAL"):
         page.get_by_role("checkbox", name=re.compile(f"^{name}")).check()
-    take(page, "method-picker")
+    save_screenshot(page, "method-picker")
     is_accessible(page)
     page.get_by_role("button", name="Add the picked methods").click()
     expect(page.get_by_text("4 methods are added and in force.")).to_be_visible()
@@ -83,10 +83,10 @@ def test_the_guide_leads_to_a_first_rule(page: Page, site: Site) -> None:
     key = page.locator("#plain-key").inner_text()
     page.get_by_role("link", name="Overview").click()
     progress(page, 3)
-    take(page, "first-run-request")
+    save_screenshot(page, "first-run-request")
     page.set_viewport_size({"width": 390, "height": 800})
     fits(page)
-    take(page, "first-run-narrow")
+    save_screenshot(page, "first-run-narrow")
     page.set_viewport_size({"width": 1280, "height": 860})
 
     send(page, key)

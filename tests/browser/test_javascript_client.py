@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page
 
 from benchmarks.clients.killable import Killable
 from tests.browser.origins import origin
-from tests.sdks.conftest import mortal, package  # noqa: F401  fixtures
+from tests.sdks.conftest import killable_server, package  # noqa: F401  fixtures
 
 FEEDBACK = "**/v1/personalize/feedback"
 PATIENCE_SECONDS = 30
@@ -21,12 +21,14 @@ WAIT = {"access-control-allow-origin": "*", "access-control-expose-headers": "Re
 
 
 @pytest.fixture
-def shop(chromium: Browser, package: Path, mortal: Killable) -> Iterator[Page]:  # noqa: F811
+def shop(chromium: Browser, package: Path, killable_server: Killable) -> Iterator[Page]:  # noqa: F811
     """A page with a client `client`, a decision and an origin of its own; the function `lose` replaces its network."""
-    headers = {"Authorization": f"Bearer {mortal.key}"}
-    made = httpx.post(f"{mortal.url}/v1/keys", json={"kind": "publishable", "name": "Web"}, headers=headers, timeout=20)
+    headers = {"Authorization": f"Bearer {killable_server.key}"}
+    made = httpx.post(
+        f"{killable_server.url}/v1/keys", json={"kind": "publishable", "name": "Web"}, headers=headers, timeout=20
+    )
     limits = "timeoutMs: 20000, requestTimeoutMs: 20000, fetch: (...request) => (window.lose || fetch)(...request)"
-    options = f'{{url: "{mortal.url}", key: "{made.json()["key"]}", {limits}}}'
+    options = f'{{url: "{killable_server.url}", key: "{made.json()["key"]}", {limits}}}'
     script = (package / "dist" / "personalize.min.js").read_text()
     program = f"{script}; client = new tap2.Personalize({options});"
     pages = {"/checkout": f"<title>Checkout</title><script>{program}</script>", "/left": "<title>Left</title>"}
@@ -56,31 +58,31 @@ def wait_for_outcomes(server: Killable, *events: str) -> None:
     assert sorted(event for _, event in server.outcomes()) == sorted(events)
 
 
-def test_an_outcome_of_the_last_moment_arrives(shop: Page, mortal: Killable):  # noqa: F811
-    mortal.process.freeze()  # not even the preflight is answered before the page is gone
+def test_an_outcome_of_the_last_moment_arrives(shop: Page, killable_server: Killable):  # noqa: F811
+    killable_server.process.freeze()  # not even the preflight is answered before the page is gone
     shop.evaluate(f"() => {{ ({REPORT})('shown'); ({REPORT})('abandoned'); location.href = '/left'; }}")
     shop.wait_for_url("**/left")
     assert shop.evaluate("typeof client") == "undefined"
-    mortal.process.thaw()
-    wait_for_outcomes(mortal, "shown", "abandoned")
+    killable_server.process.thaw()
+    wait_for_outcomes(killable_server, "shown", "abandoned")
 
 
-def test_what_waits_for_another_attempt_goes_when_the_page_is_left(shop: Page, mortal: Killable):  # noqa: F811
+def test_what_waits_for_another_attempt_goes_when_the_page_is_left(shop: Page, killable_server: Killable):  # noqa: F811
     shop.route(FEEDBACK, lambda route: route.fulfill(status=429, headers=WAIT, body="{}"))
     with shop.expect_response(FEEDBACK):
         shop.evaluate(REPORT, "shown")
     shop.unroute(FEEDBACK)
-    assert mortal.outcomes() == []
+    assert killable_server.outcomes() == []
     shop.goto("/left")
-    wait_for_outcomes(mortal, "shown")
+    wait_for_outcomes(killable_server, "shown")
 
 
-def test_the_next_page_sends_what_the_last_did_not_deliver(shop: Page, mortal: Killable):  # noqa: F811
+def test_the_next_page_sends_what_the_last_did_not_deliver(shop: Page, killable_server: Killable):  # noqa: F811
     shop.evaluate("() => { window.lose = () => new Promise(() => {}); }")
     shop.evaluate(REPORT, "shown")
     shop.goto("/left")
     stored = "Object.values(sessionStorage).length"
-    assert (mortal.outcomes(), shop.evaluate(stored)) == ([], 1)
+    assert (killable_server.outcomes(), shop.evaluate(stored)) == ([], 1)
     shop.goto("/checkout")
-    wait_for_outcomes(mortal, "shown")
+    wait_for_outcomes(killable_server, "shown")
     shop.wait_for_function(f"{stored} === 0")

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Site, log_in, see_chart, take
+from tests.browser.conftest import Site, log_in, save_screenshot, scroll_to_chart
 from tests.browser.test_experiment_pages import Shop, is_accessible
 
 pytestmark = pytest.mark.browser
@@ -96,7 +96,7 @@ def add_offer(page: Page) -> None:
     expect(page.locator("#card-view")).to_contain_text("10 % Rabatt")
     page.get_by_label("Spring").check()
     page.get_by_label("Shown to customers").uncheck()
-    take(page, "offer-form")
+    save_screenshot(page, "offer-form")
     page.get_by_role("button", name="Create").click()
     expect(page.get_by_role("row", name=re.compile("Ten percent.*Paused"))).to_be_visible()
 
@@ -109,7 +109,7 @@ def ask_the_log(page: Page) -> None:
     expect(verdict).to_be_visible(timeout=ANSWERED_WITHIN_MS)
     expect(page.get_by_text("It would have been shown in 3 of 3 decisions, to 3 customers.")).to_be_visible()
     is_accessible(page)
-    take(page, "offer-cost")
+    save_screenshot(page, "offer-cost")
 
 
 def send_for_review(page: Page) -> None:
@@ -141,10 +141,10 @@ def burn_down_moves(page: Page) -> None:
     """See what was spent, and when nothing will be left."""
     page.goto("/admin/live/budgets/spring")
     expect(page.get_by_role("heading", name=re.compile("At this pace used up"))).to_be_visible()
-    see_chart(page.locator("#chart-budget"))
+    scroll_to_chart(page.locator("#chart-budget"))
     expect(page.get_by_text("Half used")).to_be_visible()
     is_accessible(page)
-    take(page, "budget")
+    save_screenshot(page, "budget")
 
 
 def exhaust(page: Page, shop: Checkout) -> None:

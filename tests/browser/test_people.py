@@ -13,10 +13,10 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from engine.settings import Settings
-from tests.browser.conftest import PASSWORD, Faults, Site, log_in, take
+from tests.browser.conftest import PASSWORD, PageErrors, Site, log_in, save_screenshot
 from tests.browser.test_access import _fits, _is_accessible
 from tests.serving import serving
-from tests.web.provider import Provider, providing
+from tests.web.provider import Provider, run_provider
 from web.openapi import examples
 
 pytestmark = pytest.mark.browser
@@ -53,7 +53,7 @@ def furnish(site: Site, slug: str, side: str = "live") -> None:
 
 
 @pytest.fixture
-def opens(chromium: Browser, site: Site, faults: Faults) -> Iterator[Opens]:
+def opens(chromium: Browser, site: Site, page_errors: PageErrors) -> Iterator[Opens]:
     """Open the browser of another person."""
     contexts: list[BrowserContext] = []
 
@@ -61,7 +61,7 @@ def opens(chromium: Browser, site: Site, faults: Faults) -> Iterator[Opens]:
         context = chromium.new_context(base_url=site.url, locale="en-US", reduced_motion="reduce")
         contexts.append(context)
         page = context.new_page()
-        faults.watch(page)
+        page_errors.watch(page)
         return page
 
     yield open_browser
@@ -101,7 +101,7 @@ def test_invited_person_joins_gets_another_role_and_is_removed(
     expect(noor.get_by_role("switch")).to_have_count(0)
 
     change(admin, "Noor")
-    take(admin, "team")
+    save_screenshot(admin, "team")
     row = admin.locator("tr", has_text="Noor")
     row.get_by_label("Role").select_option("publisher")
     row.get_by_role("button", name="Change role").click()
@@ -196,7 +196,7 @@ def _set_up_second_factor(page: Page) -> str:
     secret = page.locator("#secret").inner_text().replace(" ", "")
     expect(page.get_by_role("img", name=re.compile("QR code"))).to_be_visible()
     _is_accessible(page)
-    take(page, "second-factor")
+    save_screenshot(page, "second-factor")
     page.get_by_label("Code", exact=True).fill(pyotp.TOTP(secret).now())
     page.get_by_role("button", name="Turn on").click()
     expect(page.get_by_role("heading", name="The second factor is on")).to_be_visible()
@@ -219,12 +219,12 @@ def _log_in_half(page: Page, email: str) -> None:
 
 @pytest.fixture
 def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
-    with providing(tmp_path_factory.mktemp("provider")) as provider:
+    with run_provider(tmp_path_factory.mktemp("provider")) as provider:
         yield provider
 
 
 def test_person_logs_in_with_the_provider(
-    chromium: Browser, faults: Faults, provider: Provider, tmp_path_factory: pytest.TempPathFactory
+    chromium: Browser, page_errors: PageErrors, provider: Provider, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = str(tmp_path_factory.mktemp("data"))
     settings = Settings(data=folder, oidc_issuer=provider.issuer, oidc_client_id="tap2", oidc_name="Bakery ID")
@@ -234,13 +234,13 @@ def test_person_logs_in_with_the_provider(
         server.run(add)
         context = chromium.new_context(base_url=server.url)
         page = context.new_page()
-        faults.watch(page)
+        page_errors.watch(page)
         page.goto("/admin/live/team")
-        provider.answer_with(sub="1", email="eve@evil.example", email_verified=True, aud="tap2")
+        provider.set_claims(sub="1", email="eve@evil.example", email_verified=True, aud="tap2")
         page.get_by_role("link", name="Log in with Bakery ID").click()
         expect(page.get_by_role("alert")).to_contain_text("Ask an admin of your team to invite you")
         _is_accessible(page)
-        provider.answer_with(sub="2", email="ada@bakery.example", email_verified=True, aud="tap2")
+        provider.set_claims(sub="2", email="ada@bakery.example", email_verified=True, aud="tap2")
         page.goto("/admin/live/team")
         page.get_by_role("link", name="Log in with Bakery ID").click()
         expect(page.get_by_role("heading", name="Team", level=1)).to_be_visible()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PROJECT, take
+from tests.browser.conftest import PROJECT, save_screenshot
 
 pytestmark = pytest.mark.browser
 PAGE = "/admin/live/rules/payment_methods/-/preview"
@@ -35,7 +35,7 @@ def test_a_draft_is_tried_with_the_keyboard_alone_and_kept(demo: Page) -> None:
     assert faults_of(page) == []
     page.reload()
     expect(verdict).to_have_text(text)
-    take(page, "preview")
+    save_screenshot(page, "preview")
 
 
 def test_the_days_are_asked_for_only_where_they_count(demo: Page) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import take
+from tests.browser.conftest import save_screenshot
 from tests.browser.test_access import _fits as fits
 from tests.browser.test_access import _is_accessible as is_accessible
 from tests.browser.test_rule_story import Hands, Keys
@@ -42,7 +42,7 @@ def test_a_customer_is_tried_while_facts_and_rule_are_typed(demo: Page, hands: t
     one.choose(panel.get_by_label("Start from"), "No facts but the time")
     expect(total).to_have_value("")
     expect(panel.get_by_role("heading", name="It does not fire: a fact is missing")).to_be_visible()
-    take(demo, f"try-{one.name}")
+    save_screenshot(demo, f"try-{one.name}")
     is_accessible(demo)
 
 

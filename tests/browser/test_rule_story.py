@@ -13,7 +13,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.conftest import Faults, Site, log_in, take
+from tests.browser.conftest import PageErrors, Site, log_in, save_screenshot
 from tests.browser.test_access import _fits as fits
 from tests.browser.test_access import _is_accessible as is_accessible
 
@@ -162,11 +162,11 @@ def test_a_rule_goes_from_a_template_to_the_checkout_and_back(
 
 
 @pytest.fixture
-def colleague(chromium: Browser, site: Site, faults: Faults) -> Iterator[Page]:
+def colleague(chromium: Browser, site: Site, page_errors: PageErrors) -> Iterator[Page]:
     """A page in another browser, for the second person of a review."""
     context = chromium.new_context(base_url=site.url, viewport={"width": 1280, "height": 860}, reduced_motion="reduce")
     page = context.new_page()
-    faults.watch(page)
+    page_errors.watch(page)
     yield page
     context.close()
 
@@ -174,7 +174,7 @@ def colleague(chromium: Browser, site: Site, faults: Faults) -> Iterator[Page]:
 def _looked_at(page: Page, name: str) -> None:
     fits(page)
     is_accessible(page)
-    take(page, f"story-{name}")
+    save_screenshot(page, f"story-{name}")
 
 
 def _starts_from_a_template(page: Page, hand: Hands) -> None:

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from benchmarks.site import build
 from benchmarks.site.versions import add
-from tests.browser.conftest import Faults, take
+from tests.browser.conftest import PageErrors, save_screenshot
 from tests.browser.test_access import AXE, RULES
 
 pytestmark = [pytest.mark.browser, pytest.mark.long]
@@ -37,12 +37,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=["light", "dark"])
-def reader(request: pytest.FixtureRequest, chromium: Browser, faults: Faults) -> Iterator[Page]:
+def reader(request: pytest.FixtureRequest, chromium: Browser, page_errors: PageErrors) -> Iterator[Page]:
     """A page that fails the test when it asks a host for anything."""
     context = chromium.new_context(color_scheme=request.param, viewport={"width": 390, "height": 844})
     page = context.new_page()
-    faults.watch(page)
-    page.route("http*://**", lambda route: faults.errors.append(route.request.url))
+    page_errors.watch(page)
+    page.route("http*://**", lambda route: page_errors.errors.append(route.request.url))
     yield page
     context.close()
 
@@ -60,7 +60,7 @@ def served(folder: Path) -> Iterator[str]:
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_can_be_used_by_everyone_and_never_scrolls_sideways(folder: Path, reader: Page, name: str):
     reader.goto(f"{folder.as_uri()}/{name}.html")
-    take(reader, f"site-{name.replace('/', '-')}")
+    save_screenshot(reader, f"site-{name.replace('/', '-')}")
     reader.add_script_tag(path=AXE)
     # Without `preload`: a page that is opened as a file may not read its style sheets once more.
     results = reader.evaluate("rules => axe.run(document, rules)", {**RULES, "preload": False})
@@ -101,7 +101,7 @@ def test_only_pages_of_other_versions_say_that_they_are_not_the_newest(folder: P
     notice = reader.get_by_role("complementary", name="Version", exact=True)
     reader.goto(f"{folder.as_uri()}/api/decide.html")
     expect(notice).to_have_text("This page describes version 0.9.0. See 0.10.0, the newest.")
-    take(reader, "site-older")
+    save_screenshot(reader, "site-older")
     link = notice.get_by_role("link")
     expect(link).to_have_attribute("href", f"{folder.parent.as_uri()}/0.10.0/api/decide.html")
     link.click()
@@ -125,10 +125,10 @@ def test_chosen_colors_stay_in_another_version(folder: Path, reader: Page):
     expect(reader.locator("body")).to_have_attribute("data-md-color-scheme", "slate")
 
 
-def test_versions_are_found_below_any_path_of_a_server(folder: Path, chromium: Browser, faults: Faults):
+def test_versions_are_found_below_any_path_of_a_server(folder: Path, chromium: Browser, page_errors: PageErrors):
     with served(folder.parent.parent) as address:
         page = chromium.new_page()
-        faults.watch(page)
+        page_errors.watch(page)
         page.goto(f"{address}/site/{OLDER}/")
         page.get_by_label("Version: 0.9.0", exact=True).click()
         page.get_by_role("link", name="next", exact=True).click()

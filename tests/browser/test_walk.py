@@ -10,7 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Site, see_chart, take
+from tests.browser.conftest import Site, save_screenshot, scroll_to_chart
 
 pytestmark = pytest.mark.browser
 PATIENCE = 90
@@ -47,8 +47,8 @@ def _arms_move(page: Page) -> None:
         page.reload()
     page.get_by_label("Customers").select_option("DE")
     expect(page).to_have_url(re.compile("bucket=DE"))
-    see_chart(page.locator("#chart-estimates"))
-    take(page, "walk-placement")
+    scroll_to_chart(page.locator("#chart-estimates"))
+    save_screenshot(page, "walk-placement")
 
 
 def _make_key(page: Page) -> str:
@@ -67,7 +67,7 @@ def _write_rule(page: Page) -> None:
     page.get_by_label("Condition", exact=True).fill('{"<": [{"var": "cart.total"}, 3000]}')
     page.get_by_label("Effects", exact=True).fill('[{"exclude": ["klarna"]}]')
     expect(page.locator("#rule-said")).to_contain_text("Cart total is under €30.00 → Klarna is hidden")
-    take(page, "walk-rule")
+    save_screenshot(page, "walk-rule")
     page.get_by_role("button", name="Create").click()
     expect(page.get_by_role("status").first).to_contain_text("It takes effect when the changes are published.")
     _publish(page)
@@ -89,7 +89,7 @@ def _explained_and_replayed(page: Page, decision_id: str) -> None:
     expect(page.get_by_role("row", name=re.compile("Klarna")).first).to_contain_text(f"Hidden by rule “{RULE}”")
     page.get_by_role("button", name="Replay").click()
     expect(page.locator("#replay")).to_contain_text("Replay: identical.")
-    take(page, "walk-decision")
+    save_screenshot(page, "walk-decision")
 
 
 def _rule_off(page: Page) -> None:

@@ -60,7 +60,7 @@ async def learned(shop):
 
 
 async def test_the_size_of_the_cart_is_no_merit_of_the_method(empty_shop):
-    await empty_shop.place(placement(reward="revenue", policy=Thompson(floor=0.0)))
+    await empty_shop.add_placement(placement(reward="revenue", policy=Thompson(floor=0.0)))
     for number in range(60):
         total = 90_000 if number % 2 else 1_000
         answer = await empty_shop.decide(cart_total=total, cart_currency="EUR")

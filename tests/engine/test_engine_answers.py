@@ -42,7 +42,7 @@ def boost(factor, *names):
 ])  # fmt: skip
 def test_effects_move_the_merchants_order(effects, shown):
     documents = [rule(*effects)] if effects else []
-    assert order(answer(plan(*documents, of=FIXED))) == shown
+    assert order(answer(plan(*documents, placement=FIXED))) == shown
 
 
 @pytest.mark.parametrize(("shape", "shown"), [
@@ -50,13 +50,13 @@ def test_effects_move_the_merchants_order(effects, shown):
     (Ranking(), ["klarna", "card", "paypal", "ideal"]),
 ])  # fmt: skip
 def test_a_shape_cuts_the_order_after_the_pins(shape, shown):
-    of = plan(rule(pin("klarna", 1)), of=placement(policy=Fixed(), shape=shape),
+    of = plan(rule(pin("klarna", 1)), placement=placement(policy=Fixed(), shape=shape),
               candidates=candidates("card", "paypal", "klarna", "ideal"))  # fmt: skip
     assert order(answer(of)) == shown
 
 
 def test_of_two_rules_the_more_important_pins_first():
-    of = plan(rule(pin("ideal", 1), id="low"), rule(pin("klarna", 1), id="high", priority=1), of=FIXED)
+    of = plan(rule(pin("ideal", 1), id="low"), rule(pin("klarna", 1), id="high", priority=1), placement=FIXED)
     assert order(answer(of))[0] == "klarna"
     assert answer(of).rules == ["high", "low"]
 
@@ -65,11 +65,11 @@ def test_of_two_rules_the_more_important_pins_first():
 
 
 def firsts(of, learned=None, **facts):
-    return Counter(order(answer(of, known=learned, key=key, **facts))[0] for key in KEYS)
+    return Counter(order(answer(of, beliefs=learned, key=key, **facts))[0] for key in KEYS)
 
 
 def test_a_clear_winner_is_nearly_always_first():
-    of = plan(of=placement(policy=Thompson(floor=0.0)))
+    of = plan(placement=placement(policy=Thompson(floor=0.0)))
     learned = beliefs(of, **dict.fromkeys(METHODS, (2_000, 200)) | {"ideal": (2_000, 800)})
     assert firsts(of, learned)["ideal"] == len(KEYS)
 
@@ -86,9 +86,9 @@ def test_a_new_candidate_among_old_ones_is_tried():
 
 @pytest.mark.parametrize("floor", [0.05, 0.3])
 def test_a_floor_keeps_a_loser_in_sight(floor):
-    of = plan(of=placement(policy=Thompson(floor=floor)), candidates=candidates("good", "bad"))
+    of = plan(placement=placement(policy=Thompson(floor=floor)), candidates=candidates("good", "bad"))
     learned = beliefs(of, good=(5_000, 2_500), bad=(5_000, 500))
-    chances = {ranked.id: ranked.confidence for ranked in answer(of, known=learned).ranking}
+    chances = {ranked.id: ranked.confidence for ranked in answer(of, beliefs=learned).ranking}
     assert chances["bad"] == pytest.approx(floor / 2, abs=1e-6)
 
 
@@ -96,7 +96,7 @@ def test_a_customers_favourite_comes_first_for_this_customer_alone():
     of = plan()
     learned = beliefs(of, **dict.fromkeys(METHODS, (500, 100)))
     fan = {"sepa_debit": Past(8.0, 8.0, 8)}
-    mine = Counter(order(answer(of, known=learned, history=fan, key=key))[0] for key in KEYS)
+    mine = Counter(order(answer(of, beliefs=learned, history=fan, key=key))[0] for key in KEYS)
     assert mine["sepa_debit"] > 0.8 * len(KEYS)
     assert firsts(of, learned)["sepa_debit"] < 0.4 * len(KEYS)
 
@@ -105,7 +105,7 @@ def test_a_customer_who_never_takes_it_sees_it_later():
     of = plan(candidates=candidates("card", "paypal"))
     learned = beliefs(of, card=(500, 100), paypal=(500, 100))
     tired = {"card": Past(9.0, 0.0, 0)}
-    mine = Counter(order(answer(of, known=learned, history=tired, key=key))[0] for key in KEYS)
+    mine = Counter(order(answer(of, beliefs=learned, history=tired, key=key))[0] for key in KEYS)
     assert mine["paypal"] > 0.65 * len(KEYS)
 
 
@@ -134,7 +134,7 @@ def test_a_pinned_slot_is_sure_and_the_others_are_drawn():
     ({"a": 0}, {"b": 0.5, "c": 0.5}), ({"a": 1, "b": 0, "c": 0}, {"a": 1.0}),
 ])  # fmt: skip
 def test_a_split_gives_each_its_share(weights, shares):
-    of = plan(of=placement(shape=One(), policy=Split(weights)), candidates=candidates("a", "b", "c"))
+    of = plan(placement=placement(shape=One(), policy=Split(weights)), candidates=candidates("a", "b", "c"))
     counts = Counter(order(answer(of, customer=f"c{number}"))[0] for number in range(900))
     assert {name: count / 900 for name, count in counts.items()} == pytest.approx(shares, abs=0.06)
     for ranked in answer(of, customer="c1").ranking:
@@ -142,7 +142,7 @@ def test_a_split_gives_each_its_share(weights, shares):
 
 
 def test_a_hidden_variant_leaves_its_share_to_the_others():
-    of = plan(rule({"exclude": ["a"]}), of=placement(shape=One(), policy=Split({"a": 2, "b": 1, "c": 1})),
+    of = plan(rule({"exclude": ["a"]}), placement=placement(shape=One(), policy=Split({"a": 2, "b": 1, "c": 1})),
               candidates=candidates("a", "b", "c"))  # fmt: skip
     [ranked] = answer(of, customer="c1").ranking
     assert ranked.chance == pytest.approx(0.5)
@@ -171,7 +171,7 @@ def test_limits_of_the_catalogue_hold_for_any_cart(total, currency):
     limited = (candidate("low", max_amount=10_000), candidate("high", position=1, min_amount=5_000),
                candidate("any", position=2))  # fmt: skip
     facts = {"cart_total": total} | ({"cart_currency": currency} if currency else {})
-    shown = order(answer(plan(of=FIXED, candidates=limited, currency="EUR"), **facts))
+    shown = order(answer(plan(placement=FIXED, candidates=limited, currency="EUR"), **facts))
     counts = currency in ("EUR", None)
     assert ("low" in shown) == (not counts or total <= 10_000)
     assert ("high" in shown) == (not counts or total >= 5_000)

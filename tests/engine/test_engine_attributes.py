@@ -42,11 +42,11 @@ def test_of_very_many_the_commonest_are_taken():
 
 @SQLITE_FIRST
 @pytest.mark.anyio
-@pytest.mark.usefixtures("certain_luck")
+@pytest.mark.usefixtures("reproducible_draws")
 async def test_a_new_candidate_begins_with_what_those_alike_have_shown(empty_shop):
     store = empty_shop
     policy = Contextual(("device.type",), floor=0.2)
-    await store.place(placement(policy=policy, credit="first"), *WALLETS, *BANKS)
+    await store.add_placement(placement(policy=policy, credit="first"), *WALLETS, *BANKS)
     for number in range(160):
         answer = await store.decide(device_type="mobile")
         first = order(answer.decision)[0]

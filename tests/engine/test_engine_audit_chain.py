@@ -141,8 +141,8 @@ def test_an_end_that_is_none_is_refused(noted):
         read_end(noted)
 
 
-async def test_processes_that_write_at_once_make_one_chain(shop, open_another):
-    engines = [shop.engine, *[await open_another() for _ in range(3)]]
+async def test_processes_that_write_at_once_make_one_chain(shop, start_engine):
+    engines = [shop.engine, *[await start_engine() for _ in range(3)]]
     before = (await check(shop)).entries
     together = asyncio.Barrier(len(engines))
 

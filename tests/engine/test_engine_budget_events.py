@@ -17,7 +17,7 @@ from engine.offers.alerts import Alerts, level_after
 from engine.offers.burn_down import DayOfSpending, burn_down
 from engine.store.connection import purging
 from engine.store.events import outbox
-from tests.offers import ask, caps, offered, open_offers, redeem
+from tests.offers import decide_offers, offer_candidate, open_offers, redeem, set_budget_caps
 from web.http import logs
 
 pytestmark = pytest.mark.anyio
@@ -40,12 +40,12 @@ async def events(shop, type=None):
 
 async def test_all_that_happens_to_a_hold_is_an_event(shop):
     await open_offers(shop)
-    held = await ask(shop, "anna")
+    held = await decide_offers(shop, "anna")
     await shop.report(held.answer, "shown")
     await redeem(shop, held.holds[0].id, 8_000)
     refund = ledger.refund
     await shop.engine.holds.change(shop.id, held.holds[0].id, lambda hold: refund(hold, amount=4_000), now=now_ms())
-    [second], [third] = [(await ask(shop)).holds for _ in range(2)]
+    [second], [third] = [(await decide_offers(shop)).holds for _ in range(2)]
     await shop.engine.holds.change(shop.id, second.id, ledger.release, now=now_ms())
     await shop.engine.holds.expire_due(now=now_ms() + 16 * MINUTE)
     rows = await events(shop)
@@ -65,8 +65,8 @@ async def test_all_that_happens_to_a_hold_is_an_event(shop):
 
 
 async def test_only_the_offer_that_was_shown_is_told(shop):
-    await open_offers(shop, offered("first"), offered("second", position=1))
-    held = await ask(shop)
+    await open_offers(shop, offer_candidate("first"), offer_candidate("second", position=1))
+    held = await decide_offers(shop)
     await shop.report(held.answer, "shown", "second", event="e")
     await shop.report(held.answer, "shown", "second", event="e")
     [row] = await events(shop, "offer.shown")
@@ -75,24 +75,24 @@ async def test_only_the_offer_that_was_shown_is_told(shop):
 
 async def test_what_is_refused_is_no_event(shop):
     await open_offers(shop, amount=1_000)
-    await ask(shop)
-    await ask(shop)
+    await decide_offers(shop)
+    await decide_offers(shop)
     with pytest.raises(Exception, match="no hold"):
         await redeem(shop, "none")
     assert [row.type for row in await events(shop)] == ["offer.held"]
 
 
 async def test_codes_stand_in_no_event(shop):
-    await open_offers(shop, offered(codes="pool"))
+    await open_offers(shop, offer_candidate(codes="pool"))
     await shop.engine.codes.add(shop.actor(), "offers", "ten-percent", ["SECRET-1"])
-    [hold] = (await ask(shop)).holds
+    [hold] = (await decide_offers(shop)).holds
     assert hold.code == "SECRET-1"
     assert not any("SECRET-1" in row.body for row in await events(shop))
 
 
 async def test_events_go_with_the_retention(shop):
     await open_offers(shop)
-    await ask(shop)
+    await decide_offers(shop)
     await purge(shop.engine.database, retention_days=90)
     assert len(await events(shop)) == 1
     await purging.purge(shop.engine.database, [outbox.expired(before=now_ms() + 1)])
@@ -106,13 +106,13 @@ async def test_each_level_is_said_once_by_one_process(shop):
     await open_offers(shop, amount=2_000)
     alerts, others = shop.engine.alerts, Alerts(shop.engine.database)
     assert await alerts.run(now=now_ms()) == 0
-    await ask(shop)
+    await decide_offers(shop)
     # A test before this may have left out lines of this level.
     logs.configure("info")
     with capture_logs() as lines:
         assert (await alerts.run(now=now_ms()), await others.run(now=now_ms())) == (1, 0)
     assert [(line["event"], line["budget"], line["percent"]) for line in lines] == [("budget alert", "spring", 50)]
-    await ask(shop)
+    await decide_offers(shop)
     assert (await others.run(now=now_ms()), await alerts.run(now=now_ms())) == (2, 0)
     bodies = [msgspec.json.decode(row.body, type=BudgetAlert) for row in await events(shop, "budget.alert")]
     assert bodies == [BudgetAlert("spring", percent, None) for percent in (50, 80, 100)]
@@ -121,8 +121,8 @@ async def test_each_level_is_said_once_by_one_process(shop):
 
 async def test_a_budget_by_day_and_by_uses_is_watched(shop):
     await shop.create("budget", OfferBudget(id="daily", name="Daily", currency="EUR", uses=2, period="day"))
-    await open_offers(shop, offered(budgets=("spring", "daily")), amount=10**6)
-    await ask(shop)
+    await open_offers(shop, offer_candidate(budgets=("spring", "daily")), amount=10**6)
+    await decide_offers(shop)
     now = now_ms()
     assert await shop.engine.alerts.run(now=now) == 1
     [row] = await events(shop, "budget.alert")
@@ -131,11 +131,11 @@ async def test_a_budget_by_day_and_by_uses_is_watched(shop):
 
 async def test_a_raised_cap_lets_a_level_be_said_again(shop):
     await open_offers(shop, amount=1_000)
-    await ask(shop)
+    await decide_offers(shop)
     assert await shop.engine.alerts.run(now=now_ms()) == 3
-    await caps(shop.engine.database, amount=10_000)
+    await set_budget_caps(shop.engine.database, amount=10_000)
     assert await shop.engine.alerts.run(now=now_ms()) == 0
-    await caps(shop.engine.database, amount=1_000)
+    await set_budget_caps(shop.engine.database, amount=1_000)
     assert await shop.engine.alerts.run(now=now_ms()) == 3
 
 
@@ -180,8 +180,8 @@ def test_a_refund_slows_the_pace():
 
 async def test_spending_comes_from_the_ledger(shop):
     await open_offers(shop, amount=5_000)
-    [hold] = (await ask(shop)).holds
-    await ask(shop)
+    [hold] = (await decide_offers(shop)).holds
+    await decide_offers(shop)
     await redeem(shop, hold.id)
     row = await shop.engine.budgets.get(shop.id, "spring", now=now_ms())
     spending = await shop.engine.budgets.spending(shop.id, row, now=now_ms())
@@ -195,9 +195,9 @@ async def test_spending_comes_from_the_ledger(shop):
 
 
 async def test_the_ledger_is_filtered_by_all_that_an_entry_is_about(shop):
-    await open_offers(shop, offered("first"), offered("second", position=1))
-    first, second = (await ask(shop, "anna")).holds
-    await ask(shop, "ben")
+    await open_offers(shop, offer_candidate("first"), offer_candidate("second", position=1))
+    first, second = (await decide_offers(shop, "anna")).holds
+    await decide_offers(shop, "ben")
     await redeem(shop, first.id)
 
     async def count(**only):

@@ -17,7 +17,7 @@ from engine.model.placement import Placement
 from tests.factories import candidate, order, placement, rule
 from tests.marks import SQLITE_FIRST
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("reproducible_draws")]
 
 SMALL = {"card": 0.60, "paypal": 0.58, "invoice": 0.50}
 LARGE = {"card": 0.20, "paypal": 0.19, "invoice": 0.0}
@@ -55,14 +55,14 @@ async def shop_until_learned(shop, batches, *, context=None, customer=None, seed
 
 @SQLITE_FIRST
 async def test_a_limit_on_the_worst_does_not_put_it_first(empty_shop):
-    await empty_shop.place(choosing(), *LIMITED)
+    await empty_shop.add_placement(choosing(), *LIMITED)
     firsts = await shop_until_learned(empty_shop, 24)
     assert firsts["invoice"] < 0.1 * firsts.total()
     assert await rebuild.compare(empty_shop.engine.database) == []
 
 
 async def test_answers_from_choices_replay(empty_shop):
-    await empty_shop.place(choosing(buckets=("device.type",)), *LIMITED)
+    await empty_shop.add_placement(choosing(buckets=("device.type",)), *LIMITED)
     await shop_until_learned(empty_shop, 3)
     answer = await empty_shop.decide("ada", cart_total=5_000, cart_currency="EUR", device_type="mobile")
     await empty_shop.report(answer, "converted", "paypal")
@@ -74,7 +74,7 @@ async def test_answers_from_choices_replay(empty_shop):
 
 
 async def test_a_favourite_moves_its_customer_and_nobody_else(empty_shop):
-    await empty_shop.place(choosing(), *LIMITED)
+    await empty_shop.add_placement(choosing(), *LIMITED)
     await shop_until_learned(empty_shop, 4)
     before = await empty_shop.decide(cart_total=5_000, cart_currency="EUR")
     for _ in range(6):
@@ -92,7 +92,7 @@ def score_of(answer, name):
 
 
 async def test_a_refund_takes_a_choice_back(empty_shop):
-    await empty_shop.place(choosing(), *LIMITED)
+    await empty_shop.add_placement(choosing(), *LIMITED)
     answer = await empty_shop.decide(cart_total=5_000, cart_currency="EUR")
     await empty_shop.report(answer, "converted", "card")
     await empty_shop.engine.live.refresh(at_once=True)
@@ -106,7 +106,7 @@ async def test_a_refund_takes_a_choice_back(empty_shop):
 @SQLITE_FIRST
 @pytest.mark.parametrize("pinned", ["invoice"])
 async def test_a_pin_does_not_become_a_merit(empty_shop, pinned):
-    await empty_shop.place(choosing(), *(candidate(name, position=n) for n, name in enumerate(SMALL)))
+    await empty_shop.add_placement(choosing(), *(candidate(name, position=n) for n, name in enumerate(SMALL)))
     await empty_shop.create(
         "rule",
         rule({"pin": {"candidate": pinned, "slot": 1}}, id="pin", when={">": [{"var": "cart.total"}, 10_000]}),
@@ -143,7 +143,7 @@ async def test_the_arms_page_shows_what_decisions_of_the_group_show(empty_shop):
     """A rule fires for everybody, so nobody is in the stratum of a group without rules."""
     shop = empty_shop
     candidates = [candidate(name, position=number) for number, name in enumerate(("card", "paypal", "invoice", "gift"))]
-    await shop.place(choosing(buckets=("geo.country",)), *candidates)
+    await shop.add_placement(choosing(buckets=("geo.country",)), *candidates)
     await shop.create("rule", rule({"exclude": ["gift"]}, id="no-gift", when={"var": "geo.country"}))
     luck = random.Random(4)
     for _ in range(12):

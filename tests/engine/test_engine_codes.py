@@ -19,17 +19,17 @@ from engine.store.connection.database import open_database, sqlite_url
 from engine.store.offers import codes
 from engine.store.offers.codes import PoolKey
 from tests.offers import (
-    a_hold,
     add_merchant,
-    ask,
     balance,
-    caps,
-    offered,
+    decide_offers,
+    exclusion_reasons,
+    is_verified,
+    make_hold,
+    offer_candidate,
     open_offers,
-    reasons,
     redeem,
-    shown,
-    verified,
+    set_budget_caps,
+    shown_offers,
 )
 
 pytestmark = pytest.mark.anyio
@@ -43,7 +43,7 @@ def shop(empty_shop):
 
 async def open_pool(shop, *texts, **changes):
     """Open the offer with a pool of codes."""
-    await open_offers(shop, offered(codes="pool", **changes))
+    await open_offers(shop, offer_candidate(codes="pool", **changes))
     if texts:
         await shop.engine.codes.add(shop.actor(), *POOL, texts)
 
@@ -62,17 +62,17 @@ async def quote(shop, code, customer="", offer=""):
 
 async def test_each_hold_gets_another_code_until_they_are_used_up(shop):
     await open_pool(shop, "aaaa", "BBBB")
-    held = [(await ask(shop)).holds[0] for _ in range(2)]
+    held = [(await decide_offers(shop)).holds[0] for _ in range(2)]
     assert [hold.code for hold in held] == ["AAAA", "BBBB"]
-    third = await ask(shop)
-    assert (shown(third), reasons(third)) == ([], {"ten-percent": "codes used up"})
+    third = await decide_offers(shop)
+    assert (shown_offers(third), exclusion_reasons(third)) == ([], {"ten-percent": "codes used up"})
     assert await counts(shop) == CodeCounts(held=2)
     assert (await balance(shop)).held_uses == 2
 
 
 async def test_a_redeemed_code_is_used_and_a_released_one_is_free(shop):
     await open_pool(shop, "AAAA", "BBBB", "CCCC")
-    first, second, third = [(await ask(shop)).holds[0] for _ in range(3)]
+    first, second, third = [(await decide_offers(shop)).holds[0] for _ in range(3)]
     await redeem(shop, first.id)
     await shop.engine.holds.change(shop.id, second.id, ledger.release, now=now_ms())
     assert await counts(shop) == CodeCounts(free=1, held=1, used=1)
@@ -81,45 +81,47 @@ async def test_a_redeemed_code_is_used_and_a_released_one_is_free(shop):
     await shop.engine.holds.change(shop.id, first.id, lambda hold: ledger.refund(hold, amount=10_000), now=now_ms())
     assert await counts(shop) == CodeCounts(free=2, used=1)
     assert third.code == "CCCC"
-    assert await verified(shop)
+    assert await is_verified(shop)
 
 
 async def test_the_same_customer_keeps_the_code(shop):
     await open_pool(shop, "AAAA")
-    first, again, larger = [(await ask(shop, "anna", total=total)).holds[0] for total in (9_000, 9_000, 12_000)]
+    first, again, larger = [
+        (await decide_offers(shop, "anna", total=total)).holds[0] for total in (9_000, 9_000, 12_000)
+    ]
     assert {hold.code for hold in (first, again, larger)} == {"AAAA"}
-    assert shown(await ask(shop, "ben")) == []
+    assert shown_offers(await decide_offers(shop, "ben")) == []
 
 
 async def test_a_budget_that_is_spent_gives_the_code_back(shop, monkeypatch):
     await open_pool(shop, "AAAA", "BBBB")
-    await caps(shop.engine.database, amount=1_500)
-    assert shown(await ask(shop)) == ["ten-percent"]
+    await set_budget_caps(shop.engine.database, amount=1_500)
+    assert shown_offers(await decide_offers(shop)) == ["ten-percent"]
     with pytest.raises(Conflict, match="too little left"):
-        await shop.engine.holds.take(a_hold("h", merchant_id=shop.id, amount=9_999), now=now_ms())
+        await shop.engine.holds.take(make_hold("h", merchant_id=shop.id, amount=9_999), now=now_ms())
     blind = shop.engine.decider._budgets.load
 
     async def stale(plan, asking):
         return (await blind(plan, asking))._replace(balances={})
 
     monkeypatch.setattr(shop.engine.decider._budgets, "load", stale)
-    assert shown(await ask(shop)) == []
+    assert shown_offers(await decide_offers(shop)) == []
     assert await counts(shop) == CodeCounts(free=1, held=1)
 
 
 async def test_an_expired_hold_gets_its_code_or_another_one(shop):
     await open_pool(shop, "AAAA", "BBBB")
-    [hold] = (await ask(shop)).holds
+    [hold] = (await decide_offers(shop)).holds
     await shop.engine.holds.expire_due(now=now_ms() + 16 * MINUTE)
-    [other] = (await ask(shop)).holds
+    [other] = (await decide_offers(shop)).holds
     assert other.code == hold.code == "AAAA"
     assert (await redeem(shop, hold.id)).code == "BBBB"
     await shop.engine.holds.expire_due(now=now_ms() + 16 * MINUTE)
-    [last] = (await ask(shop)).holds
+    [last] = (await decide_offers(shop)).holds
     with pytest.raises(Conflict, match="codes used up"):
         await redeem(shop, other.id)
     assert (await redeem(shop, last.id)).code == "AAAA"
-    assert await verified(shop)
+    assert await is_verified(shop)
 
 
 async def test_a_typed_code_is_held_itself(shop):
@@ -141,7 +143,7 @@ async def test_a_typed_code_is_held_itself(shop):
 
 async def test_who_was_shown_a_code_may_type_it(shop):
     await open_pool(shop, "AAAA")
-    [shown_hold] = (await ask(shop, "anna")).holds
+    [shown_hold] = (await decide_offers(shop, "anna")).holds
     asked = await quote(shop, "AAAA", "anna")
     assert (asked.reason, (await shop.engine.redemptions.hold(asked)).id) == ("", shown_hold.id)
     assert (await quote(shop, "AAAA", "ben")).reason == "the code is held for another customer"
@@ -152,33 +154,33 @@ async def test_who_was_shown_a_code_may_type_it(shop):
 
 
 async def test_a_customer_has_one_code_and_uses_it_once(shop):
-    await open_offers(shop, offered(codes="customer"))
-    assert reasons(await ask(shop)) == {"ten-percent": "needs a known customer"}
-    [hold], [other] = (await ask(shop, "anna")).holds, (await ask(shop, "ben")).holds
+    await open_offers(shop, offer_candidate(codes="customer"))
+    assert exclusion_reasons(await decide_offers(shop)) == {"ten-percent": "needs a known customer"}
+    [hold], [other] = (await decide_offers(shop, "anna")).holds, (await decide_offers(shop, "ben")).holds
     assert len(hold.code) == codes.LENGTH
     assert hold.code != other.code
     await shop.engine.holds.change(shop.id, hold.id, ledger.release, now=now_ms())
-    [again] = (await ask(shop, "anna")).holds
+    [again] = (await decide_offers(shop, "anna")).holds
     assert (again.code, again.id != hold.id) == (hold.code, True)
     assert (await quote(shop, hold.code, "ben")).reason == "the code is another customer's"
     with pytest.raises(Conflict, match="held or used"):
         await shop.engine.redemptions.hold(await quote(shop, "", "anna", "ten-percent"))
     await redeem(shop, again.id)
-    assert reasons(await ask(shop, "anna")) == {"ten-percent": "this customer has used the code"}
-    assert await verified(shop)
+    assert exclusion_reasons(await decide_offers(shop, "anna")) == {"ten-percent": "this customer has used the code"}
+    assert await is_verified(shop)
 
 
 async def test_a_hold_whose_time_is_over_does_not_keep_the_code(shop, monkeypatch):
-    await open_offers(shop, offered(codes="customer"))
-    [hold] = (await ask(shop, "anna")).holds
+    await open_offers(shop, offer_candidate(codes="customer"))
+    [hold] = (await decide_offers(shop, "anna")).holds
     later = now_ms() + 16 * MINUTE
     monkeypatch.setattr("engine.decisions.decide.now_ms", lambda: later)
-    [next_hold] = (await ask(shop, "anna")).holds
+    [next_hold] = (await decide_offers(shop, "anna")).holds
     assert (next_hold.code, next_hold.id != hold.id) == (hold.code, True)
     with pytest.raises(Conflict, match="given to another"):
         await redeem(shop, hold.id)
     assert (await redeem(shop, next_hold.id)).state == "redeemed"
-    assert await verified(shop)
+    assert await is_verified(shop)
 
 
 # Filling a pool
@@ -217,7 +219,7 @@ async def test_only_an_offer_with_a_pool_takes_codes(shop):
     with pytest.raises(NotFound):
         await shop.engine.codes.add(shop.actor(), "offers", "other", ["AAAA"])
     with pytest.raises(Invalid, match="another code"):
-        await shop.create("candidate", offered("odd", codes="pool", code="FIXED"), place="offers")
+        await shop.create("candidate", offer_candidate("odd", codes="pool", code="FIXED"), placement="offers")
 
 
 async def test_the_audit_log_has_no_codes(shop):
@@ -233,7 +235,7 @@ async def test_the_audit_log_has_no_codes(shop):
 async def test_no_code_is_given_twice_at_once(settings):
     databases = [open_database(settings.database_url or sqlite_url(settings.data)) for _ in range(3)]
     await add_merchant(databases[0])
-    await caps(databases[0], uses=100)
+    await set_budget_caps(databases[0], uses=100)
     pool = PoolKey(1, "offers", "ten-percent")
     async with databases[0].write() as connection:
         await codes.add(connection, pool, [f"CODE{number:02}" for number in range(8)], now=0)
@@ -242,7 +244,7 @@ async def test_no_code_is_given_twice_at_once(settings):
     async def take(number):
         await barrier.wait()
         request = CodeRequest("pool")
-        return await Holds(databases[number % 3]).take(a_hold(f"h{number:02}"), request, now=0)
+        return await Holds(databases[number % 3]).take(make_hold(f"h{number:02}"), request, now=0)
 
     held = await asyncio.gather(*map(take, range(24)), return_exceptions=True)
     given = [hold.code for hold in held if not isinstance(hold, BaseException)]
@@ -257,7 +259,7 @@ async def test_no_code_is_given_twice_at_once(settings):
 
 async def test_verification_names_the_code_that_differs(shop):
     await open_pool(shop, "aaaa", "bbbb", "cccc")
-    held, used = (await ask(shop, "anna")).holds[0], (await ask(shop, "ben")).holds[0]
+    held, used = (await decide_offers(shop, "anna")).holds[0], (await decide_offers(shop, "ben")).holds[0]
     await redeem(shop, used.id)
     assert (await shop.engine.budgets.verify(shop.id)).codes == 2
     await set_code(shop, held.code, state="used")

@@ -19,7 +19,7 @@ from engine.offers.verification import verify
 from engine.store.connection.database import open_database, sqlite_url
 from engine.store.offers import codes, holds
 from engine.store.offers.codes import PoolKey
-from tests.offers import a_hold, add_merchant, caps
+from tests.offers import add_merchant, make_hold, set_budget_caps
 
 POOL = PoolKey(1, "offers", "ten-percent")
 CODES = ["AAAA", "BBBB", "CCCC"]
@@ -48,7 +48,7 @@ class CodeMachine(RuleBasedStateMachine):
     def fill(self):
         async def work():
             await add_merchant(self.database)
-            await caps(self.database, amount=10**9)
+            await set_budget_caps(self.database, amount=10**9)
             async with self.database.write() as connection:
                 await codes.add(connection, POOL, CODES, now=0)
 
@@ -68,7 +68,7 @@ class CodeMachine(RuleBasedStateMachine):
     @rule(customer=CUSTOMERS, code=st.sampled_from(["", *CODES]), minutes=st.integers(1, 3))
     def take(self, customer, code, minutes):
         self.count += 1
-        hold = a_hold(f"h{self.count:03}", customer=customer, created_at=self.now, expires_at=self.now + minutes)
+        hold = make_hold(f"h{self.count:03}", customer=customer, created_at=self.now, expires_at=self.now + minutes)
         request = CodeRequest("pool", code, exact=bool(code))
         try:
             taken = self.run(self.service.take(hold, request, now=self.now))

@@ -40,7 +40,7 @@ def test_numbers_follow_the_order_and_never_come_again():
 
 @pytest.mark.anyio
 async def test_the_publisher_numbers_what_it_creates(empty_shop):
-    await empty_shop.place(placement(), candidate("card", position=5), candidate("paypal", position=1))
+    await empty_shop.add_placement(placement(), candidate("card", position=5), candidate("paypal", position=1))
     async with empty_shop.engine.database.read() as connection:
         [numbers] = (await colours.of_merchant(connection, empty_shop.id)).values()
     assert sorted(numbers.values()) == [0, 1]

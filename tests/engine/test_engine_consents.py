@@ -198,7 +198,7 @@ async def test_a_refused_purpose_leaves_no_trace_of_its_facts(asking, refusing, 
     """On every route: decisions, batches, looks and variants; with every policy that reads facts."""
     key = f"p{now_ms()}{way}"
     policy = Contextual(features=("customer.mood",)) if contextual else factories.placement().policy
-    await asking.place(factories.placement(key=key, policy=policy, credit="cascade"), *factories.candidates())
+    await asking.add_placement(factories.placement(key=key, policy=policy, credit="cascade"), *factories.candidates())
     customer, context = f"anna {key}", {"customer": {"age": 41, "mood": "good", "plan": "gold"}}
     if refusing:
         await said(asking, customer, **{name.replace(" ", "_"): False for name in refusing})

@@ -18,7 +18,7 @@ from engine.store.tables import observations
 from tests.factories import candidate, candidates, order, placement
 from tests.marks import SQLITE, SQLITE_FIRST
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("reproducible_draws")]
 LATER = 3 * 60 * MINUTE
 POLICY = Contextual(("device.type", "cart.total"))
 TWO = candidates("card", "paypal")
@@ -27,7 +27,7 @@ FAVOURITE = {"mobile": "paypal", "desktop": "card"}
 
 @pytest.fixture
 async def store(empty_shop):
-    await empty_shop.place(placement(policy=POLICY), *TWO)
+    await empty_shop.add_placement(placement(policy=POLICY), *TWO)
     return empty_shop
 
 
@@ -82,7 +82,7 @@ async def test_each_customer_sees_first_what_works_for_customers_like_that(store
 @SQLITE
 async def test_it_says_in_words_what_it_learned(empty_shop):
     store = empty_shop
-    await store.place(placement(policy=Contextual(POLICY.features, floor=0.5), credit="first"), *TWO)
+    await store.add_placement(placement(policy=Contextual(POLICY.features, floor=0.5), credit="first"), *TWO)
     await shoppers(store, 200)
     result = store.engine.monitor.findings(store.id, "payment_methods")
     sentence = sentences(result, {"card": "Card", "paypal": "PayPal"})
@@ -151,20 +151,20 @@ async def test_decisions_replay_bit_for_bit_whatever_was_learned_since(store):
 
 
 @SQLITE_FIRST
-async def test_evidence_survives_a_restart_and_counts_once(store, open_another):
+async def test_evidence_survives_a_restart_and_counts_once(store, start_engine):
     await shoppers(store, 30)
     before = trials(store)
     answer = await store.decide(device_type="mobile")
     await store.report(answer, "converted", "paypal")
-    other = await open_another()
+    other = await start_engine()
     assert trials(store, other) == sum(observation[2] for observation in await told(store)) > before
     await store.engine.follow()
     asked = [await item.decider.decide(store.id, ["payment_methods"], None, {}) for item in (store.engine, other)]
     assert len({answers[0].decision.beliefs_version for answers in asked}) == 1
 
 
-async def test_two_processes_use_each_observation_once(store, open_another):
-    other = await open_another()
+async def test_two_processes_use_each_observation_once(store, start_engine):
+    other = await start_engine()
     for number in range(6):
         answer = await store.decide(device_type="mobile")
         await store.report(answer, "converted", order(answer.decision)[0])
@@ -256,7 +256,7 @@ async def bought(shop, count, amounts):
 
 @SQLITE
 async def test_revenue_prefers_the_candidate_with_larger_amounts(empty_shop):
-    await empty_shop.place(placement(policy=POLICY, reward="revenue", credit="first"), *TWO)
+    await empty_shop.add_placement(placement(policy=POLICY, reward="revenue", credit="first"), *TWO)
     await bought(empty_shop, 100, {"card": 2_000, "paypal": 10_000})
     answer = await empty_shop.decide(device_type="mobile")
     assert answer.decision.ranking[0].id == "paypal"
@@ -267,7 +267,7 @@ async def test_revenue_prefers_the_candidate_with_larger_amounts(empty_shop):
 
 @SQLITE
 async def test_minimising_revenue_prefers_the_candidate_with_smaller_amounts(empty_shop):
-    await empty_shop.place(placement(policy=POLICY, reward="revenue", goal="minimise", credit="first"), *TWO)
+    await empty_shop.add_placement(placement(policy=POLICY, reward="revenue", goal="minimise", credit="first"), *TWO)
     await bought(empty_shop, 100, {"card": 2_000, "paypal": 10_000})
     assert (await empty_shop.decide(device_type="mobile")).decision.ranking[0].id == "card"
 
@@ -278,7 +278,7 @@ async def test_a_margin_without_a_cart_uses_learned_amounts(empty_shop):
     dear = (candidate("card", fee_fixed=1_000), candidate("paypal", position=1))
     policy = Contextual(POLICY.features, floor=0.5)
     rule = {"policy": policy, "reward": "margin", "credit": "first", "typical_amount": 1_000}
-    await empty_shop.place(placement(**rule), *dear)
+    await empty_shop.add_placement(placement(**rule), *dear)
     assert await first_chance(empty_shop, "card") < 0.3
     await bought(empty_shop, 100, {"card": 50_000, "paypal": 1_000})
     assert await first_chance(empty_shop, "card") > 0.7

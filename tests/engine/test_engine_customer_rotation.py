@@ -40,7 +40,7 @@ from engine.store.tables import metadata
 from tests import factories
 from tests.engine.test_engine_erasure import SERVER, contents, open_shop, shop_around
 from tests.marks import SQLITE, SQLITE_FIRST
-from tests.offers import offered, open_offers, verified
+from tests.offers import is_verified, offer_candidate, open_offers
 from tests.shop import Shop
 
 pytestmark = pytest.mark.anyio
@@ -82,7 +82,7 @@ async def load(engine: Engine) -> Shop:
     await open_shop(shop)
     half = {"percent_bucket": [{"var": "customer.id"}, "salt", 0, 50]}
     await shop.create("rule", factories.rule({"boost": {"candidates": ["card"], "factor": 2}}, when=half, id="half"))
-    await open_offers(shop, offered(codes="customer"), scope="customer")
+    await open_offers(shop, offer_candidate(codes="customer"), scope="customer")
     await shop_around(shop, *PEOPLE)
     await engine.aliases.link(shop.id, "anna", "device")
     for customer in ("anna", "ben"):
@@ -154,7 +154,7 @@ async def check_after(running: Running, before: dict[str, Any], given: dict[str,
         assert await seen(engine) == before
         shop = Shop(engine, await engine.accounts.merchant("shop", "live"))
         assert await variants(shop) == given
-        assert await verified(shop)
+        assert await is_verified(shop)
         assert await rebuild.compare(engine.database) == []
         assert (await engine.audit_chain.check(shop.id)).problem == ""
         assert not (await shop.decide("ben")).is_personal

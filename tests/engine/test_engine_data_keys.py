@@ -65,7 +65,7 @@ def rotate(engine: Any) -> Any:
     return rotate_master_key(engine.settings, engine.data_keys, new=True)
 
 
-async def test_texts_of_each_day_are_under_its_key_and_readable(shop, open_another, monkeypatch):
+async def test_texts_of_each_day_are_under_its_key_and_readable(shop, start_engine, monkeypatch):
     engine, today = shop.engine, now_ms() // DAY
     await say(engine, shop.id, "anna")
     for days in (1, 2):
@@ -75,13 +75,13 @@ async def test_texts_of_each_day_are_under_its_key_and_readable(shop, open_anoth
         await say(engine, shop.id, f"ben {days}")
     days = sorted(int(each.partition(".")[0]) for each in await sealed_texts(engine))
     assert days == [today, today + 1, today + 2]
-    for reader in (engine, await open_another()):
+    for reader in (engine, await start_engine()):
         assert [await language(reader, shop.id, name) for name in ("anna", "ben 1", "ben 2")] == ["de"] * 3
 
 
-async def test_a_key_is_used_when_all_processes_have_loaded_it(shop, open_another, monkeypatch):
+async def test_a_key_is_used_when_all_processes_have_loaded_it(shop, start_engine, monkeypatch):
     engine, later = shop.engine, now_ms() + 3 * DAY
-    other = await open_another()
+    other = await start_engine()
     await engine.data_keys.make_due(now=later)
     monkeypatch.setattr("engine.accounts.data_keys.now_ms", lambda: later + MINUTE // 2)
     await say(engine, shop.id, "anna")
@@ -108,7 +108,7 @@ async def test_texts_from_before_data_keys_stay_readable(shop):
     assert await language(engine, shop.id, "anna") == "it"
 
 
-async def test_texts_from_before_data_keys_are_encrypted_with_one(shop, open_another):
+async def test_texts_from_before_data_keys_are_encrypted_with_one(shop, start_engine):
     engine, names = shop.engine, [f"c{number}" for number in range(60)]
     key = Path(engine.settings.data, "customer.key").read_text().encode()
     for name in names:
@@ -139,12 +139,12 @@ async def test_texts_from_before_data_keys_are_encrypted_with_one(shop, open_ano
             stored += await connection.scalars(text(f"SELECT sealed FROM {table}"))
     assert len(stored) == 2 * len(names) + 2
     assert all("." in each for each in stored)
-    other = await open_another()
+    other = await start_engine()
     assert {await language(other, shop.id, name) for name in names} == {"it"}
     assert (await rotate(engine)).older_texts == 0
 
 
-async def test_a_rotation_changes_the_wrapping_alone(shop, open_another):
+async def test_a_rotation_changes_the_wrapping_alone(shop, start_engine):
     engine = shop.engine
     await make_days(engine, 120)
     await say(engine, shop.id, "anna")
@@ -158,13 +158,13 @@ async def test_a_rotation_changes_the_wrapping_alone(shop, open_another):
     assert await sealed_texts(engine) == texts
     path = Path(engine.settings.data, "master.key")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert await language(await open_another(), shop.id, "anna") == "de"
+    assert await language(await start_engine(), shop.id, "anna") == "de"
     assert (await rotate(engine)).new_master_key
     assert len(path.read_text().split()) == 2, "older keys stay, for copies of the database from before"
 
 
 @SQLITE_FIRST
-async def test_a_rotation_that_is_stopped_anywhere_goes_on_and_nobody_notices(shop, open_another, monkeypatch):
+async def test_a_rotation_that_is_stopped_anywhere_goes_on_and_nobody_notices(shop, start_engine, monkeypatch):
     engine = shop.engine
     await make_days(engine, 300)
     await say(engine, shop.id, "anna")
@@ -180,48 +180,48 @@ async def test_a_rotation_that_is_stopped_anywhere_goes_on_and_nobody_notices(sh
 
     monkeypatch.setattr(data_keys, "rewrap", stop)
     for steps in (0, 1, 60, 130):
-        rotating = await open_another()
+        rotating = await start_engine()
         with pytest.raises(asyncio.CancelledError):
             await rotate(rotating)
-        fresh = await open_another()
+        fresh = await start_engine()
         assert await language(fresh, shop.id, "anna") == "de"
         await say(engine, shop.id, f"ben {steps}")
         assert await language(fresh, shop.id, f"ben {steps}") == "de"
     assert len(await masters(engine)) == 2, "half-way"
     steps = 10_000
-    last = await rotate(await open_another())
+    last = await rotate(await start_engine())
     assert (last.new_master_key, last.keys) == (False, count)
     assert 0 < last.rewrapped < count
     assert len(await masters(engine)) == 1
     assert len(Path(engine.settings.data, "master.key").read_text().split()) == 1, "one new key for all attempts"
 
 
-async def test_a_missing_master_key_is_named_at_the_start(shop, open_another):
+async def test_a_missing_master_key_is_named_at_the_start(shop, start_engine):
     await rotate(shop.engine)
     path = Path(shop.engine.settings.data, "master.key")
     kept = path.read_text()
     path.unlink()
     with pytest.raises(UnusableKey, match=r"restore master\.key from the backup"):
-        await open_another()
+        await start_engine()
     path.write_text("short")
     with pytest.raises(UnusableKey, match="at least 32 characters"):
-        await open_another()
+        await start_engine()
     path.write_text(kept)
-    await open_another()
+    await start_engine()
 
 
-async def test_a_setting_comes_before_the_file_and_is_never_written(shop, open_another):
+async def test_a_setting_comes_before_the_file_and_is_never_written(shop, start_engine):
     await say(shop.engine, shop.id, "anna")
     new, older = "n" * 40, "o" * 40
-    engine = await open_another(master_key=f"{new},{older}")
+    engine = await start_engine(master_key=f"{new},{older}")
     rotation = await engine.data_keys.rotate()
     with pytest.raises(Conflict, match="TAP2_MASTER_KEY"):
         await rotate(engine)
     assert (rotation.new_master_key, rotation.rewrapped) == (False, rotation.keys)
     assert not Path(engine.settings.data, "master.key").exists()
-    assert await language(await open_another(master_key=new), shop.id, "anna") == "de"
+    assert await language(await start_engine(master_key=new), shop.id, "anna") == "de"
     with pytest.raises(UnusableKey):
-        await open_another()
+        await start_engine()
 
 
 async def test_processes_that_start_together_share_their_keys(shop):
@@ -243,11 +243,11 @@ async def test_no_key_stands_in_the_database_in_plain(shop):
     assert str(key) not in rows
 
 
-async def test_giving_up_pasts_gives_up_their_data_keys(shop, open_another):
+async def test_giving_up_pasts_gives_up_their_data_keys(shop, start_engine):
     await say(shop.engine, shop.id, "anna")
     settings = msgspec.structs.replace(shop.engine.settings, customer_key="another".ljust(40, "."))
     await accept_customer_key(settings)
-    engine = await open_another(customer_key=settings.customer_key)
+    engine = await start_engine(customer_key=settings.customer_key)
     await say(engine, shop.id, "ben")
     assert await language(engine, shop.id, "ben") == "de"
     assert len(await masters(engine)) == 1

@@ -14,7 +14,7 @@ from tests.factories import METHODS, order, placement, rule
 from tests.marks import SQLITE_FIRST
 
 WINDOW_MS = 60 * 60_000
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("reproducible_draws")]
 
 
 async def ask_and_pay(shop, visits, method):
@@ -53,7 +53,7 @@ async def test_an_outcome_credits_the_candidate_it_names(shop):
 
 @SQLITE_FIRST
 async def test_what_was_learned_decides_the_next_answers(empty_shop):
-    await empty_shop.place(placement(policy=Thompson(floor=0.05)))
+    await empty_shop.add_placement(placement(policy=Thompson(floor=0.05)))
     engine, before = empty_shop.engine, (await empty_shop.decide("new")).decision
     await ask_and_pay(empty_shop, 60, "klarna")
     await engine.recorder.close_due(now_ms() + WINDOW_MS + 1)

@@ -16,7 +16,7 @@ from engine.store import decisions, rollups
 from tests.factories import candidate, order, placement
 from tests.marks import SQLITE_FIRST
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("reproducible_draws")]
 
 KEY = "payment_methods"
 HOUR = 60 * MINUTE
@@ -24,7 +24,7 @@ HOUR = 60 * MINUTE
 
 async def with_past(shop, *, hours=24 * 29, each=12):
     """Copy a complete decision into every hour of the last weeks; return the reader and the time of the newest."""
-    await shop.place(placement(credit="cascade"), candidate("card"), candidate("paypal", position=1))
+    await shop.add_placement(placement(credit="cascade"), candidate("card"), candidate("paypal", position=1))
     made = await shop.decide("c_1")
     await shop.engine.recorder.outcomes([shop.outcome(made, "converted", order(made.decision)[0], amount=4_200)])
     await shop.engine.recorder.close_due(now_ms() + 2 * placement().window_minutes * MINUTE)
@@ -137,7 +137,7 @@ async def test_the_time_before_ends_where_the_time_begins(empty_shop):
 
 
 async def test_a_decision_is_read_with_what_it_offered_and_what_came(empty_shop):
-    await empty_shop.place(
+    await empty_shop.add_placement(
         placement(credit="cascade"), candidate("card"), candidate("paypal", position=1),
         candidate("ideal", position=2, countries=("NL",)),
     )  # fmt: skip
@@ -168,7 +168,7 @@ async def test_a_decision_is_read_with_what_it_offered_and_what_came(empty_shop)
 
 
 async def test_a_returning_customer_is_compared_with_those_of_the_same_favourite(empty_shop):
-    await empty_shop.place(placement(credit="cascade"), candidate("card"), candidate("paypal", position=1))
+    await empty_shop.add_placement(placement(credit="cascade"), candidate("card"), candidate("paypal", position=1))
     for _ in range(2):
         made = await empty_shop.decide("c_1")
         await empty_shop.engine.recorder.outcomes([empty_shop.outcome(made, "converted", "paypal")])
@@ -183,13 +183,13 @@ async def test_an_unknown_placement_is_not_found_and_an_empty_one_has_nothing(em
     reader = SampleReader(empty_shop.engine.database, empty_shop.engine.live)
     with pytest.raises(NotFound):
         await reader.of(empty_shop.id, "nowhere", days=30)
-    await empty_shop.place(placement(), candidate("card"))
+    await empty_shop.add_placement(placement(), candidate("card"))
     sample = await reader.of(empty_shop.id, KEY, days=30)
     assert (sample.decisions, sample.total) == ([], 0)
 
 
 async def test_fallback_answers_are_left_out(empty_shop, monkeypatch):
-    await empty_shop.place(placement(credit="cascade"), candidate("card"), candidate("paypal", position=1))
+    await empty_shop.add_placement(placement(credit="cascade"), candidate("card"), candidate("paypal", position=1))
     await empty_shop.decide("c_1")
     async with empty_shop.engine.database.write() as connection:
         [row] = await decisions.newest(connection, empty_shop.id, placement=KEY)

@@ -7,7 +7,7 @@ import pytest
 from engine.kernel.experiments.measures import MeasureTerms, discount_cost, measures_of, paid_order
 from engine.kernel.offers import ledger
 from engine.model.outcome import OutcomeRow
-from tests.offers import a_hold
+from tests.offers import make_hold
 
 
 def _events(*events: tuple[str, int | None], currency: str = "EUR") -> list[OutcomeRow]:
@@ -53,7 +53,7 @@ def test_a_discount_costs_the_share_of_the_order_that_was_kept(
 
 
 def test_a_refund_gives_back_what_the_ledger_gives_back() -> None:
-    hold = ledger.redeem(a_hold(amount=777), discount=777, cart_total=1_000, order_id="4711", redeemed_at=1).hold
+    hold = ledger.redeem(make_hold(amount=777), discount=777, cart_total=1_000, order_id="4711", redeemed_at=1).hold
     refunds: list[tuple[str, int | None]] = []
     for amount in (299, 1, 350, 350):
         hold = ledger.refund(hold, amount=amount).hold

@@ -249,7 +249,7 @@ def test_engine_facts_are_not_the_merchants():
     ({"device.type": ["mobile"], "geo.country": 7, "customer.returning": 1}, "-|-|-"),
 ])  # fmt: skip
 def test_a_bucket_is_made_of_values_that_are_known(values, bucket):
-    of = plan(of=placement(buckets=("device.type", "geo.country", "customer.returning")))
+    of = plan(placement=placement(buckets=("device.type", "geo.country", "customer.returning")))
     assert of.bucket(values) == bucket
 
 
@@ -259,7 +259,7 @@ def test_candidates_stand_in_the_merchants_order():
 
 
 def test_a_stratum_is_named_by_what_decides_who_is_offered():
-    of = plan(of=placement(credit="choice", buckets=("geo.country",)))
+    of = plan(placement=placement(credit="choice", buckets=("geo.country",)))
     everyone, fewer = tuple(range(len(METHODS))), tuple(range(len(METHODS) - 1))
     base = of.stratum(Facts({"geo.country": "DE"}), everyone, [])
     assert base == of.stratum(Facts({"geo.country": "DE", "cart.total": 5}), everyone, [])

@@ -10,7 +10,7 @@ import pytest
 from engine.clock import now_ms
 from engine.configuration.drafts import OthersFirst
 from engine.model.errors import Conflict, Invalid, NotFound, Stale
-from tests.desk import HIDE_CARD, PLACE, Desk, version_of
+from tests.draft_editor import HIDE_CARD, PLACEMENT, DraftEditor, version_of
 from tests.factories import order, rule
 
 pytestmark = pytest.mark.anyio
@@ -18,12 +18,12 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def ada(shop):
-    return Desk(shop, "ada@example.com")
+    return DraftEditor(shop, "ada@example.com")
 
 
 @pytest.fixture
 def bob(shop):
-    return Desk(shop, "bob@example.com")
+    return DraftEditor(shop, "bob@example.com")
 
 
 async def test_a_draft_changes_nothing_until_it_is_published(shop, ada):
@@ -39,7 +39,7 @@ async def test_a_draft_changes_nothing_until_it_is_published(shop, ada):
     shown = set(order((await shop.decide()).decision))
     assert shown == {"ideal", "paypal", "sepa_debit", "apple_pay"}
     assert await ada.marks() == {"r1": "live", "old": "live"}
-    newest = (await shop.engine.versions.page(shop.id, PLACE))[0]
+    newest = (await shop.engine.versions.page(shop.id, PLACEMENT))[0]
     assert (newest.published_by, newest.reason) == ("ada@example.com", "spring cleaning")
 
 
@@ -48,15 +48,15 @@ async def test_the_plan_of_a_draft_can_be_asked_for_before_it_is_published(shop,
     await ada.save(HIDE_CARD)
     await ada.save(rule({"exclude": ["klarna"]}, id="off", enabled=False))
     await ada.remove("going")
-    _, document = await shop.engine.drafts.plan(shop.id, PLACE)
+    _, document = await shop.engine.drafts.plan(shop.id, PLACEMENT)
     assert [item.id for item in document.rules] == ["r1"]
     await ada.publish()
-    assert document == shop.engine.live.get(shop.id, PLACE).plan.document
+    assert document == shop.engine.live.get(shop.id, PLACEMENT).plan.document
 
 
 async def test_of_two_who_edit_the_same_rule_the_second_is_told_and_shown_what_the_first_made_of_it(shop, ada, bob):
     await shop.create("rule", HIDE_CARD)
-    seen = await shop.engine.drafts.rule(shop.id, PLACE, "r1")
+    seen = await shop.engine.drafts.rule(shop.id, PLACEMENT, "r1")
     mine, theirs = (msgspec.structs.replace(HIDE_CARD, name=name) for name in ("Mine", "Theirs"))
     saved = await ada.save(mine, seen.revision)
     with pytest.raises(OthersFirst) as refused:
@@ -72,7 +72,7 @@ async def test_of_two_who_edit_the_same_rule_the_second_is_told_and_shown_what_t
 async def test_a_revision_never_comes_again_when_changes_were_discarded(shop, ada, bob):
     await shop.create("rule", HIDE_CARD)
     first = await ada.save(msgspec.structs.replace(HIDE_CARD, name="First"))
-    await shop.engine.drafts.discard(shop.actor("ada"), PLACE, ["r1"], revision=None)
+    await shop.engine.drafts.discard(shop.actor("ada"), PLACEMENT, ["r1"], revision=None)
     second = await ada.save(msgspec.structs.replace(HIDE_CARD, name="Second"))
     assert second.revision != first.revision
     with pytest.raises(OthersFirst):
@@ -81,22 +81,24 @@ async def test_a_revision_never_comes_again_when_changes_were_discarded(shop, ad
 
 async def test_an_editor_of_a_published_rule_is_told_when_it_is_published_anew_meanwhile(shop, ada):
     await shop.create("rule", HIDE_CARD)
-    seen = await shop.engine.drafts.rule(shop.id, PLACE, "r1")
+    seen = await shop.engine.drafts.rule(shop.id, PLACEMENT, "r1")
     theirs = msgspec.structs.replace(HIDE_CARD, name="Published meanwhile")
-    await shop.engine.catalogue.update(shop.actor("key"), "rule", PLACE, "r1", theirs, version=1)
+    await shop.engine.catalogue.update(shop.actor("key"), "rule", PLACEMENT, "r1", theirs, version=1)
     with pytest.raises(OthersFirst) as refused:
         await ada.save(msgspec.structs.replace(HIDE_CARD, name="Mine"), seen.revision)
     assert refused.value.theirs.after == theirs
 
 
-async def test_of_many_who_save_from_the_same_revision_at_once_one_wins(shop, open_another):
+async def test_of_many_who_save_from_the_same_revision_at_once_one_wins(shop, start_engine):
     await shop.create("rule", HIDE_CARD)
-    engines = [shop.engine, await open_another()]
-    seen = await shop.engine.drafts.rule(shop.id, PLACE, "r1")
+    engines = [shop.engine, await start_engine()]
+    seen = await shop.engine.drafts.rule(shop.id, PLACEMENT, "r1")
 
     async def save(number):
         changed = msgspec.structs.replace(HIDE_CARD, name=f"Rule {number}")
-        return await engines[number % 2].drafts.save(shop.actor(f"e{number}"), PLACE, changed, revision=seen.revision)
+        return await engines[number % 2].drafts.save(
+            shop.actor(f"e{number}"), PLACEMENT, changed, revision=seen.revision
+        )
 
     results = await asyncio.gather(*(save(number) for number in range(6)), return_exceptions=True)
     won = [result for result in results if not isinstance(result, Exception)]
@@ -111,20 +113,22 @@ async def test_a_draft_over_rules_that_moved_is_not_published_until_somebody_dec
     await ada.remove("r2")
     catalogue = shop.engine.catalogue
     theirs = msgspec.structs.replace(HIDE_CARD, name="Theirs")
-    await catalogue.update(shop.actor("key"), "rule", PLACE, "r1", theirs, version=None)
-    await catalogue.update(shop.actor("key"), "rule", PLACE, "r2", rule({"exclude": ["klarna"]}, id="r2"), version=None)
+    await catalogue.update(shop.actor("key"), "rule", PLACEMENT, "r1", theirs, version=None)
+    await catalogue.update(
+        shop.actor("key"), "rule", PLACEMENT, "r2", rule({"exclude": ["klarna"]}, id="r2"), version=None
+    )
     assert [item.id for item in (await ada.draft()).moved] == ["r1", "r2"]
     before = version_of(shop)
     with pytest.raises(Stale, match="r1"):
         await ada.publish()
     assert version_of(shop) == before
-    await shop.engine.drafts.discard(shop.actor("ada"), PLACE, ["r2"], revision=None)
-    kept = await shop.engine.drafts.keep(shop.actor("ada"), PLACE, "r1", revision=None)
+    await shop.engine.drafts.discard(shop.actor("ada"), PLACEMENT, ["r2"], revision=None)
+    kept = await shop.engine.drafts.keep(shop.actor("ada"), PLACEMENT, "r1", revision=None)
     assert (kept.moved, kept.before.name, kept.after.name) == (False, "Theirs", "Mine")
     await ada.publish()
     configuration = await catalogue.configuration(shop.id)
-    assert configuration.get("rule", PLACE, "r1").document.name == "Mine"
-    assert configuration.get("rule", PLACE, "r2").document.effects == ({"exclude": ["klarna"]},)
+    assert configuration.get("rule", PLACEMENT, "r1").document.name == "Mine"
+    assert configuration.get("rule", PLACEMENT, "r2").document.effects == ({"exclude": ["klarna"]},)
 
 
 async def test_what_makes_no_sense_never_gets_into_a_draft(shop, ada):
@@ -143,7 +147,7 @@ async def test_what_makes_no_sense_never_gets_into_a_draft(shop, ada):
 
 async def test_a_draft_that_others_changes_broke_is_refused_with_the_rule_named(shop, ada):
     await ada.save(HIDE_CARD)
-    await shop.engine.catalogue.delete(shop.actor("key"), "candidate", PLACE, "card", version=None)
+    await shop.engine.catalogue.delete(shop.actor("key"), "candidate", PLACEMENT, "card", version=None)
     with pytest.raises(Invalid, match="card"):
         await ada.publish()
     assert await ada.marks() == {"r1": "new"}
@@ -166,47 +170,47 @@ async def test_what_is_discarded_can_be_brought_back(shop, ada):
     await shop.create("rule", HIDE_CARD, rule({"exclude": ["ideal"]}, id="r2"))
     await ada.save(msgspec.structs.replace(HIDE_CARD, name="Mine"))
     await ada.remove("r2")
-    entry = await shop.engine.drafts.discard(shop.actor("ada"), PLACE, revision=None)
+    entry = await shop.engine.drafts.discard(shop.actor("ada"), PLACEMENT, revision=None)
     assert await ada.marks() == {"r1": "live", "r2": "live"}
     await ada.save(msgspec.structs.replace(HIDE_CARD, name="Since"))
-    assert await shop.engine.drafts.bring_back(shop.actor("ada"), PLACE, entry) == 1
+    assert await shop.engine.drafts.bring_back(shop.actor("ada"), PLACEMENT, entry) == 1
     draft = await ada.draft()
     assert {item.id: (item.mark, item.shown.name) for item in draft.rules} == {
         "r1": ("changed", "Since"),
         "r2": ("deleted", "The rule"),
     }
-    assert await shop.engine.drafts.discard(shop.actor("ada"), PLACE, ["nothing"], revision=None) is None
+    assert await shop.engine.drafts.discard(shop.actor("ada"), PLACEMENT, ["nothing"], revision=None) is None
 
 
 async def test_rules_are_put_in_another_order_with_few_changes(shop, ada):
     await shop.create("rule", *(rule({"exclude": ["card"]}, id=f"r{n}", priority=100 - 10 * n) for n in range(6)))
     draft = await ada.draft()
     expected = ["r0", "r5", "r1", "r2", "r3", "r4"]
-    draft = await shop.engine.drafts.reorder(shop.actor("ada"), PLACE, expected, revision=draft.head.revision)
+    draft = await shop.engine.drafts.reorder(shop.actor("ada"), PLACEMENT, expected, revision=draft.head.revision)
     assert [item.id for item in draft.rules] == expected
     assert [change.id for change in draft.changes] == ["r5"]
     with pytest.raises(Conflict):
-        await shop.engine.drafts.reorder(shop.actor("ada"), PLACE, expected[1:], revision=None)
+        await shop.engine.drafts.reorder(shop.actor("ada"), PLACEMENT, expected[1:], revision=None)
 
 
 async def test_a_whole_set_of_rules_takes_the_place_of_another(shop, ada):
     await shop.create("rule", HIDE_CARD, rule({"exclude": ["ideal"]}, id="r2"), rule({"exclude": ["paypal"]}, id="r3"))
     expected = [HIDE_CARD, rule({"exclude": ["klarna"]}, id="r3"), rule({"exclude": ["apple_pay"]}, id="r4")]
-    draft = await shop.engine.drafts.replace(shop.actor("ci"), PLACE, expected, revision=None)
+    draft = await shop.engine.drafts.replace(shop.actor("ci"), PLACEMENT, expected, revision=None)
     assert {item.id: item.mark for item in draft.rules} == {"r1": "live", "r2": "deleted", "r3": "changed", "r4": "new"}
     with pytest.raises(Stale):
-        await shop.engine.drafts.replace(shop.actor("ci"), PLACE, expected, revision=draft.head.revision - 1)
+        await shop.engine.drafts.replace(shop.actor("ci"), PLACEMENT, expected, revision=draft.head.revision - 1)
     with pytest.raises(Invalid) as refused:
         await shop.engine.drafts.replace(
-            shop.actor("ci"), PLACE, [HIDE_CARD, rule({"exclude": ["bitcoin"]}, id="r9")], revision=None
+            shop.actor("ci"), PLACEMENT, [HIDE_CARD, rule({"exclude": ["bitcoin"]}, id="r9")], revision=None
         )
     assert refused.value.problems[0].field == "1/effects/0"
 
 
 async def test_a_scheduled_draft_is_published_at_its_time_once_however_many_processes_there_are(
-    shop, ada, open_another
+    shop, ada, start_engine
 ):
-    other, moment = await open_another(), now_ms() + 60_000
+    other, moment = await start_engine(), now_ms() + 60_000
     await ada.save(HIDE_CARD)
     before = version_of(shop)
     await ada.release("schedule", reason="black friday", publish_at=moment)
@@ -217,7 +221,7 @@ async def test_a_scheduled_draft_is_published_at_its_time_once_however_many_proc
     await asyncio.gather(*(item.releases.publish_due(moment) for item in (shop.engine, other)))
     await shop.engine.follow()
     assert version_of(shop) == before + 1
-    newest = (await shop.engine.versions.page(shop.id, PLACE))[0]
+    newest = (await shop.engine.versions.page(shop.id, PLACEMENT))[0]
     assert (newest.version, newest.published_by, newest.reason) == (before + 1, "ada@example.com", "black friday")
     assert (await ada.draft()).head.problem == ""
 
@@ -228,7 +232,7 @@ async def test_a_scheduled_draft_that_cannot_be_published_says_why_and_is_not_tr
     moment = now_ms() + 60_000
     await ada.release("schedule", reason="", publish_at=moment)
     theirs = msgspec.structs.replace(HIDE_CARD, name="Theirs")
-    await shop.engine.catalogue.update(shop.actor("key"), "rule", PLACE, "r1", theirs, version=None)
+    await shop.engine.catalogue.update(shop.actor("key"), "rule", PLACEMENT, "r1", theirs, version=None)
     await shop.engine.releases.publish_due(moment)
     draft = await ada.draft()
     assert draft.head.publish_at is None
@@ -247,6 +251,6 @@ async def test_drafts_of_other_merchants_are_not_there(shop, ada):
     await ada.save(HIDE_CARD)
     other, _ = await shop.engine.accounts.add_merchant("other", "Other")
     with pytest.raises(NotFound):
-        await shop.engine.drafts.get(other.id, PLACE)
-    await type(shop)(shop.engine, other).place()
-    assert (await shop.engine.drafts.get(other.id, PLACE)).rules == ()
+        await shop.engine.drafts.get(other.id, PLACEMENT)
+    await type(shop)(shop.engine, other).add_placement()
+    assert (await shop.engine.drafts.get(other.id, PLACEMENT)).rules == ()

@@ -30,7 +30,7 @@ from engine.store.log import customer_segments
 from engine.store.tables import metadata
 from tests import factories
 from tests.marks import SQLITE, SQLITE_FIRST
-from tests.offers import offered, open_offers
+from tests.offers import offer_candidate, open_offers
 
 pytestmark = pytest.mark.anyio
 
@@ -66,7 +66,7 @@ def differing(before: dict[str, list[str]], after: dict[str, list[str]]) -> dict
 
 async def open_shop(shop: Any, *, credit: str = "cascade", policy: Any = None) -> None:
     """A placement that learns, with a rule, a holdback and a running experiment."""
-    await shop.place(
+    await shop.add_placement(
         factories.placement(credit=credit, holdback=Holdback(share=0.2), **({"policy": policy} if policy else {}))
     )
     await shop.create("rule", factories.rule({"boost": {"candidates": ["klarna"], "factor": 1.5}}))
@@ -162,7 +162,7 @@ async def test_who_is_erased_stays_refused_until_they_opt_in(empty_shop):
 
 async def test_accounts_of_offers_stay_under_a_random_name(empty_shop):
     shop = empty_shop
-    await open_offers(shop, offered())
+    await open_offers(shop, offer_candidate())
     held = await shop.engine.decider.decide_offers(
         shop.id, "offers", "anna", {"cart": {"total": 1_000, "currency": "EUR"}}
     )
@@ -250,13 +250,13 @@ async def test_a_restored_backup_erases_again_before_it_serves(empty_shop, setti
         await restored.stop()
 
 
-async def test_two_erasures_at_the_same_time_subtract_once(empty_shop, open_another):
+async def test_two_erasures_at_the_same_time_subtract_once(empty_shop, start_engine):
     shop = empty_shop
     await open_shop(shop, policy=Fixed())
     await shop_around(shop, "ben")
     before = await tidy_contents(shop)
     await shop_around(shop, "anna")
-    other = await open_another()
+    other = await start_engine()
     await asyncio.gather(*(each.eraser.erase(shop.id, "anna", suppress=False) for each in (shop.engine, other)))
     await shop.engine.supervisor.add_up()
     assert await rebuild.compare(shop.engine.database) == []

@@ -16,7 +16,7 @@ from engine.store.tables import decisions
 from tests.factories import candidates, placement, rule
 from tests.marks import SQLITE_FIRST
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("reproducible_draws")]
 
 RATES = {"card": 0.2, "paypal": 0.6, "klarna": 0.4}
 SHARES = {"card": 0.5, "paypal": 0.2, "klarna": 0.3}
@@ -50,7 +50,7 @@ async def evaluation(shop, alternative, **changes):
 
 @SQLITE_FIRST
 async def test_the_value_of_another_policy_is_found_in_the_log(empty_shop):
-    await empty_shop.place(placement(shape=One(), policy=Split(weights=SHARES)), *candidates(*RATES))
+    await empty_shop.add_placement(placement(shape=One(), policy=Split(weights=SHARES)), *candidates(*RATES))
     await play(empty_shop, 3_000)
     truths = {First("paypal"): 0.6, InOrder(): 0.2, Evenly(): 0.4}
     for alternative, truth in truths.items():
@@ -64,7 +64,7 @@ async def test_the_value_of_another_policy_is_found_in_the_log(empty_shop):
 
 @SQLITE_FIRST
 async def test_decisions_of_the_same_customers_tell_less(empty_shop):
-    await empty_shop.place(placement(shape=One(), policy=Split(weights=SHARES)), *candidates(*RATES))
+    await empty_shop.add_placement(placement(shape=One(), policy=Split(weights=SHARES)), *candidates(*RATES))
     await play(empty_shop, 900, customers=900)
     many = await evaluation(empty_shop, First("paypal"))
     await play(empty_shop, 900, customers=15)
@@ -76,7 +76,7 @@ async def test_decisions_of_the_same_customers_tell_less(empty_shop):
 
 @SQLITE_FIRST
 async def test_whole_orders_are_weighed_slot_by_slot(empty_shop):
-    await empty_shop.place(placement(policy=Thompson(floor=0.3, history=False)), *candidates(*RATES))
+    await empty_shop.add_placement(placement(policy=Thompson(floor=0.3, history=False)), *candidates(*RATES))
     await play(empty_shop, 1_500, slots=2)
     result = await evaluation(empty_shop, InOrder())
     in_order = 0.2 + 0.8 * 0.6
@@ -86,7 +86,7 @@ async def test_whole_orders_are_weighed_slot_by_slot(empty_shop):
 
 
 async def test_what_is_pinned_stays_as_it_was(empty_shop):
-    await empty_shop.place(placement(policy=Thompson(floor=0.2)), *candidates(*RATES))
+    await empty_shop.add_placement(placement(policy=Thompson(floor=0.2)), *candidates(*RATES))
     await empty_shop.create("rule", rule({"pin": {"candidate": "klarna", "slot": 1}}))
     await play(empty_shop, 300)
     result = await evaluation(empty_shop, First("klarna"))
@@ -95,7 +95,7 @@ async def test_what_is_pinned_stays_as_it_was(empty_shop):
 
 
 async def test_open_windows_fallbacks_and_other_days_do_not_count(empty_shop):
-    await empty_shop.place(placement(shape=One(), policy=Split()), *candidates(*RATES))
+    await empty_shop.add_placement(placement(shape=One(), policy=Split()), *candidates(*RATES))
     await play(empty_shop, 20)
     await empty_shop.decide("late")
     result = await evaluation(empty_shop, Evenly())
@@ -105,7 +105,7 @@ async def test_open_windows_fallbacks_and_other_days_do_not_count(empty_shop):
 
 
 async def test_a_log_without_draws_tells_nothing_about_other_policies(empty_shop):
-    await empty_shop.place(placement(policy=Fixed()))
+    await empty_shop.add_placement(placement(policy=Fixed()))
     await play_nothing(empty_shop)
     result = await evaluation(empty_shop, Evenly())
     assert (result.decisions, result.left_out) == (0, 5)

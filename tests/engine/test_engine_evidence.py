@@ -27,7 +27,7 @@ from engine.store import folds
 from engine.store.folds import STATISTICS, WAITING, Cell, SiblingRow, Sums, WaitingCell
 from tests.factories import METHODS, order, placement
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("reproducible_draws")]
 TODAY = 20_000
 NOW = TODAY * DAY + DAY // 2
 
@@ -136,7 +136,7 @@ def test_examination_is_fitted_to_the_log():
 
 async def test_a_stored_fit_is_used_from_then_on(empty_shop):
     shop = empty_shop
-    await shop.place(placement(buckets=("device.type",)))
+    await shop.add_placement(placement(buckets=("device.type",)))
     for device, rate in {"mobile": 0.30, "desktop": 0.31, "tablet": 0.29}.items():
         await shop.update_state(device, card=(10_000, round(10_000 * rate)), ideal=(10_000, round(9_000 * rate)))
     await shop.engine.fit()
@@ -147,7 +147,7 @@ async def test_a_stored_fit_is_used_from_then_on(empty_shop):
 
 async def test_evidence_is_read_for_ten_half_lives(empty_shop):
     shop = empty_shop
-    await shop.place(placement(half_life_days=1.0))
+    await shop.add_placement(placement(half_life_days=1.0))
     sums, today = Sums(), now_ms() // DAY
     for name, age in {"card": 5, "ideal": 12}.items():
         cell = Cell(shop.id, "payment_methods", "converted", "", name, 0, today - age)
@@ -162,7 +162,7 @@ async def test_evidence_is_read_for_ten_half_lives(empty_shop):
 
 async def test_with_credit_by_position_trials_are_counted_by_slot(empty_shop):
     shop = empty_shop
-    await shop.place(placement(credit="position"))
+    await shop.add_placement(placement(credit="position"))
     answer = await shop.decide()
     second = order(answer.decision)[1]
     await shop.report(answer, "converted", second)
@@ -209,7 +209,7 @@ async def test_a_decision_waits_until_its_outcome_or_its_window_comes(shop, stor
 
 async def test_pending_decisions_show_delays_before_any_window_closes(empty_shop):
     shop, month = empty_shop, placement(window_minutes=60 * 24 * 30)
-    await shop.place(month)
+    await shop.add_placement(month)
     for _ in range(20):
         await shop.report(answer := await shop.decide(), "converted", order(answer.decision)[0])
         await shop.decide()
@@ -222,7 +222,7 @@ async def test_pending_decisions_show_delays_before_any_window_closes(empty_shop
 
 
 async def test_pending_decisions_are_not_read_once_enough_windows_closed(empty_shop):
-    await empty_shop.place()
+    await empty_shop.add_placement()
     sums = folds.Sums()
     sums.add(folds.DELAYS, folds.DelayCell(empty_shop.id, "payment_methods", "converted", 5, TODAY), 1_000, 0)
     async with empty_shop.engine.database.write() as connection:
@@ -250,7 +250,7 @@ def test_a_move_to_a_better_slot_is_no_jump():
 
 async def test_a_slow_candidate_is_judged_by_its_own_delays(empty_shop):
     week = placement(window_minutes=7 * 24 * 60)
-    await empty_shop.place(week)
+    await empty_shop.add_placement(week)
     quick, slow = bin_of(5 * MINUTE), bin_of(2 * DAY)
     sums = folds.Sums()
     for candidate, bin in (("card", quick), ("klarna", slow)):

@@ -58,7 +58,7 @@ def time() -> Iterator[Time]:
 
 @pytest.fixture
 async def shop(time: Time, empty_shop: Shop) -> Shop:
-    await empty_shop.place(factories.placement(policy=Fixed(), window_minutes=30))
+    await empty_shop.add_placement(factories.placement(policy=Fixed(), window_minutes=30))
     return empty_shop
 
 

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def shop(empty_shop: Shop) -> Shop:
-    await empty_shop.place(factories.placement(policy=Fixed()))
+    await empty_shop.add_placement(factories.placement(policy=Fixed()))
     return empty_shop
 
 
@@ -273,7 +273,7 @@ async def test_variants_of_a_customer_are_those_of_decisions(shop: Shop) -> None
 
 
 async def test_who_is_held_back_is_told_so(empty_shop: Shop) -> None:
-    await empty_shop.place(factories.placement(holdback=Holdback(share=0.5)))
+    await empty_shop.add_placement(factories.placement(holdback=Holdback(share=0.5)))
     names = {
         each.variant
         for customer in map(str, range(40))

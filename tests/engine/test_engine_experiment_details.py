@@ -36,7 +36,7 @@ def experiment(**changes: Any) -> Experiment:
 
 @pytest.fixture
 async def shop(empty_shop: Shop) -> Shop:
-    await empty_shop.place(factories.placement(policy=Fixed()))
+    await empty_shop.add_placement(factories.placement(policy=Fixed()))
     return empty_shop
 
 
@@ -177,7 +177,7 @@ async def seen(shop: Shop, bucket: str) -> int:
 
 async def test_only_decisions_of_the_group_are_seen(empty_shop: Shop) -> None:
     shop = empty_shop
-    await shop.place(choosing())
+    await shop.add_placement(choosing())
     for country in ("DE", "DE", "FR", "DE"):
         await shop.decide(geo_country=country)
     assert [await seen(shop, bucket) for bucket in ("DE", "FR", "NL")] == [3, 1, 0]
@@ -185,7 +185,7 @@ async def test_only_decisions_of_the_group_are_seen(empty_shop: Shop) -> None:
 
 async def test_customers_with_a_past_are_not_seen(empty_shop: Shop) -> None:
     shop = empty_shop
-    await shop.place(choosing())
+    await shop.add_placement(choosing())
     answer = await shop.decide("anna", geo_country="DE")
     await shop.report(answer, "converted", answer.decision.ranking[0].id, amount=500)
     await shop.decide("anna", geo_country="DE")
@@ -195,7 +195,7 @@ async def test_customers_with_a_past_are_not_seen(empty_shop: Shop) -> None:
 
 async def test_only_the_newest_decisions_of_the_placement_are_looked_at(empty_shop: Shop) -> None:
     shop = empty_shop
-    await shop.place(choosing())
+    await shop.add_placement(choosing())
     for country in ("DE", "FR", "FR"):
         await shop.decide(geo_country=country)
     async with shop.engine.database.read() as connection:

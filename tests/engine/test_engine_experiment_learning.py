@@ -22,12 +22,12 @@ TWO = factories.candidates("card", "paypal")
 CONTROL = Variant(id="control", name="As it is")
 OTHER = Variant(id="other", name="Other", values={"badge": "new"})
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("reproducible_draws")]
 
 
 @pytest.fixture
 async def shop(empty_shop: Shop) -> Shop:
-    await empty_shop.place(factories.placement(), *TWO)
+    await empty_shop.add_placement(factories.placement(), *TWO)
     return empty_shop
 
 
@@ -131,7 +131,7 @@ async def test_variants_answer_by_their_own_beliefs(shop: Shop) -> None:
 
 
 async def test_beliefs_from_facts_are_learned_apart_too(empty_shop: Shop) -> None:
-    await empty_shop.place(factories.placement(policy=Contextual(("device.type", "cart.total"))), *TWO)
+    await empty_shop.add_placement(factories.placement(policy=Contextual(("device.type", "cart.total"))), *TWO)
     before = await buy(empty_shop, 10)
     await start(empty_shop, "apart")
     assert trials(empty_shop) == {"control": 10, "other": 10, "": 10}

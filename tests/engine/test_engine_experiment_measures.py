@@ -53,7 +53,7 @@ def running(**changes: Any) -> Experiment:
 async def open_shop(shop: Shop, **changes: Any) -> None:
     """Run an experiment on methods of which the card costs 1% and 10 cents, at a margin of 30%."""
     methods = [factories.candidate("card", fee_percent=1.0, fee_fixed=10), factories.candidate("paypal")]
-    await shop.place(factories.placement(policy=Fixed(), margin_percent=30.0), *methods)
+    await shop.add_placement(factories.placement(policy=Fixed(), margin_percent=30.0), *methods)
     await shop.engine.experiments.create(shop.actor(), PLACEMENT, experiment(**changes))
     await shop.engine.experiments.start(shop.actor(), PLACEMENT, ID)
 
@@ -117,12 +117,12 @@ async def test_checkouts_are_timed_from_shown_to_bought(empty_shop: Shop) -> Non
     now, answers = now_ms(), await some_units(empty_shop)
     for variant, seconds in (("control", 40), ("paypal", 25)):
         first, second, *_ = answers[variant]
-        await empty_shop.report(first, "shown", at=now)
-        await empty_shop.report(first, "shown", at=now + 5_000)
-        await empty_shop.report(first, "converted", "card", at=now + seconds * 1_000)
+        await empty_shop.report(first, "shown", occurred_at=now)
+        await empty_shop.report(first, "shown", occurred_at=now + 5_000)
+        await empty_shop.report(first, "converted", "card", occurred_at=now + seconds * 1_000)
         # What is shown may be reported last; without it there is no time.
-        await empty_shop.report(second, "converted", "card", at=now + 3 * seconds * 1_000)
-        await empty_shop.report(second, "shown", at=now)
+        await empty_shop.report(second, "converted", "card", occurred_at=now + 3 * seconds * 1_000)
+        await empty_shop.report(second, "shown", occurred_at=now)
     last = answers["paypal"][2] if len(answers["paypal"]) > 2 else answers["control"][2]
     await empty_shop.report(last, "converted", "card")
     assert await values_of(empty_shop, "checkout_time") == {"control": 80_000.0, "paypal": 50_000.0}
@@ -235,7 +235,7 @@ def test_the_largest_thousandth_is_capped(count: int, amount: int | None) -> Non
 @SQLITE_FIRST
 @pytest.mark.anyio
 async def test_caps_come_from_before_the_start_and_stay(empty_shop: Shop) -> None:
-    await empty_shop.place(
+    await empty_shop.add_placement(
         factories.placement(policy=Fixed()), factories.candidate("card"), factories.candidate("paypal")
     )
     for number in range(100):
@@ -336,14 +336,18 @@ def test_every_metric_has_a_quantity() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("metric", ["revenue", "margin", "checkout_time", "order_value", "orders", "declined"])
 async def test_sizes_of_other_metrics_come_from_the_log(empty_shop: Shop, metric: MetricName) -> None:
-    await empty_shop.place(factories.placement(policy=Fixed(), margin_percent=30.0), factories.candidate("card"))
+    await empty_shop.add_placement(
+        factories.placement(policy=Fixed(), margin_percent=30.0), factories.candidate("card")
+    )
     rng, now, spent, times = np.random.default_rng(3), now_ms(), np.zeros(40), np.zeros(40)
     for number in range(40):
         answer = await empty_shop.decide(f"c{number}")
         if number % 2:
             spent[number], times[number] = round(rng.lognormal(8, 1)), round(rng.lognormal(10, 0.5))
-            await empty_shop.report(answer, "shown", at=now)
-            await empty_shop.report(answer, "converted", "card", amount=int(spent[number]), at=now + int(times[number]))
+            await empty_shop.report(answer, "shown", occurred_at=now)
+            await empty_shop.report(
+                answer, "converted", "card", amount=int(spent[number]), occurred_at=now + int(times[number])
+            )
         elif number % 4 == 0:
             await empty_shop.report(answer, "declined", "card")
     document = experiment(primary=metric, method="fixed", minimum_effect_percent=50)

@@ -34,7 +34,7 @@ def experiment(**changes: Any) -> Experiment:
 
 @pytest.fixture
 async def shop(empty_shop: Shop) -> Shop:
-    await empty_shop.place(factories.placement(policy=Fixed()))
+    await empty_shop.add_placement(factories.placement(policy=Fixed()))
     return empty_shop
 
 
@@ -76,7 +76,7 @@ async def test_two_events_for_one_payment_are_one_purchase(shop: Shop) -> None:
 async def test_an_outcome_that_occurred_before_its_exposure_counts(shop: Shop) -> None:
     await start(shop)
     answer = await shop.decide("anna")
-    await buy(shop, answer, at=now_ms() - DAY)
+    await buy(shop, answer, occurred_at=now_ms() - DAY)
     assert await bought(shop) == (1, 1, 1_000)
 
 
@@ -142,9 +142,9 @@ async def test_a_clock_that_jumps_counts_each_unit_once(shop: Shop, monkeypatch:
     assert await bought(shop) == (1, 2, 2_000)
 
 
-async def test_two_workers_give_and_count_the_same_variants(shop: Shop, open_another: Any) -> None:
+async def test_two_workers_give_and_count_the_same_variants(shop: Shop, start_engine: Any) -> None:
     await start(shop)
-    second = await open_another()
+    second = await start_engine()
     other = Shop(second, shop.merchant)
     for name in map(str, range(12)):
         ours, theirs = await asyncio.gather(shop.decide(name), other.decide(name))

@@ -32,7 +32,7 @@ def experiment(**changes: Any) -> Experiment:
 @pytest.fixture
 async def shop(empty_shop: Shop) -> Shop:
     """A merchant with a fixed order and a running experiment."""
-    await empty_shop.place(factories.placement(policy=Fixed()))
+    await empty_shop.add_placement(factories.placement(policy=Fixed()))
     await empty_shop.engine.experiments.create(empty_shop.actor(), PLACEMENT, experiment(share=0.5))
     await empty_shop.engine.experiments.start(empty_shop.actor(), PLACEMENT, "e")
     return empty_shop

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 async def shop(empty_shop: Shop) -> Shop:
     """A merchant with a running experiment that has exposures of its first two days."""
-    await empty_shop.place(factories.placement(policy=Fixed()))
+    await empty_shop.add_placement(factories.placement(policy=Fixed()))
     variants = (Variant(id="control", name="As it is"), Variant(id="paypal", name="PayPal", order=("paypal",)))
     document = Experiment(id="e", name="E", variants=variants, minimum_days=0)
     await empty_shop.engine.experiments.create(empty_shop.actor(), PLACEMENT, document)
@@ -134,7 +134,7 @@ async def test_a_day_that_is_not_over_is_not_stated(shop: Shop) -> None:
 
 
 async def test_days_of_a_bandits_chart_stay_too(empty_shop: Shop) -> None:
-    await empty_shop.place(factories.placement(policy=Fixed()))
+    await empty_shop.add_placement(factories.placement(policy=Fixed()))
     variants = (Variant(id="control", name="As it is"), Variant(id="paypal", name="PayPal", order=("paypal",)))
     document = Experiment(id="e", name="E", variants=variants, minimum_days=0, allocation="bandit")
     await empty_shop.engine.experiments.create(empty_shop.actor(), PLACEMENT, document)

@@ -40,7 +40,7 @@ def experiment(**changes: Any) -> Experiment:
 
 @pytest.fixture
 async def shop(empty_shop: Shop) -> Shop:
-    await empty_shop.place(factories.placement(policy=Fixed()))
+    await empty_shop.add_placement(factories.placement(policy=Fixed()))
     return empty_shop
 
 

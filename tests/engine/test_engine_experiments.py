@@ -45,7 +45,7 @@ def experiment(**changes: object) -> Experiment:
 @pytest.fixture
 async def shop(empty_shop: Shop) -> Shop:
     """A merchant with methods in a fixed order."""
-    await empty_shop.place(factories.placement(policy=Fixed()))
+    await empty_shop.add_placement(factories.placement(policy=Fixed()))
     return empty_shop
 
 
@@ -225,7 +225,7 @@ async def test_nonsense_is_refused_by_field(shop: Shop, changes: dict[str, objec
 
 async def test_a_holdback_gets_the_merchants_order(empty_shop: Shop) -> None:
     shop = empty_shop
-    await shop.place(factories.placement(holdback=Holdback(share=0.5)))
+    await shop.add_placement(factories.placement(holdback=Holdback(share=0.5)))
     decisions = [(await shop.decide(str(n))).decision for n in range(60)]
     held = [d for d in decisions if d.experiments[0]["variant"] == "not_personalized"]
     assert 15 < len(held) < 45

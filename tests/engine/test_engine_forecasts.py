@@ -201,7 +201,7 @@ async def test_a_forecast_is_held_against_what_came(shop, monkeypatch):
 @pytest.mark.parametrize(("change", "against"), [(BOOST, "holdback"), (NO_IDEAL, "before")])
 async def test_the_holdback_is_used_where_the_version_left_it_alone(empty_shop, monkeypatch, change, against):
     shop = empty_shop
-    await shop.place(placement(holdback=Holdback(share=0.2)))
+    await shop.add_placement(placement(holdback=Holdback(share=0.2)))
     await published(shop, change)
     for rate, moment in ((0.3, -DAY), (0.5, DAY)):
         await logged(shop, rate + 0.05 * (moment > 0), 800, now_ms() + moment)
@@ -259,7 +259,7 @@ def test_a_large_order_makes_the_upper_end_wider_than_the_lower():
 async def test_money_is_held_against_what_was_earned(empty_shop, monkeypatch, reward, share):
     """A version that raises conversion from 30 to 36%; `margin` takes the cart, less the version's own fee of 5%."""
     shop, mean = empty_shop, float(np.mean(MONTHLY))
-    await shop.place(placement(reward=reward, margin_percent=30.0), candidate("card", fee_percent=5.0))
+    await shop.add_placement(placement(reward=reward, margin_percent=30.0), candidate("card", fee_percent=5.0))
     change = share * mean * 0.06
     effect = Effect(5_000, 5_000, 0.3, change, 0.8 * change, 1.2 * change, 4_000, 3.0, 0.0, 0.0)
     await published(shop, BOOST, effect=effect, reward=reward)
@@ -274,7 +274,7 @@ async def test_money_is_held_against_what_was_earned(empty_shop, monkeypatch, re
 async def test_margins_of_both_sides_are_the_versions_own(empty_shop, monkeypatch):
     """The version halves the margin, which is no effect of it: the same is bought as before."""
     shop = empty_shop
-    await shop.place(placement(reward="margin", margin_percent=60.0), candidate("card"))
+    await shop.add_placement(placement(reward="margin", margin_percent=60.0), candidate("card"))
     await shop.engine.drafts.save(shop.actor(), PLACE, placement(reward="margin", margin_percent=30.0), revision=None)
     await published(shop, BOOST, effect=msgspec.structs.replace(EFFECT, value=0.0, low=-1.0, high=1.0), reward="margin")
     for moment in (-DAY, DAY):

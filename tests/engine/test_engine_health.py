@@ -63,7 +63,7 @@ def test_pinned_first_slots_have_no_weight():
 
 async def shopped(shop, *, credit, count=240):
     """Small carts are offered the invoice and buy more."""
-    await shop.place(placement(credit=credit), *LIMITED)
+    await shop.add_placement(placement(credit=credit), *LIMITED)
     luck = random.Random(3)
     totals = [luck.choice((5_000, 50_000)) for _ in range(count)]
     answers = await asyncio.gather(*(shop.decide(cart_total=total, cart_currency="EUR") for total in totals))
@@ -79,7 +79,7 @@ async def shopped(shop, *, credit, count=240):
 
 @SQLITE_FIRST
 @pytest.mark.anyio
-@pytest.mark.usefixtures("certain_luck")
+@pytest.mark.usefixtures("reproducible_draws")
 @pytest.mark.parametrize(("credit", "pools"), [("cascade", True), ("choice", False)])
 async def test_health_tells_audiences_sources_weights_and_the_version(empty_shop, credit, pools):
     health = await shopped(empty_shop, credit=credit)
@@ -93,7 +93,7 @@ async def test_health_tells_audiences_sources_weights_and_the_version(empty_shop
 
 
 @pytest.mark.anyio
-@pytest.mark.usefixtures("certain_luck")
+@pytest.mark.usefixtures("reproducible_draws")
 async def test_open_decisions_are_no_failures_of_an_audience(shop):
     await shop.decide()
     health = await shop.engine.health.of(shop.id, "payment_methods")
@@ -103,14 +103,14 @@ async def test_open_decisions_are_no_failures_of_an_audience(shop):
 
 
 @pytest.mark.anyio
-@pytest.mark.usefixtures("certain_luck")
+@pytest.mark.usefixtures("reproducible_draws")
 async def test_health_of_an_unknown_placement_is_not_found(shop):
     with pytest.raises(NotFound):
         await shop.engine.health.of(shop.id, "elsewhere")
 
 
 @pytest.mark.anyio
-@pytest.mark.usefixtures("certain_luck")
+@pytest.mark.usefixtures("reproducible_draws")
 async def test_logged_chances_that_were_changed_are_noticed(empty_shop):
     """Somebody wrote other chances into the log."""
     await shopped(empty_shop, credit="cascade", count=150)

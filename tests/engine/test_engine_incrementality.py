@@ -17,7 +17,7 @@ from engine.offers.incrementality import CustomerAnswer, group_by_offer
 from engine.offers.scores import score_offers
 from engine.store import decisions, folds
 from tests.marks import SQLITE_FIRST
-from tests.offers import ask, balance, offered, open_offers, redeem, shown
+from tests.offers import balance, decide_offers, offer_candidate, open_offers, redeem, shown_offers
 
 pytestmark = pytest.mark.anyio
 
@@ -55,8 +55,8 @@ def test_purchases_count_from_the_first_time_an_offer_is_shown():
 @pytest.fixture
 async def shop(empty_shop):
     """A shop with two offers, one for small carts alone, and half of the customers held back."""
-    small = msgspec.structs.replace(offered("small", position=1), max_amount=5_000)
-    await open_offers(empty_shop, offered(), small, amount=1_000_000)
+    small = msgspec.structs.replace(offer_candidate("small", position=1), max_amount=5_000)
+    await open_offers(empty_shop, offer_candidate(), small, amount=1_000_000)
     stored = await empty_shop.engine.catalogue.get(empty_shop.id, "placement", "", "offers")
     held_back = msgspec.structs.replace(stored.document, holdback=Holdback(share=0.5))
     await empty_shop.engine.catalogue.update(empty_shop.actor(), "placement", "", "offers", held_back, version=None)
@@ -65,7 +65,7 @@ async def shop(empty_shop):
 
 async def asked(shop, count: int):
     """Return the answers to customers, those who are held back and the others."""
-    answers = [await ask(shop, f"customer {number}") for number in range(count)]
+    answers = [await decide_offers(shop, f"customer {number}") for number in range(count)]
     return [each for each in answers if not each.holds], [each for each in answers if each.holds]
 
 
@@ -78,7 +78,7 @@ async def test_the_log_says_what_a_held_back_customer_would_have_seen(shop):
     held_back, others = await asked(shop, 12)
     assert all(each.answer.facts.values[WITHHELD] == ["ten-percent"] for each in held_back)
     assert not any(WITHHELD in each.answer.facts.values for each in others)
-    assert {*map(tuple, map(shown, others))} == {("ten-percent",)}
+    assert {*map(tuple, map(shown_offers, others))} == {("ten-percent",)}
     async with shop.engine.database.read() as connection:
         row = await decisions.find(connection, shop.id, held_back[0].answer.decision.decision_id)
     assert (await replay(shop.engine.database, row)).same
@@ -122,7 +122,7 @@ async def test_decisions_whose_time_is_not_over_do_not_count(shop):
 
 async def test_without_a_holdback_nothing_can_be_compared(empty_shop):
     await open_offers(empty_shop)
-    await ask(empty_shop, "anna")
+    await decide_offers(empty_shop, "anna")
     [effect] = (await effects(empty_shop)).effects
     assert (effect.verdict, effect.shown) == ("too_few", 0)
 

@@ -171,7 +171,7 @@ def test_an_old_state_without_residuals_is_read():
 @pytest.mark.anyio
 async def test_a_version_names_the_jump_it_was_made_for(empty_shop):
     shop = empty_shop
-    await shop.place(placement(policy=POLICY), *candidates(*NAMES))
+    await shop.add_placement(placement(policy=POLICY), *candidates(*NAMES))
     today = now_ms() // DAY
     offset = today - DAYS[-1] - 1
     stored = list(observed(falls, count=70))

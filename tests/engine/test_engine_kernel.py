@@ -25,10 +25,10 @@ def test_the_propensity_is_the_product_of_the_chances():
 
 
 def test_slots_after_the_drawn_ones_follow_the_means():
-    two = plan(of=placement(policy=Thompson(drawn=2)))
+    two = plan(placement=placement(policy=Thompson(drawn=2)))
     learned = beliefs(two, card=(900, 90), paypal=(900, 180), klarna=(900, 270), ideal=(900, 360))
     for key in KEYS[:50]:
-        ranking = answer(two, known=learned, key=key).ranking
+        ranking = answer(two, beliefs=learned, key=key).ranking
         assert [ranked.chance < 1 for ranked in ranking[:2]] == [True, True]
         rest = [ranked.score for ranked in ranking[2:]]
         assert rest == sorted(rest, reverse=True)
@@ -37,22 +37,22 @@ def test_slots_after_the_drawn_ones_follow_the_means():
 
 def test_a_method_comes_first_as_often_as_its_chance_says():
     learned = beliefs(plan(), card=(200, 60), paypal=(200, 55))
-    firsts = Counter(order(answer(plan(), known=learned, key=key))[0] for key in KEYS)
-    for ranked in answer(plan(), known=learned).ranking:
+    firsts = Counter(order(answer(plan(), beliefs=learned, key=key))[0] for key in KEYS)
+    for ranked in answer(plan(), beliefs=learned).ranking:
         spread = 4 * (len(KEYS) * ranked.confidence * (1 - ranked.confidence)) ** 0.5 + 1
         assert abs(firsts[ranked.id] - len(KEYS) * ranked.confidence) < spread
 
 
 def test_the_floor_leaves_every_candidate_a_chance():
-    sure = plan(of=placement(policy=Thompson(floor=0.06)))
+    sure = plan(placement=placement(policy=Thompson(floor=0.06)))
     learned = beliefs(sure, **dict.fromkeys(METHODS, (5000, 1000)) | {"ideal": (5_000, 2_000)})
-    confidence = {ranked.id: ranked.confidence for ranked in answer(sure, known=learned).ranking}
+    confidence = {ranked.id: ranked.confidence for ranked in answer(sure, beliefs=learned).ranking}
     assert confidence["ideal"] == pytest.approx(0.95)
     assert min(confidence.values()) == max(value for value in confidence.values() if value < 0.9) == pytest.approx(0.01)
 
 
 def test_a_split_is_sticky_and_keeps_its_shares():
-    halves = plan(of=placement(shape=One(), policy=Split({"a": 3, "b": 1})), candidates=candidates("a", "b"))
+    halves = plan(placement=placement(shape=One(), policy=Split({"a": 3, "b": 1})), candidates=candidates("a", "b"))
     answers = {number: answer(halves, customer=f"c{number}").ranking[0] for number in range(400)}
     again = {number: answer(halves, customer=f"c{number}", key="dec_9").ranking[0] for number in range(400)}
     assert answers == again
@@ -63,7 +63,7 @@ def test_a_split_is_sticky_and_keeps_its_shares():
 
 def test_splits_of_two_placements_are_independent():
     first, second = (
-        plan(of=placement(key=key, shape=One(), policy=Split()), candidates=candidates("a", "b"))
+        plan(placement=placement(key=key, shape=One(), policy=Split()), candidates=candidates("a", "b"))
         for key in ("first", "second")
     )
     customers = [f"c{number}" for number in range(400)]
@@ -72,19 +72,19 @@ def test_splits_of_two_placements_are_independent():
 
 
 def test_a_split_without_a_customer_is_drawn_by_the_decision():
-    halves = plan(of=placement(shape=One(), policy=Split()), candidates=candidates("a", "b"))
+    halves = plan(placement=placement(shape=One(), policy=Split()), candidates=candidates("a", "b"))
     assert {order(answer(halves, key=key))[0] for key in KEYS[:50]} == {"a", "b"}
 
 
 def test_a_weight_of_zero_is_drawn_last():
-    split = plan(of=placement(shape=One(), policy=Split({"a": 0})), candidates=candidates("a", "b"))
+    split = plan(placement=placement(shape=One(), policy=Split({"a": 0})), candidates=candidates("a", "b"))
     assert {order(answer(split, key=key))[0] for key in KEYS} == {"b"}
 
 
 def test_a_split_ignores_what_was_learned():
-    halves = plan(of=placement(shape=One(), policy=Split()), candidates=candidates("a", "b"))
+    halves = plan(placement=placement(shape=One(), policy=Split()), candidates=candidates("a", "b"))
     learned = beliefs(halves, a=(1_000, 999), b=(1_000, 1))
-    assert [order(answer(halves, known=learned, key=key)) for key in KEYS] == [
+    assert [order(answer(halves, beliefs=learned, key=key)) for key in KEYS] == [
         order(answer(halves, key=key)) for key in KEYS
     ]
 
@@ -92,20 +92,20 @@ def test_a_split_ignores_what_was_learned():
 def test_margin_prefers_the_cheaper_of_two_equally_good_methods():
     methods = (candidate("dear", fee_percent=20.0), candidate("cheap", fee_fixed=10))
     for reward, low, high in (("converted", 0.4, 0.6), ("margin", 0.99, 1.0)):
-        both = plan(of=placement(reward=reward, margin_percent=30.0), candidates=methods)
+        both = plan(placement=placement(reward=reward, margin_percent=30.0), candidates=methods)
         learned = beliefs(both, dear=(4_000, 1_600), cheap=(4_000, 1_600))
-        chance = {ranked.id: ranked.confidence for ranked in answer(both, known=learned, cart_total=10_000).ranking}
+        chance = {ranked.id: ranked.confidence for ranked in answer(both, beliefs=learned, cart_total=10_000).ranking}
         assert low < chance["cheap"] <= high
 
 
 def test_margin_uses_the_typical_amount_without_a_valid_cart():
     methods = (candidate("percent", fee_percent=3.0), candidate("fixed", fee_fixed=100))
-    cart = plan(of=placement(reward="margin", typical_amount=10_000), candidates=methods)
+    cart = plan(placement=placement(reward="margin", typical_amount=10_000), candidates=methods)
     learned = beliefs(cart, percent=(900, 300), fixed=(900, 300))
-    typical = confidences(answer(cart, known=learned, cart_total=10_000))
-    assert confidences(answer(cart, known=learned)) == typical
+    typical = confidences(answer(cart, beliefs=learned, cart_total=10_000))
+    assert confidences(answer(cart, beliefs=learned)) == typical
     for senseless in (-10_000, "10", 10**40, 10**400, True):
-        assert confidences(answer(cart, known=learned, cart_total=senseless)) == typical
+        assert confidences(answer(cart, beliefs=learned, cart_total=senseless)) == typical
 
 
 def confidences(decision):
@@ -115,14 +115,14 @@ def confidences(decision):
 def test_a_boost_helps_a_method_that_loses_money():
     methods = (candidate("a", fee_percent=50.0), candidate("b", fee_percent=50.0))
     of = placement(reward="margin", margin_percent=10.0)
-    losing = answer(plan(rule({"boost": {"candidates": ["a"], "factor": 5}}), of=of, candidates=methods))
+    losing = answer(plan(rule({"boost": {"candidates": ["a"], "factor": 5}}), placement=of, candidates=methods))
     assert confidences(losing)["a"] > 0.7
 
 
 def test_a_customers_own_past_counts_and_is_told():
     history = {"klarna": Past(6.0, 6.0, 7), "card": Past(6.0, 0.0, 2)}
     learned = beliefs(plan(), **dict.fromkeys(METHODS, (500, 100)))
-    decision = answer(plan(), known=learned, history=history)
+    decision = answer(plan(), beliefs=learned, history=history)
     assert confidences(decision)["klarna"] > 0.9
     reasons = {ranked.id: ranked.reasons for ranked in decision.ranking}
     assert reasons["klarna"] == ["chosen in 7 of this customer's last 9 purchases"]
@@ -130,13 +130,13 @@ def test_a_customers_own_past_counts_and_is_told():
 
 
 def test_a_policy_without_history_treats_customers_alike():
-    alike = plan(of=placement(policy=Thompson(history=False)))
+    alike = plan(placement=placement(policy=Thompson(history=False)))
     decision = answer(alike, history={"klarna": Past(9.0, 9.0, 9)})
     assert confidences(decision) == confidences(answer(alike))
 
 
 def test_an_answer_names_its_versions_and_when_it_ends():
-    decision = answer(plan(), known=beliefs(plan(), version=812))
+    decision = answer(plan(), beliefs=beliefs(plan(), version=812))
     assert (decision.plan_version, decision.beliefs_version) == (1, 812)
     assert decision.expires_at == "2026-11-21T10:00:00.000Z"
 
@@ -185,7 +185,7 @@ def test_any_answer_is_lawful(facts, rules, shape, policy, reward, past, key):
         for number, (when, effect, priority) in enumerate(rules)
     ]
     fees = tuple(candidate(id, position=n, fee_fixed=100 * n, fee_percent=2.0 * n) for n, id in enumerate(METHODS))
-    item = plan(*documents, of=placement(shape=shape, policy=policy, reward=reward), candidates=fees)
+    item = plan(*documents, placement=placement(shape=shape, policy=policy, reward=reward), candidates=fees)
     history = {name: Past(trials, trials * rate, count) for name, (trials, rate, count) in past.items()}
     ask = {name.replace(".", "_", 1): value for name, value in facts.items()}
     decision = answer(item, history=history, customer="c", key=key, **ask)
@@ -200,19 +200,19 @@ def test_any_answer_is_lawful(facts, rules, shape, policy, reward, past, key):
     for effect in [each for number in decision.rules for each in documents[int(number[1:])].effects]:
         assert eligible.isdisjoint(effect.get("exclude", ()))
         assert eligible <= set(effect.get("require", METHODS))
-    again = answer(item, known=beliefs(item), history=history, customer="c", key=key, **ask)
+    again = answer(item, beliefs=beliefs(item), history=history, customer="c", key=key, **ask)
     assert msgspec.json.encode(again) == msgspec.json.encode(decision)
 
 
 def test_minimising_puts_the_least_successful_candidate_first():
     of = placement(goal="minimise", policy=Thompson(floor=0.0))
-    item = plan(of=of)
+    item = plan(placement=of)
     learned = beliefs(item, **dict.fromkeys(METHODS, (1_000, 500)) | {"klarna": (1_000, 100)})
-    assert answer(item, known=learned).ranking[0].id == "klarna"
+    assert answer(item, beliefs=learned).ranking[0].id == "klarna"
 
 
 def test_where_less_is_better_a_boost_still_helps():
     of = placement(goal="minimise", policy=Thompson(floor=0.0))
-    item = plan(rule({"boost": {"candidates": ["ideal"], "factor": 50}}), of=of)
+    item = plan(rule({"boost": {"candidates": ["ideal"], "factor": 50}}), placement=of)
     learned = beliefs(item, **dict.fromkeys(METHODS, (1_000, 500)))
-    assert answer(item, known=learned).ranking[0].id == "ideal"
+    assert answer(item, beliefs=learned).ranking[0].id == "ideal"

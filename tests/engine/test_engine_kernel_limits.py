@@ -56,7 +56,7 @@ def test_the_shape_says_how_many_are_shown(shape, slots, length):
     of = placement(shape=shape)
     assert most_slots(of) == slots
     assert answer_length(of, len(METHODS)) == length
-    assert len(order(answer(plan(of=of)))) == length
+    assert len(order(answer(plan(placement=of)))) == length
 
 
 @pytest.mark.parametrize(("policy", "drawn"), [
@@ -72,11 +72,11 @@ def test_the_policy_says_how_many_slots_are_drawn(policy, drawn):
 
 @pytest.mark.parametrize("kind", get_args(Policy))
 def test_every_policy_ranks_all_candidates_once(kind):
-    assert sorted(order(answer(plan(of=placement(policy=kind()))))) == sorted(METHODS)
+    assert sorted(order(answer(plan(placement=placement(policy=kind()))))) == sorted(METHODS)
 
 
 def test_a_fixed_order_is_the_merchants_own_and_certain():
-    decision = answer(plan(of=placement(policy=Fixed())))
+    decision = answer(plan(placement=placement(policy=Fixed())))
     assert order(decision) == list(METHODS)
     assert [ranked.chance for ranked in decision.ranking] == [1.0] * 6
     assert [ranked.confidence for ranked in decision.ranking] == [1.0, 0, 0, 0, 0, 0]
@@ -84,7 +84,7 @@ def test_a_fixed_order_is_the_merchants_own_and_certain():
 
 
 def test_ranks_count_from_one_and_labels_are_the_merchants():
-    decision = answer(plan(of=placement(policy=Fixed()), candidates=FEW))
+    decision = answer(plan(placement=placement(policy=Fixed()), candidates=FEW))
     assert [(ranked.rank, ranked.label) for ranked in decision.ranking] == [
         (1, "Ideal"), (2, "Card"), (3, "Klarna"), (4, "Paypal"),
     ]  # fmt: skip
@@ -111,7 +111,7 @@ def test_with_nobody_eligible_the_answer_is_empty_and_certain():
     ),
 ])  # fmt: skip
 def test_the_catalogue_excludes_with_a_reason(facts, excluded):
-    decision = answer(plan(of=placement(policy=Fixed()), candidates=FEW), **facts)
+    decision = answer(plan(placement=placement(policy=Fixed()), candidates=FEW), **facts)
     assert {out.id: out.reason for out in decision.excluded} == excluded
     assert order(decision) == [method.id for method in FEW if method.id not in excluded]
 
@@ -124,7 +124,7 @@ def test_excluded_candidates_are_listed_in_the_merchants_order():
 
 
 def test_a_pin_keeps_its_slot_among_those_that_are_left():
-    of = plan(rule({"pin": {"candidate": "paypal", "slot": 2}}), of=placement(policy=Fixed()), candidates=FEW)
+    of = plan(rule({"pin": {"candidate": "paypal", "slot": 2}}), placement=placement(policy=Fixed()), candidates=FEW)
     decision = answer(of, geo_country="DE")
     assert order(decision) == ["card", "paypal", "klarna"]
     assert decision.ranking[1].reasons == ["placed 2. by rule “The rule”"]
@@ -132,9 +132,9 @@ def test_a_pin_keeps_its_slot_among_those_that_are_left():
 
 def test_a_pin_beyond_the_answers_slots_is_ignored():
     of = placement(policy=Fixed(), shape=Subset(2))
-    decision = answer(plan(rule({"pin": {"candidate": "ideal", "slot": 3}}), of=of))
+    decision = answer(plan(rule({"pin": {"candidate": "ideal", "slot": 3}}), placement=of))
     assert order(decision) == ["card", "paypal"]
-    assert answer(plan(rule({"pin": {"candidate": "ideal", "slot": 2}}), of=of)).ranking[1].id == "ideal"
+    assert answer(plan(rule({"pin": {"candidate": "ideal", "slot": 2}}), placement=of)).ranking[1].id == "ideal"
 
 
 def test_a_rule_that_did_not_fire_limits_nothing():
@@ -180,7 +180,7 @@ def test_kept_limits_are_dropped_when_there_are_too_many(monkeypatch):
 
 
 def test_requests_share_draws_only_without_money_and_features():
-    plain, margin = plan(), plan(of=placement(reward="margin"))
+    plain, margin = plan(), plan(placement=placement(reward="margin"))
     assert shares_draws(plain, beliefs(plain))
     assert not shares_draws(margin, beliefs(margin))
 
@@ -188,7 +188,7 @@ def test_requests_share_draws_only_without_money_and_features():
 @pytest.mark.parametrize(("reward", "weights"), [("converted", []), ("revenue", []), ("margin", [[2_910, 2_990]])])
 def test_only_margins_weigh_scores_without_a_boost(reward, weights):
     methods = (candidate("a", fee_percent=0.9), candidate("b", position=1, fee_fixed=10))
-    of = plan(of=placement(reward=reward, margin_percent=30.0), candidates=methods)
+    of = plan(placement=placement(reward=reward, margin_percent=30.0), candidates=methods)
     values = {"cart.total": 10_000}
     assert value_weights(of, values, limits_for(of, values, ())).tolist() == weights
 
@@ -207,7 +207,7 @@ def test_a_boost_weighs_scores_and_is_told():
     (Fixed(), "c1", "dec_1"),
 ])  # fmt: skip
 def test_only_a_split_is_drawn_by_customer(policy, customer, key):
-    of = plan(of=placement(policy=policy))
+    of = plan(placement=placement(policy=policy))
     assert randomness_key(of, Facts({}, {}, customer), "dec_1") == key
 
 
@@ -270,7 +270,7 @@ def test_the_fallback_keeps_the_catalogues_limits():
 
 @pytest.mark.parametrize(("shape", "shown"), [(One(), ["card"]), (Subset(2), ["card", "klarna"])])
 def test_the_fallback_keeps_the_shape(shape, shown):
-    assert order(fallback(plan(of=placement(shape=shape), candidates=FEW), geo_country="DE")) == shown
+    assert order(fallback(plan(placement=placement(shape=shape), candidates=FEW), geo_country="DE")) == shown
 
 
 @pytest.mark.parametrize("changes", [{"goal": "minimise"}, {"reward": "margin"}])

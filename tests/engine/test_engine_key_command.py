@@ -116,30 +116,30 @@ def test_the_command_is_not_shown():
 
 
 @pytest.mark.anyio
-async def test_texts_are_readable_with_the_command_alone(shop, open_another, tmp_path):
+async def test_texts_are_readable_with_the_command_alone(shop, start_engine, tmp_path):
     await say(shop.engine, shop.id, "anna")
     file = tmp_path / "keys"
     file.write_text(OLDER)
     command = python(f"print(open({str(file)!r}).read())")
-    engine = await open_another(master_key_command=command)
+    engine = await start_engine(master_key_command=command)
     assert (await engine.data_keys.rotate()).rewrapped > 0
     with pytest.raises(Conflict, match="let it print a new key before the others"):
         await rotate_master_key(engine.settings, engine.data_keys, new=True)
     file.write_text(f"{KEY}\n{OLDER}")
-    rotation = await (await open_another(master_key_command=command)).data_keys.rotate()
+    rotation = await (await start_engine(master_key_command=command)).data_keys.rotate()
     assert rotation.rewrapped == rotation.keys
     await engine.follow()
     file.write_text(KEY)
-    assert await language(await open_another(master_key_command=command), shop.id, "anna") == "de"
+    assert await language(await start_engine(master_key_command=command), shop.id, "anna") == "de"
     with pytest.raises(UnusableKey, match="to what TAP2_MASTER_KEY_COMMAND prints"):
-        await open_another()
+        await start_engine()
 
 
 @pytest.mark.anyio
-async def test_a_server_goes_on_while_its_service_is_away(shop, open_another, tmp_path):
+async def test_a_server_goes_on_while_its_service_is_away(shop, start_engine, tmp_path):
     file = tmp_path / "keys"
     file.write_text(KEY)
-    engine = await open_another(master_key_command=python(f"print(open({str(file)!r}).read())"))
+    engine = await start_engine(master_key_command=python(f"print(open({str(file)!r}).read())"))
     file.unlink()
     with pytest.raises(UnusableKey, match="failed with the status 1"):
         await engine.data_keys.make_due(now=now_ms() + 2 * DAY)

@@ -19,7 +19,7 @@ from engine.offers.holds import Idempotency
 from engine.offers.redemptions import Purchase
 from engine.store.connection import database
 from engine.store.offers import holds
-from tests.offers import ask, balance, open_offers, verified
+from tests.offers import balance, decide_offers, is_verified, open_offers
 from tests.shop import Shop
 
 pytestmark = pytest.mark.anyio
@@ -36,12 +36,12 @@ def patient_turns(monkeypatch):
 
 
 @pytest.fixture(params=[1, 4], ids=["one worker", "four workers"])
-async def shops(request, database_kind, empty_shop, open_another):
+async def shops(request, database_kind, empty_shop, start_engine):
     """Return a shop as its workers see it; here they share an event loop, and the database cannot tell."""
     if database_kind == "sqlite" and request.param > 1:
         pytest.skip("SQLite is for one worker")
     await open_offers(empty_shop, amount=10**9, uses=1)
-    others = [await open_another() for _ in range(1, request.param)]
+    others = [await start_engine() for _ in range(1, request.param)]
     return [empty_shop, *(Shop(engine, empty_shop.merchant) for engine in others)]
 
 
@@ -74,15 +74,15 @@ async def test_the_last_use_is_held_once(shops):
     counts, _ = await race(shops, hold)
     assert counts == ONE_OF_MANY
     assert await balance(shops[0]) == Balance(held=1_000, held_uses=1)
-    assert await verified(shops[0])
+    assert await is_verified(shops[0])
 
 
 async def test_one_hold_is_redeemed_once(shops):
-    [held] = (await ask(shops[0])).holds
+    [held] = (await decide_offers(shops[0])).holds
     counts, _ = await race(shops, lambda shop, number: redeem(shop, held.id, number))
     assert counts == ONE_OF_MANY
     assert await balance(shops[0]) == Balance(spent=1_000, spent_uses=1)
-    assert await verified(shops[0])
+    assert await is_verified(shops[0])
 
 
 async def test_of_many_expired_holds_one_gets_the_last_use(shops):
@@ -98,11 +98,11 @@ async def test_of_many_expired_holds_one_gets_the_last_use(shops):
     counts, _ = await race(shops, lambda shop, number: redeem(shop, many[number].id, number))
     assert counts == ONE_OF_MANY
     assert await balance(first) == Balance(spent=1_000, spent_uses=1)
-    assert await verified(first)
+    assert await is_verified(first)
 
 
 async def test_one_key_sent_many_times_has_one_effect(shops):
-    [held] = (await ask(shops[0])).holds
+    [held] = (await decide_offers(shops[0])).holds
     counts, results = await race(shops, lambda shop, _: redeem(shop, held.id, "same"))
     assert (counts, len(set(results))) == ({"done": REQUESTS}, 1)
     other = Purchase(held.id, Cart(9_000, "EUR"), "order-same")
@@ -114,11 +114,11 @@ async def test_one_key_sent_many_times_has_one_effect(shops):
 
 async def test_what_was_given_back_goes_to_the_next(shops):
     """A refusal is right when it is given: what comes back afterwards is there for the next request."""
-    [held] = (await ask(shops[0])).holds
+    [held] = (await decide_offers(shops[0])).holds
     assert (await race(shops, hold))[0] == {"Conflict": REQUESTS}
     await shops[0].engine.holds.change(shops[0].id, held.id, ledger.release, now=now_ms())
     assert (await race(shops, hold))[0] == ONE_OF_MANY
-    assert await verified(shops[0])
+    assert await is_verified(shops[0])
 
 
 async def set_uses(shop, uses):

@@ -15,9 +15,9 @@ from engine.model.timestamps import DAY, MINUTE
 from engine.store import folds
 from engine.store.tables import statistics, usage
 from tests.factories import METHODS, candidates, order, placement
-from tests.marks import SQLITE_FIRST, few_of
+from tests.marks import SQLITE_FIRST, first_values
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("reproducible_draws")]
 LATER = 3 * 60 * MINUTE
 
 
@@ -62,7 +62,7 @@ async def test_outcomes_teach_the_same_in_whatever_order_they_arrive(shop):
         before = await shop.counts()
         answer = await shop.decide()
         for type, index, moment in story[turn:] + story[:turn]:
-            await shop.report(answer, type, order(answer.decision)[index], at=moment)
+            await shop.report(answer, type, order(answer.decision)[index], occurred_at=moment)
         ids, after = order(answer.decision), await shop.counts()
         sums.append([tuple(a - b for a, b in zip(after[id], before.get(id, (0, 0)), strict=True)) for id in ids[:3]])
     assert sums == [[(1, 0), (1, 0), (1, 1)]] * 4
@@ -87,14 +87,14 @@ async def test_many_windows_close_in_one_go(shop):
 
 
 async def test_the_reward_selected_is_known_with_the_first_choice(empty_shop):
-    await empty_shop.place(placement(reward="selected"))
+    await empty_shop.add_placement(placement(reward="selected"))
     answer = await empty_shop.decide()
     await empty_shop.report(answer, "selected", order(answer.decision)[0])
     assert await empty_shop.counts(reward="selected") == {order(answer.decision)[0]: (1, 1)}
 
 
 async def test_each_bucket_learns_for_itself(empty_shop):
-    await empty_shop.place(placement(buckets=("device.type", "geo.country")))
+    await empty_shop.add_placement(placement(buckets=("device.type", "geo.country")))
     for device in ("mobile", "desktop"):
         answer = await empty_shop.decide(device_type=device, geo_country="DE")
         await empty_shop.report(answer, "converted", order(answer.decision)[0])
@@ -117,8 +117,8 @@ async def test_an_event_counts_once_however_often_it_is_sent(shop):
 async def test_of_two_reports_of_an_event_the_first_counts(shop):
     now = now_ms()
     reports = [
-        shop.outcome(None, "converted", "klarna", customer="c1", event="e", at=now - 5 * DAY),
-        shop.outcome(None, "converted", "ideal", customer="c1", event="e", at=now),
+        shop.outcome(None, "converted", "klarna", customer="c1", event="e", occurred_at=now - 5 * DAY),
+        shop.outcome(None, "converted", "ideal", customer="c1", event="e", occurred_at=now),
     ]
     receipts = await shop.engine.recorder.outcomes(reports)
     assert [receipt.status for receipt in receipts] == ["recorded", "conflict"]
@@ -130,7 +130,7 @@ async def test_of_two_reports_of_an_event_the_first_counts(shop):
 async def test_two_merchants_events_of_the_same_name_both_count(shop):
     _, other = await shop.engine.accounts.add_merchant("other", "Other")
     theirs = type(shop)(shop.engine, other)
-    await theirs.place()
+    await theirs.add_placement()
     rows = [
         shop.outcome(None, "converted", "card", customer="c1", event="e"),
         theirs.outcome(None, "converted", "ideal", customer="c1", event="e"),
@@ -204,7 +204,7 @@ async def test_after_five_purchases_a_favourite_is_nearly_always_first(shop):
 
 
 async def test_an_older_choice_counts_less_than_a_younger_one(shop):
-    await shop.report(None, "converted", "card", customer="c1", at=now_ms() - 45 * DAY)
+    await shop.report(None, "converted", "card", customer="c1", occurred_at=now_ms() - 45 * DAY)
     await shop.report(None, "converted", "ideal", customer="c1")
     history = (await shop.decide("c1")).facts.history
     assert history["card"].successes == pytest.approx(0.5)
@@ -212,7 +212,7 @@ async def test_an_older_choice_counts_less_than_a_younger_one(shop):
     assert history["card"].purchases == history["ideal"].purchases == 1
 
 
-@pytest.mark.parametrize("seed", few_of(range(3), 1))
+@pytest.mark.parametrize("seed", first_values(range(3), 1))
 async def test_a_rebuild_always_equals_the_folds(engine, seed):
     shops = await engine_checks.open_shops(engine)
     receipts = await engine_checks.play(shops, decision_count=150, outcome_count=600, seed=seed)
@@ -259,10 +259,10 @@ def meanwhile(monkeypatch):
     return arrange
 
 
-async def test_a_rebuild_loses_nothing_that_another_process_records_meanwhile(shop, open_another, meanwhile):
+async def test_a_rebuild_loses_nothing_that_another_process_records_meanwhile(shop, start_engine, meanwhile):
     answers = [await shop.decide(f"c{number}") for number in range(2)]
     await shop.report(answers[0], "converted", order(answers[0].decision)[0])
-    other = await open_another()
+    other = await start_engine()
     late = shop.outcome(answers[1], "converted", order(answers[1].decision)[0])
     begun = meanwhile(lambda: other.recorder.outcomes([late]))
     await rebuild.rebuild(shop.engine.database)
@@ -273,9 +273,9 @@ async def test_a_rebuild_loses_nothing_that_another_process_records_meanwhile(sh
     assert await rebuild.compare(shop.engine.database) == []
 
 
-async def test_a_check_is_of_one_moment_and_holds_up_nobody(shop, open_another, meanwhile):
+async def test_a_check_is_of_one_moment_and_holds_up_nobody(shop, start_engine, meanwhile):
     answer = await shop.decide("c1")
-    other = await open_another()
+    other = await start_engine()
     late = shop.outcome(answer, "converted", order(answer.decision)[0])
     begun = meanwhile(lambda: other.recorder.outcomes([late]))
     assert await rebuild.compare(shop.engine.database) == []
@@ -299,7 +299,7 @@ async def test_candidates_that_come_and_go_keep_what_they_learned(shop):
 
 @SQLITE_FIRST
 async def test_with_revenue_the_method_with_larger_amounts_comes_first(empty_shop):
-    await empty_shop.place(placement(reward="revenue", policy=Thompson(floor=0.0)))
+    await empty_shop.add_placement(placement(reward="revenue", policy=Thompson(floor=0.0)))
     for number in range(60):
         answer = await empty_shop.decide()
         first = order(answer.decision)[0]
@@ -314,7 +314,7 @@ async def test_with_revenue_the_method_with_larger_amounts_comes_first(empty_sho
 
 
 async def test_an_amount_in_another_currency_teaches_no_amount(empty_shop):
-    await empty_shop.place(placement(reward="revenue"))
+    await empty_shop.add_placement(placement(reward="revenue"))
     answer = await empty_shop.decide()
     first = order(answer.decision)[0]
     await empty_shop.engine.recorder.outcomes(

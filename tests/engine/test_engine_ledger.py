@@ -25,7 +25,7 @@ from engine.store import tables
 from engine.store.connection.database import open_database, sqlite_url
 from engine.store.offers import balances, entries, holds
 from engine.store.offers.caps import set_caps
-from tests.offers import SHARED, a_hold, add_merchant, caps, nothing
+from tests.offers import SHARED, add_merchant, check_nothing, make_hold, set_budget_caps
 
 pytestmark = pytest.mark.anyio
 
@@ -47,7 +47,7 @@ async def take(connection, *new):
 
 
 def test_redeeming_spends_the_discount_and_releases_the_rest():
-    held = ledger.take(a_hold(amount=1_000)).hold
+    held = ledger.take(make_hold(amount=1_000)).hold
     hold, movements, _ = ledger.redeem(held, discount=700, cart_total=7_000, order_id="o-1")
     assert [(each.kind, each.amount, each.uses) for each in movements] == [("commit", 700, 1), ("release", 300, 0)]
     assert (hold.state, hold.spent, hold.order_id, hold.entries) == ("redeemed", 700, "o-1", 3)
@@ -57,7 +57,7 @@ def test_redeeming_spends_the_discount_and_releases_the_rest():
 
 @given(st.integers(1, 10**12), st.integers(0, 10**12), st.lists(st.integers(1, 10**12), max_size=6))
 def test_refunds_return_shares_that_add_up_exactly(cart_total, discount, parts):
-    held = ledger.take(a_hold(amount=discount)).hold
+    held = ledger.take(make_hold(amount=discount)).hold
     hold = ledger.redeem(held, discount=discount, cart_total=cart_total, order_id="").hold
     for part in parts:
         left = hold.cart_total - hold.refunded
@@ -74,7 +74,7 @@ def test_refunds_return_shares_that_add_up_exactly(cart_total, discount, parts):
 
 @pytest.mark.parametrize("end", [ledger.release, ledger.expire])
 def test_an_ended_hold_never_moves_again(end):
-    ended = end(ledger.take(a_hold()).hold).hold
+    ended = end(ledger.take(make_hold()).hold).hold
     assert ended.standing == Balance()
     for change in (ledger.release, ledger.expire, lambda hold: ledger.refund(hold, amount=1)):
         with pytest.raises(Conflict, match="is"):
@@ -87,8 +87,8 @@ def test_an_ended_hold_never_moves_again(end):
 
 
 async def test_a_cap_refuses_only_holds_that_do_not_fit(database):
-    await caps(database, amount=1_000)
-    new = [a_hold(f"h{number}", amount=amount) for number, amount in enumerate((600, 500, 400))]
+    await set_budget_caps(database, amount=1_000)
+    new = [make_hold(f"h{number}", amount=amount) for number, amount in enumerate((600, 500, 400))]
     async with database.write() as connection:
         assert await take(connection, *new) == {1: ("ten-percent", too_little("spring"))}
     verification = await verify(database, 1)
@@ -96,10 +96,10 @@ async def test_a_cap_refuses_only_holds_that_do_not_fit(database):
 
 
 async def test_a_refused_hold_takes_nothing_from_its_other_budgets(database):
-    await caps(database, amount=1_000)
-    await caps(database, "once", uses=1)
+    await set_budget_caps(database, amount=1_000)
+    await set_budget_caps(database, "once", uses=1)
     once = SHARED._replace(budget="once", customer="c")
-    first, second = (a_hold(name, amount=100, balances=(once, SHARED)) for name in ("h1", "h2"))
+    first, second = (make_hold(name, amount=100, balances=(once, SHARED)) for name in ("h1", "h2"))
     async with database.write() as connection:
         assert await take(connection, first, second) == {1: ("ten-percent", too_little("once"))}
         assert await balances.read(connection, [SHARED, once]) == {
@@ -111,14 +111,14 @@ async def test_a_refused_hold_takes_nothing_from_its_other_budgets(database):
 
 async def test_a_budget_without_caps_in_force_allows_nothing(database):
     async with database.write() as connection:
-        assert await take(connection, a_hold()) == {0: ("ten-percent", too_little("spring"))}
+        assert await take(connection, make_hold()) == {0: ("ten-percent", too_little("spring"))}
 
 
 async def test_only_holds_past_their_time_expire(database):
-    await caps(database)
+    await set_budget_caps(database)
     service = Holds(database)
     for number in range(3):
-        await service.take(a_hold(f"h{number}", expires_at=number * 10), now=0)
+        await service.take(make_hold(f"h{number}", expires_at=number * 10), now=0)
     await service.change(1, "h0", ledger.release, now=1)
     assert await service.expire_due(now=10) == 1
     async with database.read() as connection:
@@ -128,16 +128,16 @@ async def test_only_holds_past_their_time_expire(database):
 
 
 async def test_holds_of_other_merchants_do_not_exist(database):
-    await caps(database)
-    await Holds(database).take(a_hold(), now=0)
+    await set_budget_caps(database)
+    await Holds(database).take(make_hold(), now=0)
     for merchant_id, hold_id in ((2, "h"), (1, "other")):
         with pytest.raises(NotFound, match="there is no hold"):
             await Holds(database).change(merchant_id, hold_id, ledger.release, now=0)
 
 
 async def test_a_movement_cannot_be_written_twice(database):
-    await caps(database)
-    transition = ledger.take(a_hold())
+    await set_budget_caps(database)
+    transition = ledger.take(make_hold())
     async with database.write() as connection:
         await entries.append(connection, [transition], now=0)
     with pytest.raises(IntegrityError):
@@ -146,10 +146,10 @@ async def test_a_movement_cannot_be_written_twice(database):
 
 
 async def test_the_ledger_is_read_from_the_newest(database):
-    await caps(database)
+    await set_budget_caps(database)
     service = Holds(database)
-    await service.take(a_hold("h1", amount=5), now=1)
-    await service.take(a_hold("h2", amount=7), now=1)
+    await service.take(make_hold("h1", amount=5), now=1)
+    await service.take(make_hold("h2", amount=7), now=1)
     await service.change(1, "h1", lambda hold: ledger.redeem(hold, discount=5, cart_total=9, order_id=""), now=2)
     async with database.read() as connection:
         first = await entries.page(connection, 1, only=LedgerFilter("spring"), limit=2)
@@ -164,8 +164,8 @@ async def test_the_ledger_is_read_from_the_newest(database):
 
 
 async def test_verification_names_the_balance_that_differs(database):
-    await caps(database)
-    await Holds(database).take(a_hold(amount=5), now=0)
+    await set_budget_caps(database)
+    await Holds(database).take(make_hold(amount=5), now=0)
     async with database.write() as connection:
         await connection.execute(update(tables.budget_balances).values(held=6))
         await set_caps(connection, [Cap(1, "spring", 3, None)])
@@ -180,15 +180,15 @@ async def test_a_key_gives_its_first_answer_again(database):
     service, times = Holds(database), itertools.count()
 
     async def work(_connection):
-        return a_hold(f"h{next(times)}")
+        return make_hold(f"h{next(times)}")
 
     asked = Idempotency.of("k", "redeem", {"hold_id": "h"})
-    assert await service.once(1, asked, work, check=nothing, now=0) == a_hold("h0")
-    assert await service.once(1, asked, work, check=nothing, now=1) == a_hold("h0")
-    assert await service.once(2, asked, work, check=nothing, now=1) == a_hold("h1")
-    assert await service.once(1, None, work, check=nothing, now=1) == a_hold("h2")
+    assert await service.once(1, asked, work, check=check_nothing, now=0) == make_hold("h0")
+    assert await service.once(1, asked, work, check=check_nothing, now=1) == make_hold("h0")
+    assert await service.once(2, asked, work, check=check_nothing, now=1) == make_hold("h1")
+    assert await service.once(1, None, work, check=check_nothing, now=1) == make_hold("h2")
     with pytest.raises(KeyReused, match="another request"):
-        await service.once(1, Idempotency.of("k", "redeem", {"hold_id": "i"}), work, check=nothing, now=1)
+        await service.once(1, Idempotency.of("k", "redeem", {"hold_id": "i"}), work, check=check_nothing, now=1)
 
 
 async def test_a_key_whose_work_failed_may_be_sent_again(database):
@@ -198,11 +198,11 @@ async def test_a_key_whose_work_failed_may_be_sent_again(database):
         raise Conflict("spent")
 
     async def work(_connection):
-        return a_hold("done")
+        return make_hold("done")
 
     with pytest.raises(Conflict, match="spent"):
-        await service.once(1, Idempotency("k", "r"), fail, check=nothing, now=0)
-    assert await service.once(1, Idempotency("k", "r"), work, check=nothing, now=0) == a_hold("done")
+        await service.once(1, Idempotency("k", "r"), fail, check=check_nothing, now=0)
+    assert await service.once(1, Idempotency("k", "r"), work, check=check_nothing, now=0) == make_hold("done")
 
 
 # Any sequence
@@ -224,8 +224,8 @@ class Accounts(RuleBasedStateMachine):
         self.now, self.count = 0, itertools.count()
         self.held: dict[str, Hold] = {}
         self.run(add_merchant(self.database))
-        self.run(caps(self.database, amount=self.CAP))
-        self.run(caps(self.database, "once", uses=self.USES))
+        self.run(set_budget_caps(self.database, amount=self.CAP))
+        self.run(set_budget_caps(self.database, "once", uses=self.USES))
 
     def run(self, work):
         return self.loop.run_until_complete(work)
@@ -239,7 +239,7 @@ class Accounts(RuleBasedStateMachine):
     @rule(amount=st.integers(0, 600), lasts=st.integers(1, 5))
     def take(self, amount, lasts):
         keys = (SHARED, SHARED._replace(budget="once"))
-        hold = a_hold(f"h{next(self.count)}", amount=amount, balances=keys, expires_at=self.now + lasts)
+        hold = make_hold(f"h{next(self.count)}", amount=amount, balances=keys, expires_at=self.now + lasts)
         total = self.balance()
         fits = total.held + total.spent + amount <= self.CAP and total.held_uses + total.spent_uses < self.USES
         try:
@@ -305,9 +305,9 @@ def test_movements_keep_the_sum_of_all_accounts():
 
 
 async def test_a_caller_sees_rows_only_as_holds(database):
-    await caps(database)
+    await set_budget_caps(database)
     key = BalanceKey(1, "spring", 20_000, "customer")
-    hold = a_hold(balances=(SHARED, key), order_id="", decision_id="dec_1")
+    hold = make_hold(balances=(SHARED, key), order_id="", decision_id="dec_1")
     await Holds(database).take(hold, now=0)
     async with database.write() as connection:
         assert await holds.lock(connection, 1, "h") == ledger.take(hold).hold

@@ -17,7 +17,7 @@ from engine.offers.holds import Holds
 from engine.offers.verification import verify
 from engine.store.connection.database import open_database, sqlite_url
 from engine.store.offers import balances
-from tests.offers import SHARED, a_hold, add_merchant, caps
+from tests.offers import SHARED, add_merchant, make_hold, set_budget_caps
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +39,7 @@ async def _spend(url: str, name: str, progress: Any) -> None:
         number += 1
         # An hour forth or back, as a clock that is set anew.
         now = chance.choice((0, 3_600_000, -3_600_000)) + number
-        hold = a_hold(f"{name}-{number}", amount=chance.randrange(1, 400), balances=keys, expires_at=now + 10)
+        hold = make_hold(f"{name}-{number}", amount=chance.randrange(1, 400), balances=keys, expires_at=now + 10)
         try:
             await service.take(hold, now=now)
             await _end(service, hold.id, chance, now)
@@ -109,8 +109,8 @@ async def test_killed_workers_never_overspend(settings):
     url = settings.database_url or sqlite_url(settings.data)
     database, ended = open_database(url), multiprocessing.get_context("spawn").Event()
     await add_merchant(database)
-    await caps(database, amount=CAP)
-    await caps(database, "once", uses=10**9)
+    await set_budget_caps(database, amount=CAP)
+    await set_budget_caps(database, "once", uses=10**9)
     watcher = asyncio.create_task(watch(database, ended))
     for number in range(ROUNDS):
         await killed_after(url, [f"{number}-{worker}" for worker in range(WORKERS)])

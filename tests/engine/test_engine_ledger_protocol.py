@@ -14,7 +14,7 @@ import pytest
 from engine.kernel.offers import ledger
 from engine.model.errors import EngineError
 from engine.model.offers.hold import Balance, Cap, Hold, leaves_room
-from tests.offers import a_hold
+from tests.offers import make_hold
 
 WORKERS, CODES = 3, 2
 CAP = Cap(1, "spring", 150, None)
@@ -73,7 +73,7 @@ def change_of(world: World, number: int) -> ledger.Transition | None:
     try:
         match world.writers[number].action, hold:
             case "take", None:
-                return ledger.take(a_hold(f"h{number}", amount=AMOUNT))
+                return ledger.take(make_hold(f"h{number}", amount=AMOUNT))
             case "redeem", Hold():
                 return ledger.redeem(hold, discount=AMOUNT - 10, cart_total=1_000, order_id="")
             case "release", Hold():

@@ -16,7 +16,7 @@ from engine.offers.holds import Holds, Idempotency, taken
 from engine.offers.verification import verify
 from engine.store.connection.database import open_database, sqlite_url
 from engine.store.offers import balances
-from tests.offers import SHARED, a_hold, add_merchant, caps, nothing
+from tests.offers import SHARED, add_merchant, check_nothing, make_hold, set_budget_caps
 
 pytestmark = pytest.mark.anyio
 
@@ -46,11 +46,11 @@ async def race(databases, work):
 
 
 async def take_a_unit(database, number):
-    return await Holds(database).take(a_hold(f"h{number}", amount=100, balances=(SHARED,)), now=0)
+    return await Holds(database).take(make_hold(f"h{number}", amount=100, balances=(SHARED,)), now=0)
 
 
 async def test_the_last_unit_goes_to_one_of_many(databases):
-    await caps(databases[0], uses=1)
+    await set_budget_caps(databases[0], uses=1)
     counts, _ = await race(databases, take_a_unit)
     assert counts == {"taken": 1, "Conflict": PROCESSES * TASKS - 1}
     assert (await verify(databases[0], 1))[3:] == ((), (), ())
@@ -58,21 +58,21 @@ async def test_the_last_unit_goes_to_one_of_many(databases):
 
 async def test_the_race_notices_a_missing_condition(databases, monkeypatch):
     monkeypatch.setattr(balances, "UNDER_THE_CAP", "")
-    await caps(databases[0], uses=1)
+    await set_budget_caps(databases[0], uses=1)
     counts, _ = await race(databases, take_a_unit)
     assert counts == {"taken": PROCESSES * TASKS}
     assert (await verify(databases[0], 1)).over_cap == (SHARED,)
 
 
 async def test_an_amount_is_spent_to_the_last_unit_and_no_further(databases):
-    await caps(databases[0], amount=1_050)
+    await set_budget_caps(databases[0], amount=1_050)
     counts, _ = await race(databases, take_a_unit)
     assert counts == {"taken": 10, "Conflict": PROCESSES * TASKS - 10}
 
 
 async def test_one_redemption_of_a_hold_succeeds(databases):
-    await caps(databases[0], amount=1_000)
-    await Holds(databases[0]).take(a_hold(), now=0)
+    await set_budget_caps(databases[0], amount=1_000)
+    await Holds(databases[0]).take(make_hold(), now=0)
 
     async def redeem(database, number):
         def change(hold):
@@ -88,13 +88,13 @@ async def test_one_redemption_of_a_hold_succeeds(databases):
 
 
 async def test_one_key_has_one_effect_and_one_answer(databases):
-    await caps(databases[0], amount=100_000)
+    await set_budget_caps(databases[0], amount=100_000)
 
     async def redeem(database, number):
         async def work(connection):
-            return await taken(connection, ledger.take(a_hold(f"h{number}")), now=0)
+            return await taken(connection, ledger.take(make_hold(f"h{number}")), now=0)
 
-        return await Holds(database).once(1, Idempotency("k", "r"), work, check=nothing, now=0)
+        return await Holds(database).once(1, Idempotency("k", "r"), work, check=check_nothing, now=0)
 
     counts, results = await race(databases, redeem)
     assert counts == {"taken": PROCESSES * TASKS}
@@ -105,11 +105,11 @@ async def test_one_key_has_one_effect_and_one_answer(databases):
 async def test_budgets_in_any_order_wait_in_no_ring(databases):
     keys = [BalanceKey(1, name, TOTAL, "") for name in ("a", "b", "c")]
     for key in keys:
-        await caps(databases[0], key.budget, amount=1_000)
+        await set_budget_caps(databases[0], key.budget, amount=1_000)
 
     async def work(database, number):
         order = tuple(keys[(number + step) % 3] for step in range(3))
-        hold = await Holds(database).take(a_hold(f"h{number}", amount=10, balances=order), now=0)
+        hold = await Holds(database).take(make_hold(f"h{number}", amount=10, balances=order), now=0)
         try:
             await Holds(database).change(1, hold.id, ledger.release, now=0)
         except Conflict:
@@ -130,28 +130,28 @@ async def test_a_key_in_flight_for_long_is_a_conflict(databases, database_kind):
     async def wait(_connection):
         claimed.set()
         await may_end.wait()
-        return a_hold()
+        return make_hold()
 
-    slow = asyncio.create_task(first.once(1, Idempotency("k", "r"), wait, check=nothing, now=0))
+    slow = asyncio.create_task(first.once(1, Idempotency("k", "r"), wait, check=check_nothing, now=0))
     await claimed.wait()
     with pytest.raises(Conflict, match="in progress"):
-        await second.once(1, Idempotency("k", "r"), wait, check=nothing, now=0)
+        await second.once(1, Idempotency("k", "r"), wait, check=check_nothing, now=0)
     may_end.set()
-    assert await slow == await second.once(1, Idempotency("k", "r"), wait, check=nothing, now=0) == a_hold()
+    assert await slow == await second.once(1, Idempotency("k", "r"), wait, check=check_nothing, now=0) == make_hold()
 
 
 async def test_a_budget_that_is_locked_for_long_is_no_conflict(databases, database_kind):
     if database_kind == "sqlite":
         pytest.skip("SQLite has one writer, whose turn is waited for before any balance")
-    await caps(databases[0], amount=1_000)
-    await Holds(databases[0]).take(a_hold(), now=0)
+    await set_budget_caps(databases[0], amount=1_000)
+    await Holds(databases[0]).take(make_hold(), now=0)
 
     async def work(connection):
-        return await taken(connection, ledger.take(a_hold("other")), now=0)
+        return await taken(connection, ledger.take(make_hold("other")), now=0)
 
     async with databases[1].write() as connection:
         await balances.lock(connection, [SHARED])
         with pytest.raises(DBAPIError) as fault:
-            await Holds(databases[0]).once(1, Idempotency("k", "r"), work, check=nothing, now=0)
+            await Holds(databases[0]).once(1, Idempotency("k", "r"), work, check=check_nothing, now=0)
     assert is_temporary(fault.value)
-    assert (await Holds(databases[0]).once(1, Idempotency("k", "r"), work, check=nothing, now=0)).id == "other"
+    assert (await Holds(databases[0]).once(1, Idempotency("k", "r"), work, check=check_nothing, now=0)).id == "other"

@@ -145,7 +145,7 @@ def test_checkouts_are_held_beside_the_time_before_and_the_holdback():
 
 
 async def shopped(shop, count=300):
-    await shop.place(placement(credit="cascade"), candidate("card"), candidate("paypal", position=1))
+    await shop.add_placement(placement(credit="cascade"), candidate("card"), candidate("paypal", position=1))
     luck = random.Random(3)
     answers = await asyncio.gather(*(shop.decide() for _ in range(count)))
     rows = []
@@ -157,7 +157,7 @@ async def shopped(shop, count=300):
 
 
 @pytest.mark.anyio
-@pytest.mark.usefixtures("certain_luck")
+@pytest.mark.usefixtures("reproducible_draws")
 async def test_only_complete_decisions_are_compared(empty_shop, monkeypatch):
     await shopped(empty_shop)
     comparisons = empty_shop.engine.comparisons

@@ -17,7 +17,7 @@ from engine.store.tables import plans
 from tests.factories import METHODS, order, placement, rule
 from tests.marks import SQLITE_FIRST
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("reproducible_draws")]
 
 
 def active(shop, engine=None):
@@ -88,10 +88,10 @@ async def test_evidence_that_could_not_be_read_is_read_later(shop, monkeypatch):
     assert await version_now(shop) == 1
 
 
-async def test_a_restart_knows_all_that_was_learned_before_it(shop, open_another):
+async def test_a_restart_knows_all_that_was_learned_before_it(shop, start_engine):
     await buy(shop, times=4, candidate="ideal")
     await shop.engine.stop()
-    restarted = await open_another()
+    restarted = await start_engine()
     shop.engine = restarted
     decision = (await shop.decide()).decision
     assert decision.beliefs_version == 1
@@ -99,7 +99,7 @@ async def test_a_restart_knows_all_that_was_learned_before_it(shop, open_another
 
 
 @SQLITE_FIRST
-async def test_stopping_amid_a_job_is_no_fault(open_another, monkeypatch, caplog):
+async def test_stopping_amid_a_job_is_no_fault(start_engine, monkeypatch, caplog):
     begun = asyncio.Event()
 
     async def endless(releases, now):
@@ -107,7 +107,7 @@ async def test_stopping_amid_a_job_is_no_fault(open_another, monkeypatch, caplog
         await asyncio.sleep(60)
 
     monkeypatch.setattr(Releases, "publish_due", endless)
-    engine = await open_another()
+    engine = await start_engine()
     await asyncio.wait_for(begun.wait(), 10)
     await engine.stop()
     await asyncio.sleep(0.05)
@@ -115,7 +115,7 @@ async def test_stopping_amid_a_job_is_no_fault(open_another, monkeypatch, caplog
 
 
 async def test_while_nothing_is_known_all_are_alike(empty_shop):
-    await empty_shop.place(placement(buckets=("device.type",)))
+    await empty_shop.add_placement(placement(buckets=("device.type",)))
     answer = await empty_shop.decide(device_type="mobile")
     assert answer.decision.beliefs_version == 0
     assert {ranked.score for ranked in answer.decision.ranking} == {0.5}
@@ -124,7 +124,7 @@ async def test_while_nothing_is_known_all_are_alike(empty_shop):
 
 async def test_an_unseen_bucket_starts_from_all_buckets(empty_shop):
     shop = empty_shop
-    await shop.place(placement(buckets=("device.type",)))
+    await shop.add_placement(placement(buckets=("device.type",)))
     await shop.update_state("mobile", **dict.fromkeys(METHODS, (1_000, 500)) | {"card": (1_000, 900)})
     on_mobile, on_desktop = await shop.decide(device_type="mobile"), await shop.decide(device_type="desktop")
     first = [next(ranked for ranked in a.decision.ranking if ranked.id == "card") for a in (on_mobile, on_desktop)]
@@ -134,7 +134,7 @@ async def test_an_unseen_bucket_starts_from_all_buckets(empty_shop):
 
 async def test_the_arms_page_shows_the_estimates_that_decisions_use(empty_shop):
     shop = empty_shop
-    await shop.place(placement(buckets=("device.type",)))
+    await shop.add_placement(placement(buckets=("device.type",)))
     await shop.update_state("mobile", **dict.fromkeys(METHODS, (1_000, 500)) | {"card": (1_000, 900)})
     await shop.update_state("desktop", card=(5, 0))
     answer = await shop.decide(device_type="desktop")
@@ -150,7 +150,7 @@ async def test_the_arms_page_shows_the_estimates_that_decisions_use(empty_shop):
 async def test_callers_cannot_make_buckets_of_their_own(empty_shop):
     shop = empty_shop
     await shop.create("field", FieldDocument(name="customer.vip", type="boolean"))
-    await shop.place(placement(buckets=("geo.country", "device.type", "customer.vip")))
+    await shop.add_placement(placement(buckets=("geo.country", "device.type", "customer.vip")))
     plan = active(shop).plan
     asked = [f"{a}{b}" for a in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" for b in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
     countries = {plan.bucket({"geo.country": country}).split("|")[0] for country in asked}
@@ -204,7 +204,7 @@ async def test_a_new_reward_starts_from_what_is_known_of_it(shop):
     )
 
 
-async def test_a_plan_that_fails_to_load_leaves_the_old_one(shop, open_another):
+async def test_a_plan_that_fails_to_load_leaves_the_old_one(shop, start_engine):
     version = active(shop).plan.version
     async with shop.engine.database.write() as connection:
         spoiled = {"merchant_id": shop.id, "placement": "payment_methods", "version": 99}
@@ -216,8 +216,8 @@ async def test_a_plan_that_fails_to_load_leaves_the_old_one(shop, open_another):
     assert (await shop.decide()).decision.plan_version == version
 
 
-async def test_another_process_follows_plans_and_keys_within_two_seconds(shop, open_another):
-    other = await open_another()
+async def test_another_process_follows_plans_and_keys_within_two_seconds(shop, start_engine):
+    other = await start_engine()
     theirs = type(shop)(other, shop.merchant)
     await shop.create("rule", rule({"exclude": ["card"]}))
     key, plain = await shop.engine.accounts.create_key(shop.merchant, "secret", "Checkout", actor_name="ada")
@@ -235,8 +235,8 @@ async def test_another_process_follows_plans_and_keys_within_two_seconds(shop, o
     await soon(gone)
 
 
-async def test_another_process_takes_over_beliefs_within_two_seconds(shop, open_another):
-    other = await open_another()
+async def test_another_process_takes_over_beliefs_within_two_seconds(shop, start_engine):
+    other = await start_engine()
     await shop.update_state(ideal=(1_000, 900))
 
     async def seen():
@@ -252,10 +252,10 @@ async def test_another_process_takes_over_beliefs_within_two_seconds(shop, open_
     assert scores[0] == scores[1]
 
 
-async def test_processes_that_learn_about_different_buckets_take_over_each_others(empty_shop, open_another):
+async def test_processes_that_learn_about_different_buckets_take_over_each_others(empty_shop, start_engine):
     shop = empty_shop
-    await shop.place(placement(buckets=("device.type",)))
-    other = await open_another()
+    await shop.add_placement(placement(buckets=("device.type",)))
+    other = await start_engine()
     theirs = type(shop)(other, shop.merchant)
     # Theirs is the first version, ours the second: having made a later one ourselves must not hide theirs.
     await theirs.update_state("desktop", card=(50, 40))
@@ -270,9 +270,9 @@ async def test_processes_that_learn_about_different_buckets_take_over_each_other
 
 
 @SQLITE_FIRST
-async def test_late_beliefs_do_not_replace_newer_ones(shop, open_another):
+async def test_late_beliefs_do_not_replace_newer_ones(shop, start_engine):
     """Two processes record and renew side by side, and end at the same beliefs."""
-    other = await open_another()
+    other = await start_engine()
     theirs = type(shop)(other, shop.merchant)
     theirs._events = iter(range(10**6, 10**7))
 

@@ -36,7 +36,9 @@ async def exported(shop: Shop, folder: Path, **changes: Any) -> pandas.DataFrame
 
 @pytest.mark.anyio
 async def test_a_row_has_facts_answer_chances_and_outcomes(empty_shop: Shop, tmp_path: Path) -> None:
-    await empty_shop.place(factories.placement(holdback=Holdback(share=0.01)), *factories.candidates("card", "paypal"))
+    await empty_shop.add_placement(
+        factories.placement(holdback=Holdback(share=0.01)), *factories.candidates("card", "paypal")
+    )
     answer = await empty_shop.decide("ada", device_type="mobile", cart_total=4_200)
     first = answer.decision.ranking[0]
     await empty_shop.report(answer, "selected", first.id)
@@ -55,7 +57,7 @@ async def test_a_row_has_facts_answer_chances_and_outcomes(empty_shop: Shop, tmp
 
 @pytest.mark.anyio
 async def test_customers_are_only_hashes(empty_shop: Shop, tmp_path: Path) -> None:
-    await empty_shop.place()
+    await empty_shop.add_placement()
     await empty_shop.decide("ada@example.com")
     await empty_shop.decide()
     frame = await exported(empty_shop, tmp_path)
@@ -70,7 +72,7 @@ async def test_chunks_make_one_file_without_gaps(
 ) -> None:
     monkeypatch.setattr(log_export, "CHUNK", 7)
     monkeypatch.setattr(log_export, "ROWS_OF_A_GROUP", 15)
-    await empty_shop.place()
+    await empty_shop.add_placement()
     ids = [(await empty_shop.decide(f"c{number}")).decision.decision_id for number in range(40)]
     frame = await exported(empty_shop, tmp_path)
     assert sorted(frame.decision_id) == sorted(ids)
@@ -80,7 +82,7 @@ async def test_chunks_make_one_file_without_gaps(
 
 @pytest.mark.anyio
 async def test_other_times_and_placements_are_left_out(empty_shop: Shop, tmp_path: Path) -> None:
-    await empty_shop.place()
+    await empty_shop.add_placement()
     await empty_shop.decide("ada")
     now = now_ms()
     assert len(await exported(empty_shop, tmp_path, begin=now - 2 * DAY, end=now - DAY)) == 0
@@ -93,7 +95,7 @@ async def test_other_times_and_placements_are_left_out(empty_shop: Shop, tmp_pat
 async def test_another_tool_estimates_what_the_engine_does(empty_shop: Shop, tmp_path: Path) -> None:
     """The inverse propensity estimate by pandas is that of `tap2 evaluate log`, where one slot is drawn."""
     setup = factories.placement(policy=Thompson(drawn=1, history=False, floor=0.5), window_minutes=1)
-    await empty_shop.place(setup, *factories.candidates("card", "paypal", "klarna"))
+    await empty_shop.add_placement(setup, *factories.candidates("card", "paypal", "klarna"))
     random = np.random.default_rng(4)
     for number in range(150):
         answer = await empty_shop.decide(f"c{number}")

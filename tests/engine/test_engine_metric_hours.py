@@ -42,7 +42,7 @@ async def total(shop: Shop) -> MetricTotals:
 async def open_shop(shop: Shop, **changes: Any) -> None:
     """Sell with a card that costs 1% and 10 cents, at a margin of 30%."""
     methods = [factories.candidate("card", fee_percent=1.0, fee_fixed=10), factories.candidate("paypal")]
-    await shop.place(factories.placement(policy=Fixed(), margin_percent=30.0, **changes), *methods)
+    await shop.add_placement(factories.placement(policy=Fixed(), margin_percent=30.0, **changes), *methods)
 
 
 @pytest.mark.anyio
@@ -50,9 +50,9 @@ async def test_a_checkout_counts_once_in_each_dimension(empty_shop: Shop) -> Non
     await open_shop(empty_shop)
     now = now_ms()
     answer = await empty_shop.decide("ada", device_type="mobile", geo_country="NL")
-    await empty_shop.report(answer, "shown", "card", at=now)
-    await empty_shop.report(answer, "selected", "paypal", at=now)
-    await empty_shop.report(answer, "converted", "paypal", amount=10_000, at=now + 40_000)
+    await empty_shop.report(answer, "shown", "card", occurred_at=now)
+    await empty_shop.report(answer, "selected", "paypal", occurred_at=now)
+    await empty_shop.report(answer, "converted", "paypal", amount=10_000, occurred_at=now + 40_000)
     bought = MetricTotals(
         decisions=1, shown=1, selected=1, converted=1, revenue=10_000, margin=3_000, timed=1, time_ms=40_000
     )
@@ -173,18 +173,20 @@ async def _checkouts(shop: Shop, random: np.random.Generator, count: int) -> Non
             customer = f"c{random.integers(count // 3)}" if random.random() < 0.8 else None
             country, device = random.choice(["NL", "DE", "BE"]), random.choice(["mobile", "desktop"])
             answer = await shop.decide(customer, geo_country=str(country), device_type=str(device))
-        rows = [shop.outcome(answer, "shown", "card", at=time)]
+        rows = [shop.outcome(answer, "shown", "card", occurred_at=time)]
         if random.random() < 0.6:
             method, amount = str(random.choice(["card", "paypal"])), int(random.integers(100, 20_000))
             currency = "EUR" if random.random() < 0.8 else "GBP"
             bought: dict[str, Any] = {"amount": amount, "currency": currency, "at": time + int(random.integers(90_000))}
-            rows.append(shop.outcome(answer, "selected", method, at=time + 1_000))
+            rows.append(shop.outcome(answer, "selected", method, occurred_at=time + 1_000))
             rows.append(shop.outcome(answer, "converted", method, event=f"buy-{number}", **bought))
             if number % 3 == 0:
                 rows.append(shop.outcome(answer, "redeemed", method, **(bought | {"amount": amount // 7})))
             if random.random() < 0.2:
                 part = amount if random.random() < 0.5 else amount // 2
-                rows.append(shop.outcome(answer, "refunded", method, amount=part, currency=currency, at=time + HOUR))
+                rows.append(
+                    shop.outcome(answer, "refunded", method, amount=part, currency=currency, occurred_at=time + HOUR)
+                )
             if random.random() < 0.2:
                 rows.append(shop.outcome(answer, "converted", method, event=f"buy-{number}", **bought))
         for index in random.permutation(len(rows)):

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, inspe
 from engine.clock import now_ms
 from engine.migrate import configuration
 from engine.model.timestamps import DAY
-from tests.marks import few_of
+from tests.marks import first_values
 
 SCRIPTS = ScriptDirectory.from_config(configuration())
 REVISIONS = sorted(script.revision for script in SCRIPTS.walk_revisions())
@@ -150,7 +150,7 @@ def test_each_migration_says_what_it_is_for(revision):
     assert len(SCRIPTS.get_revision(revision).doc or "") > 10
 
 
-@pytest.mark.parametrize("revision", few_of([each for each in REVISIONS[::-1] if each not in ONE_WAY], NEWEST))
+@pytest.mark.parametrize("revision", first_values([each for each in REVISIONS[::-1] if each not in ONE_WAY], NEWEST))
 def test_a_migration_goes_down_and_up_with_data(engine, copy_at, tmp_path, revision):
     previous = SCRIPTS.get_revision(revision).down_revision or "base"
     copy_at(revision, tmp_path / "tap2.sqlite")

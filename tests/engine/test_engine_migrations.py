@@ -184,9 +184,11 @@ async def test_what_is_older_than_the_retention_goes_and_the_younger_stays(shop,
 
 async def test_a_kept_decision_keeps_its_outcomes_whenever_they_are_said_to_have_occurred(shop):
     answer = await shop.decide("c1")
-    await shop.report(answer, "converted", order(answer.decision)[0], event="e", at=7)
+    await shop.report(answer, "converted", order(answer.decision)[0], event="e", occurred_at=7)
     await shop.engine.purge()
-    assert (await shop.report(answer, "converted", order(answer.decision)[0], event="e", at=7)).status == "duplicate"
+    assert (
+        await shop.report(answer, "converted", order(answer.decision)[0], event="e", occurred_at=7)
+    ).status == "duplicate"
     assert await rebuild.compare(shop.engine.database) == []
 
 
@@ -212,7 +214,7 @@ async def test_a_purge_of_one_merchant_leaves_the_last_beliefs_of_others(shop, m
     clock, today = Clock(monkeypatch), now_ms() // DAY
     other, _ = await shop.engine.accounts.add_merchant("other", "Other")
     theirs = type(shop)(shop.engine, other)
-    await theirs.place()
+    await theirs.add_placement()
     clock.to(today - 500)
     await theirs.update_state(card=(10, 5))
     clock.to(today)

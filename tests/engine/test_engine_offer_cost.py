@@ -15,7 +15,7 @@ from engine.previews.estimation.offer_cost import Discounts, cost_of
 from engine.previews.previews import Period
 from tests.factories import rule
 from tests.marks import SQLITE_FIRST
-from tests.offers import ask, offered, open_offers
+from tests.offers import decide_offers, offer_candidate, open_offers
 
 pytestmark = pytest.mark.anyio
 
@@ -63,7 +63,7 @@ def test_the_interval_covers_what_other_periods_cost():
 async def ask_all(shop, count=40):
     luck = Random(4)
     for number in range(count):
-        await ask(shop, f"customer {number}", total=luck.randrange(1_000, 9_000))
+        await decide_offers(shop, f"customer {number}", total=luck.randrange(1_000, 9_000))
 
 
 async def cost(shop, offer):
@@ -76,10 +76,10 @@ async def cost(shop, offer):
 
 @SQLITE_FIRST
 async def test_a_paused_offer_is_counted_where_it_would_have_been_shown(shop):
-    five = offered("five", position=1, enabled=False, benefit=FixedAmount(amount=500))
-    await open_offers(shop, offered(), five, amount=10**6)
+    five = offer_candidate("five", position=1, enabled=False, benefit=FixedAmount(amount=500))
+    await open_offers(shop, offer_candidate(), five, amount=10**6)
     only_large = {"<": [{"var": "cart.total"}, 5_000]}
-    await shop.create("rule", rule({"exclude": ["five"]}, when=only_large), place="offers")
+    await shop.create("rule", rule({"exclude": ["five"]}, when=only_large), placement="offers")
     await ask_all(shop)
     result = await cost(shop, "five")
     luck = Random(4)
@@ -93,8 +93,8 @@ async def test_a_paused_offer_is_counted_where_it_would_have_been_shown(shop):
 
 @SQLITE_FIRST
 async def test_an_offer_in_force_costs_what_was_held(shop):
-    await open_offers(shop, offered(), amount=10**6)
-    held = [await ask(shop, f"c{number}", total=1_000 * (number + 1)) for number in range(25)]
+    await open_offers(shop, offer_candidate(), amount=10**6)
+    held = [await decide_offers(shop, f"c{number}", total=1_000 * (number + 1)) for number in range(25)]
     result = await cost(shop, "ten-percent")
     assert result.offer.most == sum(each.holds[0].amount for each in held)
     assert result.offer.low < result.offer.most < result.offer.high
@@ -103,10 +103,10 @@ async def test_an_offer_in_force_costs_what_was_held(shop):
 
 @SQLITE_FIRST
 async def test_what_kept_an_offer_away_then_does_not_count(shop):
-    late = offered("late", position=1, starts_at="2100-01-01T00:00:00Z")
-    foreign = offered("foreign", position=2, currency="USD", budgets=("dollars",))
+    late = offer_candidate("late", position=1, starts_at="2100-01-01T00:00:00Z")
+    foreign = offer_candidate("foreign", position=2, currency="USD", budgets=("dollars",))
     await shop.create("budget", OfferBudget(id="dollars", name="Dollars", currency="USD", amount=10**6))
-    await open_offers(shop, offered(), late, foreign, amount=10**6)
+    await open_offers(shop, offer_candidate(), late, foreign, amount=10**6)
     await ask_all(shop, 5)
     assert (await cost(shop, "late")).offer.decisions == 5
     assert (await cost(shop, "foreign")).offer.decisions == 0

@@ -25,7 +25,16 @@ from engine.offers.holds import Idempotency
 from engine.offers.redemptions import Purchase
 from engine.store import decisions
 from engine.store.offers import entries, holds
-from tests.offers import a_hold, ask, balance, offered, open_offers, redeem, shown, verified
+from tests.offers import (
+    balance,
+    decide_offers,
+    is_verified,
+    make_hold,
+    offer_candidate,
+    open_offers,
+    redeem,
+    shown_offers,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -50,9 +59,9 @@ async def update(shop, kind, place, document, id):
 
 
 async def open_pool(shop, **changes):
-    await open_offers(shop, offered(codes="pool", **changes))
+    await open_offers(shop, offer_candidate(codes="pool", **changes))
     await shop.engine.codes.add(shop.actor(), "offers", "ten-percent", ["AAAA", "BBBB"])
-    return (await ask(shop, "anna")).holds[0]
+    return (await decide_offers(shop, "anna")).holds[0]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +89,7 @@ async def test_nothing_happens_twice_to_a_hold(shop):
     await shop.engine.holds.change(shop.id, hold.id, lambda hold: ledger.refund(hold, amount=10_000), now=now_ms())
     with pytest.raises(EngineError):
         await shop.engine.holds.change(shop.id, hold.id, lambda hold: ledger.refund(hold, amount=1), now=now_ms())
-    assert await verified(shop)
+    assert await is_verified(shop)
 
 
 async def test_the_hold_of_another_merchant_is_nobodys(shop):
@@ -111,7 +120,7 @@ async def test_one_typed_code_has_one_hold_however_often_it_is_sent(shop):
     held = await asyncio.gather(*map(shop.engine.redemptions.hold, quotes), return_exceptions=True)
     assert sum(not isinstance(each, BaseException) for each in held) == 1
     assert {type(each) for each in held if isinstance(each, BaseException)} == {Conflict}
-    assert await verified(shop)
+    assert await is_verified(shop)
 
 
 # Stacking
@@ -125,8 +134,8 @@ async def test_one_typed_code_has_one_hold_however_often_it_is_sent(shop):
 )
 def test_all_discounts_of_an_order_stay_below_every_limit(others, amount, total, most):
     placement = Placement(key="offers", name="Offers", shape=Subset(3), order_limits=OrderLimits(most_off=most))
-    plan, hold = PlanDocument(placement=placement, currency="EUR"), a_hold(amount=amount)
-    before = [a_hold(f"h{n}", spent=max(pair), returned=min(pair)) for n, pair in enumerate(others)]
+    plan, hold = PlanDocument(placement=placement, currency="EUR"), make_hold(amount=amount)
+    before = [make_hold(f"h{n}", spent=max(pair), returned=min(pair)) for n, pair in enumerate(others)]
     used = sum(each.spent - each.returned for each in before)
     try:
         allowed = stacking.limited(amount, plan, hold, total, before)
@@ -141,8 +150,8 @@ def test_all_discounts_of_an_order_stay_below_every_limit(others, amount, total,
 def test_a_limit_holds_for_the_merchants_own_currency():
     placement = Placement(key="offers", name="Offers", order_limits=OrderLimits(most_off=10))
     plan = PlanDocument(placement=placement, currency="EUR")
-    assert stacking.limited(100, plan, a_hold(currency="USD"), 1_000, ()) == 100
-    assert stacking.limited(100, plan, a_hold(), 1_000, ()) == 10
+    assert stacking.limited(100, plan, make_hold(currency="USD"), 1_000, ()) == 100
+    assert stacking.limited(100, plan, make_hold(), 1_000, ()) == 10
 
 
 # Replay
@@ -156,8 +165,8 @@ async def rows_of(shop, answers):
 
 async def test_decisions_replay_after_codes_were_used_and_added(shop):
     first = await open_pool(shop)
-    answers = [await ask(shop, "ben"), await ask(shop, "carl")]
-    assert [shown(answer) for answer in answers] == [["ten-percent"], []]
+    answers = [await decide_offers(shop, "ben"), await decide_offers(shop, "carl")]
+    assert [shown_offers(answer) for answer in answers] == [["ten-percent"], []]
     await redeem(shop, first.id)
     await shop.engine.codes.generate(shop.actor(), "offers", "ten-percent", 50)
     await shop.engine.holds.expire_due(now=now_ms() + 16 * MINUTE)
@@ -167,11 +176,11 @@ async def test_decisions_replay_after_codes_were_used_and_added(shop):
 
 
 async def test_decisions_replay_after_prices_budgets_and_limits_changed(shop):
-    await open_offers(shop, offered(cooldown_hours=48), offered("second", position=1), amount=20_000)
-    answers = [await ask(shop, name) for name in ("anna", "ben", "anna")]
+    await open_offers(shop, offer_candidate(cooldown_hours=48), offer_candidate("second", position=1), amount=20_000)
+    answers = [await decide_offers(shop, name) for name in ("anna", "ben", "anna")]
     await redeem(shop, answers[0].holds[0].id)
-    answers.append(await ask(shop, "anna", total=9_000))
-    cheaper = offered(benefit=FixedAmount(amount=1), stackable=False)
+    answers.append(await decide_offers(shop, "anna", total=9_000))
+    cheaper = offer_candidate(benefit=FixedAmount(amount=1), stackable=False)
     await update(shop, "candidate", "offers", cheaper, cheaper.id)
     await update(shop, "budget", "", OfferBudget(id="spring", name="Spring", currency="EUR", amount=0), "spring")
     rows = await rows_of(shop, answers)
@@ -182,7 +191,7 @@ async def test_decisions_replay_after_prices_budgets_and_limits_changed(shop):
 
 async def test_what_was_shown_keeps_its_price_when_the_offer_changes(shop):
     await open_offers(shop, amount=10_000)
-    [hold] = (await ask(shop, "anna")).holds
-    cheaper = offered(benefit=FixedAmount(amount=1))
+    [hold] = (await decide_offers(shop, "anna")).holds
+    cheaper = offer_candidate(benefit=FixedAmount(amount=1))
     await update(shop, "candidate", "offers", cheaper, cheaper.id)
     assert (await redeem(shop, hold.id)).spent == 1_000

@@ -19,7 +19,15 @@ from engine.offers.codes import OfferRequest
 from engine.offers.redemptions import Purchase
 from engine.store import decisions
 from tests.marks import SQLITE_FIRST
-from tests.offers import ask, balance, offered, open_offers, reasons, shown, verified
+from tests.offers import (
+    balance,
+    decide_offers,
+    exclusion_reasons,
+    is_verified,
+    offer_candidate,
+    open_offers,
+    shown_offers,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -42,8 +50,10 @@ async def redeem(shop, hold, total=10_000, order="o-1"):
 async def two(shop, **second):
     """Show two offers of 60.00 EUR each for one cart."""
     most = {"benefit": FixedAmount(amount=6_000)}
-    await open_offers(shop, offered("first", **most), offered("second", position=1, **most | second), amount=100_000)
-    return (await ask(shop, "anna")).holds
+    await open_offers(
+        shop, offer_candidate("first", **most), offer_candidate("second", position=1, **most | second), amount=100_000
+    )
+    return (await decide_offers(shop, "anna")).holds
 
 
 # Together on one order
@@ -53,18 +63,18 @@ async def test_all_offers_of_an_order_take_off_at_most_the_cart(shop):
     first, second = await two(shop)
     assert [(await redeem(shop, hold)).spent for hold in (first, second)] == [6_000, 4_000]
     assert (await balance(shop)).spent == 10_000
-    [third, _] = (await ask(shop, "anna")).holds
+    [third, _] = (await decide_offers(shop, "anna")).holds
     with pytest.raises(Conflict, match="most discount"):
         await redeem(shop, third)
     assert (await redeem(shop, third, order="o-2")).spent == 6_000
-    assert await verified(shop)
+    assert await is_verified(shop)
 
 
 async def test_a_limit_caps_what_all_offers_take_off_an_order(shop):
     first, _ = await two(shop)
     await limit(shop, most_off=5_000)
     assert (await redeem(shop, first)).spent == 6_000
-    third, fourth = (await ask(shop, "ben")).holds
+    third, fourth = (await decide_offers(shop, "ben")).holds
     assert (await redeem(shop, third, order="o-2")).spent == 5_000
     with pytest.raises(Conflict, match="most discount"):
         await redeem(shop, fourth, order="o-2")
@@ -80,7 +90,7 @@ async def test_an_exclusive_offer_is_redeemed_alone(shop):
         await redeem(shop, second)
     assert (await balance(shop)).held == 6_000
     assert (await redeem(shop, second, order="o-2")).spent == 6_000
-    again, _ = (await ask(shop, "anna")).holds
+    again, _ = (await decide_offers(shop, "anna")).holds
     with pytest.raises(Conflict, match="cannot be combined with “second”"):
         await redeem(shop, again, order="o-2")
 
@@ -103,33 +113,33 @@ async def test_one_of_two_exclusive_offers_is_redeemed_at_once(shop):
     held = await two(shop, stackable=False)
     results = await asyncio.gather(*(redeem(shop, hold) for hold in held), return_exceptions=True)
     assert Counter(type(result).__name__ for result in results) == {"Hold": 1, "Conflict": 1}
-    assert await verified(shop)
+    assert await is_verified(shop)
 
 
 # Not again too soon
 
 
 async def test_an_offer_cools_down_after_it_was_redeemed(shop, monkeypatch):
-    await open_offers(shop, offered(cooldown_hours=24), amount=100_000)
-    assert reasons(await ask(shop)) == {"ten-percent": "needs a known customer"}
-    [hold] = (await ask(shop, "anna")).holds
+    await open_offers(shop, offer_candidate(cooldown_hours=24), amount=100_000)
+    assert exclusion_reasons(await decide_offers(shop)) == {"ten-percent": "needs a known customer"}
+    [hold] = (await decide_offers(shop, "anna")).holds
     await redeem(shop, hold)
-    refused = await ask(shop, "anna", total=9_000)
-    assert reasons(refused)["ten-percent"].startswith("this customer has used it; again from 2")
-    assert shown(await ask(shop, "ben")) == ["ten-percent"]
+    refused = await decide_offers(shop, "anna", total=9_000)
+    assert exclusion_reasons(refused)["ten-percent"].startswith("this customer has used it; again from 2")
+    assert shown_offers(await decide_offers(shop, "ben")) == ["ten-percent"]
     asked = OfferRequest("offers", "ten-percent", "", "anna", {"cart": {"currency": "EUR", "total": 9_000}})
     assert "has used it" in (await shop.engine.redemptions.quote(shop.id, asked, now=now_ms())).reason
     later = now_ms() + 24 * HOUR
     monkeypatch.setattr("engine.decisions.decide.now_ms", lambda: later)
-    assert shown(await ask(shop, "anna", total=9_000)) == ["ten-percent"]
+    assert shown_offers(await decide_offers(shop, "anna", total=9_000)) == ["ten-percent"]
 
 
 async def test_a_refunded_offer_does_not_cool_down(shop):
-    await open_offers(shop, offered(cooldown_hours=24), amount=100_000)
-    [hold] = (await ask(shop, "anna")).holds
+    await open_offers(shop, offer_candidate(cooldown_hours=24), amount=100_000)
+    [hold] = (await decide_offers(shop, "anna")).holds
     await redeem(shop, hold)
     await shop.engine.holds.change(shop.id, hold.id, lambda hold: ledger.refund(hold, amount=10_000), now=now_ms())
-    assert shown(await ask(shop, "anna")) == ["ten-percent"]
+    assert shown_offers(await decide_offers(shop, "anna")) == ["ten-percent"]
 
 
 # Opting out, and the same answer
@@ -141,11 +151,11 @@ async def opted_out(shop, customer):
 
 
 async def test_who_opted_out_gets_no_offer_and_the_reason(shop):
-    await open_offers(shop, offered(), Candidate(id="none", label="No offer", position=1))
-    assert shown(await ask(shop, "anna")) == ["ten-percent", "none"]
+    await open_offers(shop, offer_candidate(), Candidate(id="none", label="No offer", position=1))
+    assert shown_offers(await decide_offers(shop, "anna")) == ["ten-percent", "none"]
     answer = await opted_out(shop, "anna")
-    assert (shown(answer), answer.holds) == (["none"], [])
-    assert reasons(answer) == {"ten-percent": "the customer opted out of personalization"}
+    assert (shown_offers(answer), answer.holds) == (["none"], [])
+    assert exclusion_reasons(answer) == {"ten-percent": "the customer opted out of personalization"}
     assert (await balance(shop)).held_uses == 1
     async with shop.engine.database.read() as connection:
         assert await decisions.by_ids(connection, shop.id, [answer.answer.decision.decision_id]) == {}
@@ -153,7 +163,7 @@ async def test_who_opted_out_gets_no_offer_and_the_reason(shop):
 
 async def test_a_cart_with_other_shipping_gets_another_answer(shop):
     await shop.create("field", FieldDocument(name="cart.shipping", type="money"))
-    await open_offers(shop, offered(benefit=FreeShipping(maximum=900)))
+    await open_offers(shop, offer_candidate(benefit=FreeShipping(maximum=900)))
 
     async def ask_with(shipping):
         cart = {"currency": "EUR", "total": 10_000, "shipping": shipping}
@@ -169,13 +179,13 @@ async def test_a_cart_with_other_shipping_gets_another_answer(shop):
 async def test_a_placement_says_how_long_an_answer_stays(shop):
     await open_offers(shop)
     await limit(shop, same_answer_minutes=0)
-    first, second = await ask(shop, "anna"), await ask(shop, "anna")
+    first, second = await decide_offers(shop, "anna"), await decide_offers(shop, "anna")
     assert first.answer.decision.decision_id != second.answer.decision.decision_id
     assert [hold.id for hold in first.holds] == [hold.id for hold in second.holds]
 
 
 async def test_a_pause_ends_the_same_answer_at_once(shop):
     await open_offers(shop)
-    assert shown(await ask(shop, "anna")) == ["ten-percent"]
+    assert shown_offers(await decide_offers(shop, "anna")) == ["ten-percent"]
     await shop.engine.catalogue.switch(shop.actor(), "offers", "ten-percent", enabled=False, reason="over")
-    assert shown(await ask(shop, "anna")) == []
+    assert shown_offers(await decide_offers(shop, "anna")) == []

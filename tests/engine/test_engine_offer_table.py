@@ -22,7 +22,7 @@ from engine.model.documents.offer import FixedAmount, FreeShipping, Offer, Offer
 from engine.model.offers.hold import TOTAL, Balance, BalanceKey, leaves_room
 from engine.model.placement import Candidate, Placement
 from engine.model.timestamps import DAY
-from tests.offers import a_hold, an_offer
+from tests.offers import make_hold, make_offer
 
 NOW = 1_793_491_200_000  # 2026-11-01
 KINDS = tuple((period, scope) for period in ("total", "day") for scope in ("everybody", "customer"))
@@ -31,7 +31,7 @@ totals = st.none() | st.integers(-5, 30_000) | st.sampled_from([0, 10**13 - 1, 2
 currencies = st.sampled_from(["EUR", "USD"])
 windows = st.none() | st.sampled_from(["2026-10-31T23:59:59Z", "2026-11-01T01:00:00+01:00", "2026-11-01T00:00:00.001Z"])
 offers = st.builds(
-    an_offer,
+    make_offer,
     currency=currencies,
     benefit=st.builds(Percentage, st.integers(1, 10_000).map(lambda share: share / 100), amounts)
     | st.builds(FixedAmount, amounts)
@@ -82,7 +82,7 @@ def states(draw: st.DrawFn) -> BudgetState:
         for customer in ("", "a-hash")
     ]
     own = draw(st.dictionaries(st.sampled_from(["o0", "o1", "o4", "gone"]), st.integers(1, 500), max_size=2))
-    holds = {id: a_hold(id, offer=id, amount=amount, balances=tuple(keys[2:5])) for id, amount in own.items()}
+    holds = {id: make_hold(id, offer=id, amount=amount, balances=tuple(keys[2:5])) for id, amount in own.items()}
     return BudgetState(draw(st.dictionaries(st.sampled_from(keys), balances)), holds)
 
 

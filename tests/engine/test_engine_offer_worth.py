@@ -17,7 +17,7 @@ from engine.model.errors import Invalid
 from engine.model.placement import Candidate, Contextual, Fixed, Placement, Subset, Thompson
 from engine.model.timestamps import DAY, MINUTE, rfc3339
 from engine.store import decisions
-from tests.offers import ask, offered, open_offers, reasons, shown
+from tests.offers import decide_offers, exclusion_reasons, offer_candidate, open_offers, shown_offers
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +33,7 @@ def plan_of(*candidates: Candidate, **changes) -> Plan:
 
 
 def off(id: str, amount: int, **changes) -> Candidate:
-    return msgspec.structs.replace(offered(id, benefit=FixedAmount(amount)), **changes)
+    return msgspec.structs.replace(offer_candidate(id, benefit=FixedAmount(amount)), **changes)
 
 
 def test_an_order_is_worth_its_margin_less_fee_and_discount():
@@ -92,7 +92,7 @@ def pacing(begin: int, end: int) -> Pacing:
 async def shop(empty_shop):
     """A shop with a paced budget of ten days, half a day after its beginning."""
     begin = now_ms() - DAY // 2
-    await open_offers(empty_shop, offered(), amount=100_000, pacing=pacing(begin, begin + 10 * DAY))
+    await open_offers(empty_shop, offer_candidate(), amount=100_000, pacing=pacing(begin, begin + 10 * DAY))
     stored = await empty_shop.engine.catalogue.get(empty_shop.id, "placement", "", "offers")
     learning = msgspec.structs.replace(stored.document, policy=Thompson(), reward="selected")
     await empty_shop.engine.catalogue.update(empty_shop.actor(), "placement", "", "offers", learning, version=None)
@@ -112,12 +112,12 @@ async def test_spending_too_fast_raises_the_price_until_no_offer_is_worth_it(sho
     await shop.engine.live.pace()
     first, now = price(shop), now_ms()
     for number in range(60):
-        await ask(shop, f"customer {number}")
+        await decide_offers(shop, f"customer {number}")
     await paced_at(shop, monkeypatch, now + 10 * MINUTE)
     assert price(shop) > 1.5 * first
     monkeypatch.setattr("engine.learning.active.Active.budget_prices", {"spring": 9.0})
-    held = await ask(shop, "late")
-    assert (shown(held), reasons(held)) == ([], {"ten-percent": AT_THIS_PRICE})
+    held = await decide_offers(shop, "late")
+    assert (shown_offers(held), exclusion_reasons(held)) == ([], {"ten-percent": AT_THIS_PRICE})
 
 
 async def test_a_budget_that_is_not_spent_gets_cheaper(shop, monkeypatch):
@@ -129,7 +129,7 @@ async def test_a_budget_that_is_not_spent_gets_cheaper(shop, monkeypatch):
 
 async def test_decisions_replay_after_prices_moved_on(shop, monkeypatch):
     await shop.engine.live.pace()
-    held = await ask(shop, "anna")
+    held = await decide_offers(shop, "anna")
     await paced_at(shop, monkeypatch, now_ms() + DAY)
     assert shop.engine.live.get(shop.id, "offers").version > held.answer.decision.beliefs_version > 0
     async with shop.engine.database.read() as connection:
@@ -139,7 +139,7 @@ async def test_decisions_replay_after_prices_moved_on(shop, monkeypatch):
 
 async def test_new_beliefs_keep_the_prices(shop):
     await shop.engine.live.pace()
-    held = await ask(shop, "anna")
+    held = await decide_offers(shop, "anna")
     await shop.report(held.answer, "redeemed", "ten-percent")
     await shop.engine.live.refresh(at_once=True)
     active = shop.engine.live.get(shop.id, "offers")

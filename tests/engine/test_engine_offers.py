@@ -24,7 +24,17 @@ from engine.store import decisions
 from engine.store.offers import balances, holds
 from tests.factories import rule
 from tests.marks import SQLITE_FIRST
-from tests.offers import an_offer, ask, balance, offered, open_offers, reasons, redeem, shown, verified
+from tests.offers import (
+    balance,
+    decide_offers,
+    exclusion_reasons,
+    is_verified,
+    make_offer,
+    offer_candidate,
+    open_offers,
+    redeem,
+    shown_offers,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -51,14 +61,14 @@ def shop(empty_shop):
     ],
 )
 def test_each_benefit_takes_off_what_it_says(benefit, cart, amount):
-    assert discount(an_offer(benefit=benefit), cart) == amount
+    assert discount(make_offer(benefit=benefit), cart) == amount
 
 
 @given(st.integers(1, 10_000), st.integers(1, 10**9), st.integers(-10, 10**12), st.integers(-10, 10**12))
 def test_no_discount_exceeds_the_cart_or_the_maximum(percent, most, total, shipping):
     cart = Cart(total, "EUR", shipping)
     for benefit in (Percentage(percent / 100, most), FixedAmount(most), FreeShipping(most)):
-        amount = discount(an_offer(benefit=benefit), cart)
+        amount = discount(make_offer(benefit=benefit), cart)
         limit = shipping if isinstance(benefit, FreeShipping) else total
         assert 0 <= amount <= max(0, min(most, limit))
 
@@ -83,7 +93,7 @@ def test_no_discount_exceeds_the_cart_or_the_maximum(percent, most, total, shipp
 async def test_an_offer_that_makes_no_sense_names_its_field(shop, changes, field):
     await open_offers(shop)
     with pytest.raises(Invalid) as refusal:
-        await shop.create("candidate", offered("odd", **changes), place="offers")
+        await shop.create("candidate", offer_candidate("odd", **changes), placement="offers")
     assert field in [problem.field for problem in refusal.value.problems]
 
 
@@ -91,7 +101,7 @@ async def test_an_offer_needs_a_budget_with_an_amount(shop):
     await shop.create("budget", OfferBudget(id="once", name="Once", currency="EUR", uses=1, scope="customer"))
     await open_offers(shop)
     with pytest.raises(Invalid, match="could cost any sum"):
-        await shop.create("candidate", offered("odd", budgets=("once",)), place="offers")
+        await shop.create("candidate", offer_candidate("odd", budgets=("once",)), placement="offers")
 
 
 async def test_a_budget_keeps_what_it_is_counted_by(shop):
@@ -111,7 +121,7 @@ async def test_a_budget_that_an_offer_names_cannot_go(shop):
 
 async def test_a_budget_that_was_used_cannot_go(shop):
     await open_offers(shop)
-    await ask(shop)
+    await decide_offers(shop)
     for kind, place, id in (("candidate", "offers", "ten-percent"), ("budget", "", "spring")):
         delete = shop.engine.catalogue.delete(shop.actor(), kind, place, id, version=None)
         if kind == "candidate":
@@ -140,12 +150,12 @@ async def test_raising_a_cap_needs_a_second_person_under_review(shop):
 
 async def test_an_offer_that_is_shown_is_held_with_its_decision(shop):
     await open_offers(shop)
-    held = await ask(shop)
+    held = await decide_offers(shop)
     [hold] = held.holds
     assert (hold.offer, hold.amount, hold.decision_id) == ("ten-percent", 1_000, held.answer.decision.decision_id)
     assert hold.expires_at - hold.created_at == 15 * MINUTE
     assert await balance(shop) == Balance(held=1_000, held_uses=1)
-    assert await verified(shop)
+    assert await is_verified(shop)
 
 
 async def test_looking_holds_nothing(shop):
@@ -157,10 +167,10 @@ async def test_looking_holds_nothing(shop):
 
 async def test_a_spent_budget_shows_no_offer_and_says_why(shop):
     await open_offers(shop, amount=1_500)
-    assert shown(await ask(shop)) == ["ten-percent"]
-    second = await ask(shop)
-    assert (shown(second), second.holds) == ([], [])
-    assert reasons(second) == {"ten-percent": "budget “spring” has too little left"}
+    assert shown_offers(await decide_offers(shop)) == ["ten-percent"]
+    second = await decide_offers(shop)
+    assert (shown_offers(second), second.holds) == ([], [])
+    assert exclusion_reasons(second) == {"ten-percent": "budget “spring” has too little left"}
     assert not second.answer.decision.fallback
 
 
@@ -168,44 +178,48 @@ async def test_an_offer_in_another_window_or_currency_is_not_shown(shop):
     later, past = (rfc3339(now_ms() + sign * 60 * MINUTE) for sign in (1, -1))
     await open_offers(
         shop,
-        offered("early", starts_at=later, position=1),
-        offered("late", ends_at=past, position=2),
-        offered("nothing", benefit=FreeShipping(maximum=5), position=3),
+        offer_candidate("early", starts_at=later, position=1),
+        offer_candidate("late", ends_at=past, position=2),
+        offer_candidate("nothing", benefit=FreeShipping(maximum=5), position=3),
     )
     answer = await shop.engine.decider.decide_offers(
         shop.id, "offers", None, {"cart": {"currency": "USD", "total": 10_000}}
     )
-    texts = reasons(answer)
+    texts = exclusion_reasons(answer)
     assert texts["early"].startswith("starts at")
     assert texts["late"].startswith("ended at")
     assert texts["nothing"] == "is a discount in EUR"
-    assert shown(answer) == []
+    assert shown_offers(answer) == []
 
 
 async def test_a_cart_that_an_offer_takes_nothing_off_gets_none(shop):
     await open_offers(shop)
-    assert reasons(await ask(shop, total=5)) == {"ten-percent": "takes nothing off this cart"}
+    assert exclusion_reasons(await decide_offers(shop, total=5)) == {"ten-percent": "takes nothing off this cart"}
 
 
 async def test_rules_target_offers(shop):
-    await open_offers(shop, offered("first"), offered("second", position=1))
-    await shop.create("rule", rule({"exclude": ["first"]}), place="offers")
-    assert shown(await ask(shop)) == ["second"]
+    await open_offers(shop, offer_candidate("first"), offer_candidate("second", position=1))
+    await shop.create("rule", rule({"exclude": ["first"]}), placement="offers")
+    assert shown_offers(await decide_offers(shop)) == ["second"]
 
 
 async def test_a_budget_for_each_customer_is_not_shared(shop):
     await shop.create("budget", OfferBudget(id="once", name="Once", currency="EUR", uses=1, scope="customer"))
-    await open_offers(shop, offered(budgets=("spring", "once")))
-    assert shown(await ask(shop, "anna")) == shown(await ask(shop, "ben")) == ["ten-percent"]
-    assert reasons(await ask(shop)) == {"ten-percent": "budget “once” needs a known customer"}
-    [hold] = (await ask(shop, "anna")).holds
+    await open_offers(shop, offer_candidate(budgets=("spring", "once")))
+    assert (
+        shown_offers(await decide_offers(shop, "anna"))
+        == shown_offers(await decide_offers(shop, "ben"))
+        == ["ten-percent"]
+    )
+    assert exclusion_reasons(await decide_offers(shop)) == {"ten-percent": "budget “once” needs a known customer"}
+    [hold] = (await decide_offers(shop, "anna")).holds
     await redeem(shop, hold.id)
-    assert reasons(await ask(shop, "anna")) == {"ten-percent": "budget “once” has too little left"}
+    assert exclusion_reasons(await decide_offers(shop, "anna")) == {"ten-percent": "budget “once” has too little left"}
 
 
 async def test_the_same_cart_gets_the_same_offers_without_another_hold(shop):
-    await open_offers(shop, offered("first"), offered("second", position=1))
-    first, again = await ask(shop, "anna"), await ask(shop, "anna")
+    await open_offers(shop, offer_candidate("first"), offer_candidate("second", position=1))
+    first, again = await decide_offers(shop, "anna"), await decide_offers(shop, "anna")
     assert again.answer.body == first.answer.body
     assert [hold.id for hold in again.holds] == [hold.id for hold in first.holds]
     assert await balance(shop) == Balance(held=2_000, held_uses=2)
@@ -213,18 +227,20 @@ async def test_the_same_cart_gets_the_same_offers_without_another_hold(shop):
 
 async def test_a_changed_cart_keeps_the_hold_and_only_adds_to_it(shop):
     await open_offers(shop)
-    [first] = (await ask(shop, "anna", total=10_000)).holds
-    [larger] = (await ask(shop, "anna", total=15_000)).holds
-    [smaller] = (await ask(shop, "anna", total=2_000)).holds
+    [first] = (await decide_offers(shop, "anna", total=10_000)).holds
+    [larger] = (await decide_offers(shop, "anna", total=15_000)).holds
+    [smaller] = (await decide_offers(shop, "anna", total=2_000)).holds
     assert first.id == larger.id == smaller.id
     assert [hold.amount for hold in (first, larger, smaller)] == [1_000, 1_500, 1_500]
     assert await balance(shop) == Balance(held=1_500, held_uses=1)
-    assert await verified(shop)
+    assert await is_verified(shop)
 
 
 async def test_an_offer_that_is_refused_late_makes_room_for_the_next(shop, monkeypatch):
     await shop.create("budget", OfferBudget(id="autumn", name="Autumn", currency="EUR", amount=10_000))
-    await open_offers(shop, offered("first"), offered("second", position=1, budgets=("autumn",)), amount=1_000)
+    await open_offers(
+        shop, offer_candidate("first"), offer_candidate("second", position=1, budgets=("autumn",)), amount=1_000
+    )
     unlimited = shop.engine.decider._budgets.load
 
     async def stale(plan, asking):
@@ -232,20 +248,20 @@ async def test_an_offer_that_is_refused_late_makes_room_for_the_next(shop, monke
         return state._replace(balances={})
 
     monkeypatch.setattr(shop.engine.decider._budgets, "load", stale)
-    assert shown(await ask(shop)) == ["first", "second"]
-    second = await ask(shop)
-    assert shown(second) == ["second"]
-    assert reasons(second) == {"first": "budget “spring” has too little left"}
-    assert await verified(shop)
+    assert shown_offers(await decide_offers(shop)) == ["first", "second"]
+    second = await decide_offers(shop)
+    assert shown_offers(second) == ["second"]
+    assert exclusion_reasons(second) == {"first": "budget “spring” has too little left"}
+    assert await is_verified(shop)
 
 
 async def test_many_at_once_never_exceed_the_cap(shop):
     await open_offers(shop, amount=5_000)
-    answers = await asyncio.gather(*(ask(shop) for _ in range(30)))
+    answers = await asyncio.gather(*(decide_offers(shop) for _ in range(30)))
     assert sum(len(answer.holds) for answer in answers) == 5
     assert not any(answer.answer.decision.fallback for answer in answers)
     assert (await balance(shop)).held == 5_000
-    assert await verified(shop)
+    assert await is_verified(shop)
 
 
 async def test_requests_that_come_together_share_their_look_ups(shop, monkeypatch):
@@ -257,10 +273,10 @@ async def test_requests_that_come_together_share_their_look_ups(shop, monkeypatc
         return await read(connection, keys)
 
     monkeypatch.setattr(balances, "read", counted)
-    answers = await asyncio.gather(*(ask(shop, f"customer {number}") for number in range(8)))
-    assert all(shown(answer) == ["ten-percent"] for answer in answers)
+    answers = await asyncio.gather(*(decide_offers(shop, f"customer {number}") for number in range(8)))
+    assert all(shown_offers(answer) == ["ten-percent"] for answer in answers)
     assert len(asked) < 4
-    assert await verified(shop)
+    assert await is_verified(shop)
 
 
 async def test_no_offer_is_shown_when_something_fails(shop, monkeypatch):
@@ -270,10 +286,10 @@ async def test_no_offer_is_shown_when_something_fails(shop, monkeypatch):
         raise RuntimeError("broken")
 
     monkeypatch.setattr(recorder.holds, "take", fail)
-    held = await ask(shop)
+    held = await decide_offers(shop)
     assert held.answer.decision.fallback
-    assert (shown(held), held.holds) == ([], ())
-    assert reasons(held) == {"ten-percent": "no offer is shown when something fails"}
+    assert (shown_offers(held), held.holds) == ([], ())
+    assert exclusion_reasons(held) == {"ten-percent": "no offer is shown when something fails"}
 
 
 async def test_customers_who_are_held_back_get_no_offer(shop):
@@ -281,21 +297,21 @@ async def test_customers_who_are_held_back_get_no_offer(shop):
     stored = await shop.engine.catalogue.get(shop.id, "placement", "", "offers")
     held_back = msgspec.structs.replace(stored.document, holdback=Holdback(share=0.5))
     await shop.engine.catalogue.update(shop.actor(), "placement", "", "offers", held_back, version=None)
-    answers = [await ask(shop, f"customer {number}", total=1_000) for number in range(40)]
+    answers = [await decide_offers(shop, f"customer {number}", total=1_000) for number in range(40)]
     counts = [len(answer.holds) for answer in answers]
     assert 5 < counts.count(0) < 35
-    assert all(bool(answer.holds) == bool(shown(answer)) for answer in answers)
+    assert all(bool(answer.holds) == bool(shown_offers(answer)) for answer in answers)
 
 
 async def test_a_candidate_without_an_offer_stands_for_none(shop):
     await open_offers(shop, Candidate(id="none", label="No offer"), limit=1)
-    held = await ask(shop)
-    assert (shown(held), held.holds) == (["none"], [])
+    held = await decide_offers(shop)
+    assert (shown_offers(held), held.holds) == (["none"], [])
 
 
 async def test_decisions_replay_after_budgets_and_offers_moved_on(shop):
     await open_offers(shop, amount=1_500)
-    answers = [await ask(shop, "anna"), await ask(shop, "ben")]
+    answers = [await decide_offers(shop, "anna"), await decide_offers(shop, "ben")]
     raised = OfferBudget(id="spring", name="Spring", currency="EUR", amount=10**6)
     await shop.engine.catalogue.update(shop.actor(), "budget", "", "spring", raised, version=None)
     async with shop.engine.database.read() as connection:
@@ -308,22 +324,22 @@ async def test_decisions_replay_after_budgets_and_offers_moved_on(shop):
 
 async def test_a_changed_cap_is_in_force_at_once(shop):
     await open_offers(shop, amount=500)
-    assert shown(await ask(shop)) == []
+    assert shown_offers(await decide_offers(shop)) == []
     raised = OfferBudget(id="spring", name="Spring", currency="EUR", amount=5_000)
     await shop.engine.catalogue.update(shop.actor(), "budget", "", "spring", raised, version=None)
-    assert shown(await ask(shop)) == ["ten-percent"]
+    assert shown_offers(await decide_offers(shop)) == ["ten-percent"]
 
 
 async def test_another_answer_comes_after_five_minutes(shop, monkeypatch):
     await open_offers(shop)
-    first = await ask(shop, "anna")
+    first = await decide_offers(shop, "anna")
     later = now_ms() + 5 * MINUTE
     monkeypatch.setattr("engine.decisions.decide.now_ms", lambda: later)
-    second = await ask(shop, "anna")
+    second = await decide_offers(shop, "anna")
     assert second.answer.decision.decision_id != first.answer.decision.decision_id
     assert [hold.id for hold in second.holds] == [hold.id for hold in first.holds]
     async with shop.engine.database.read() as connection:
         [kept] = await holds.every(connection, shop.id)
     assert kept.decision_id == second.answer.decision.decision_id
     await shop.engine.holds.change(shop.id, kept.id, ledger.release, now=later)
-    assert await verified(shop)
+    assert await is_verified(shop)

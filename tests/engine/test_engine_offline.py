@@ -90,10 +90,10 @@ async def test_a_decision_that_is_sent_again_counts_once(shop: Shop):
 
 
 @SQLITE_FIRST
-async def test_one_that_two_requests_or_processes_send_at_once_counts_once(shop: Shop, open_another: Any):
+async def test_one_that_two_requests_or_processes_send_at_once_counts_once(shop: Shop, start_engine: Any):
     snapshot = await issue(shop)
     sent = [made(shop, snapshot, number) for number in range(20)]
-    other = Shop(await open_another(), shop.merchant)
+    other = Shop(await start_engine(), shop.merchant)
     await asyncio.gather(*(send(each, *sent) for each in (shop, shop, other, other)))
     async with shop.engine.database.read() as connection:
         logged = await decisions.by_ids(connection, shop.id, [each.decision_id for each in sent])
@@ -214,7 +214,7 @@ async def test_outcomes_of_a_decision_that_comes_late_still_count(shop: Shop):
     assert row.closes_at is not None
     assert row.closes_at >= now_ms() + TIME_FOR_OUTCOMES - MINUTE
     await shop.engine.recorder.close_due(now_ms())
-    await shop.report(sent.decision_id, "converted", sent.ranking[0], at=begin + 2 * MINUTE)
+    await shop.report(sent.decision_id, "converted", sent.ranking[0], occurred_at=begin + 2 * MINUTE)
     assert (await shop.counts())[sent.ranking[0]][1] == 1
 
 
@@ -245,7 +245,7 @@ VARIANTS = (Variant(id="a", name="A"), Variant(id="b", name="B", order=("paypal"
 async def test_a_placement_that_only_the_server_can_decide_says_why(
     empty_shop: Shop, placement: dict[str, Any], rules: tuple[Any, ...], reason: str
 ):
-    await empty_shop.place(factories.placement(**placement))
+    await empty_shop.add_placement(factories.placement(**placement))
     if rules:
         await empty_shop.create("rule", *rules)
     with pytest.raises(Conflict, match=reason):
@@ -268,7 +268,7 @@ async def test_an_experiment_ends_snapshots(shop: Shop):
 @SQLITE
 async def test_browsers_get_no_limits_of_amount(empty_shop: Shop):
     limited = factories.candidate("klarna", min_amount=2_000, position=1)
-    await empty_shop.place(factories.placement(), factories.candidate("card"), limited)
+    await empty_shop.add_placement(factories.placement(), factories.candidate("card"), limited)
     assert (await issue(empty_shop)).plan.candidates[1].min_amount == 2_000
     with pytest.raises(Conflict, match="limits of amount"):
         await issue(empty_shop, is_browser=True)
@@ -277,7 +277,7 @@ async def test_browsers_get_no_limits_of_amount(empty_shop: Shop):
 @SQLITE
 @pytest.mark.parametrize("policy", [Thompson(floor=0.05), Split({"card": 2})])
 async def test_a_snapshot_is_the_same_until_something_changes(empty_shop: Shop, policy: Any):
-    await empty_shop.place(factories.placement(policy=policy))
+    await empty_shop.add_placement(factories.placement(policy=policy))
     service, key, now = empty_shop.engine.snapshots, SnapshotKey(empty_shop.id, KEY_ID, False), now_ms()
     first, tag = await service.issue(key, PLACE, now=now)
     second, _ = await service.issue(key, PLACE, now=now)

@@ -18,7 +18,7 @@ from engine.store import folds
 from engine.store.folds import MINUTES, MinuteCell, Sums
 from tests.factories import METHODS, order
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("reproducible_draws")]
 COUNTS = dict.fromkeys(METHODS, (20000, 3000)) | {"card": (20_000, 8_000), "paypal": (20_000, 4_000)}
 
 

@@ -89,7 +89,7 @@ def test_a_slot_beyond_the_last_weight_has_that_one(examination, slot, weight):
 
 def test_changing_a_weight_moves_only_as_many_customers_as_it_must():
     def firsts(weights):
-        of = plan(of=placement(policy=Split(weights)), candidates=candidates("a", "b"))
+        of = plan(placement=placement(policy=Split(weights)), candidates=candidates("a", "b"))
         return [order(answer(of, customer=f"c{number}"))[0] for number in range(600)]
 
     before, after = firsts({"a": 1.0, "b": 1.0}), firsts({"a": 2.0, "b": 1.0})
@@ -100,7 +100,7 @@ def test_changing_a_weight_moves_only_as_many_customers_as_it_must():
 
 def test_hiding_a_candidate_moves_only_those_who_had_it():
     split = placement(policy=Split())
-    whole, less = plan(of=split), plan(rule({"exclude": ["klarna"]}), of=split)
+    whole, less = plan(placement=split), plan(rule({"exclude": ["klarna"]}), placement=split)
     for number in range(200):
         before, after = (order(answer(of, customer=f"c{number}"))[0] for of in (whole, less))
         assert after == before or before == "klarna"

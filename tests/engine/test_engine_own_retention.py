@@ -76,7 +76,7 @@ async def open_shop(engine: Any, name: str) -> Shop:
     merchant, _ = await engine.accounts.add_merchant(name, name.title())
     shop, then = Shop(engine, merchant), now_ms() - 300 * DAY
     with simulated_time(lambda: then):
-        await shop.place(factories.placement(credit="choice"))
+        await shop.add_placement(factories.placement(credit="choice"))
         variants = (Variant(id="control", name="As it is"), Variant(id="paypal", name="PayPal", order=("paypal",)))
         await engine.experiments.create(
             shop.actor(), "payment_methods", Experiment(id="first", name="First", variants=variants)

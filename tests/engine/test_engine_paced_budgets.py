@@ -16,7 +16,7 @@ from engine.model.timestamps import DAY, MINUTE, rfc3339
 from engine.store import rollups
 from engine.store.connection.database import open_database, sqlite_url
 from engine.store.offers import balances
-from tests.offers import SHARED, add_merchant, offered
+from tests.offers import SHARED, add_merchant, offer_candidate
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +34,7 @@ FREE = OfferBudget(id="autumn", name="Autumn", currency="EUR", amount=100_000)
 
 def plan_of(*budgets: OfferBudget, policy=None) -> Plan:
     placement = Placement(key="offers", name="Offers", shape=Subset(1), policy=policy or Thompson())
-    document = PlanDocument(placement=placement, candidates=(offered(),), budgets=budgets, weighs_offers=True)
+    document = PlanDocument(placement=placement, candidates=(offer_candidate(),), budgets=budgets, weighs_offers=True)
     return Plan(document, version=1)
 
 

@@ -30,7 +30,7 @@ def test_equal_plans_do_not_differ():
     (plan(rule(HIDE, when=CART_OVER_100), rule(HIDE, id="r2")), [("rule", "r2", "new")]),
     (plan(rule(HIDE)), [("rule", "r1", "changed")]),
     (
-        plan(rule(HIDE, when=CART_OVER_100), of=placement(policy=Fixed())),
+        plan(rule(HIDE, when=CART_OVER_100), placement=placement(policy=Fixed())),
         [("placement", "payment_methods", "changed")],
     ),
     (plan(rule(HIDE, when=CART_OVER_100), candidates=candidates("card", "klarna")), [
@@ -51,7 +51,7 @@ def test_what_came_went_and_changed_is_named(new, found):
 
 
 def test_rules_come_first_in_the_order_of_their_ids():
-    new = plan(rule(HIDE, id="b"), rule(HIDE, id="a"), of=placement(name="Other"))
+    new = plan(rule(HIDE, id="b"), rule(HIDE, id="a"), placement=placement(name="Other"))
     assert compared(new) == [
         ("rule", "a", "new"), ("rule", "b", "new"), ("rule", "r1", "deleted"),
         ("placement", "payment_methods", "changed"),

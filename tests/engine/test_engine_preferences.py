@@ -117,8 +117,8 @@ async def test_a_wish_comes_before_history(shop):
     assert "chosen in 9 of this customer's last 9 purchases" in str(answer.decision.ranking)
 
 
-async def test_a_change_is_in_force_in_the_next_decision_of_every_process(shop, open_another):
-    other = await open_another()
+async def test_a_change_is_in_force_in_the_next_decision_of_every_process(shop, start_engine):
+    other = await start_engine()
     for method in ("paypal", "klarna", "sepa_debit"):
         await say(shop, default_method=method)
         (answer,) = await other.decider.decide(shop.id, ["payment_methods"], "anna", {})
@@ -141,7 +141,7 @@ async def test_who_said_nothing_is_decided_as_before(shop):
 
 
 async def test_another_placement_ignores_wishes_about_methods(shop):
-    await shop.place(factories.placement(key="content"), *factories.candidates())
+    await shop.add_placement(factories.placement(key="content"), *factories.candidates())
     await say(shop, excluded=("card",))
     assert "card" in order(await shop.decide("anna", placement="content"))
 
@@ -149,7 +149,7 @@ async def test_another_placement_ignores_wishes_about_methods(shop):
 @pytest.mark.parametrize("credit", ["choice", "cascade", "position"])
 async def test_a_wish_that_came_true_is_no_merit(empty_shop, credit):
     shop = empty_shop
-    await shop.place(factories.placement(credit=credit))
+    await shop.add_placement(factories.placement(credit=credit))
     await say(shop, default_method="paypal")
     before = await shop.counts()
     for _ in range(3):
@@ -207,10 +207,10 @@ async def test_who_opts_in_again_is_personalized(shop):
     assert await logged(shop, answer)
 
 
-async def test_a_merchant_may_personalize_only_those_who_opt_in(shop, open_another):
+async def test_a_merchant_may_personalize_only_those_who_opt_in(shop, start_engine):
     actor = Actor(shop.id, "tester")
     await shop.engine.preferences.set_defaults(actor, PreferenceDefaults(personalization_enabled=False))
-    other = await open_another()
+    other = await start_engine()
     await say(shop, "willing", personalization_enabled=True)
     for engine in (shop.engine, other):
         answers = [
@@ -273,8 +273,8 @@ async def test_the_same_again_makes_no_version(shop):
     assert (await say(shop, language="de")).version == 1
 
 
-async def test_changes_at_the_same_time_all_count(shop, open_another):
-    other = await open_another()
+async def test_changes_at_the_same_time_all_count(shop, start_engine):
+    other = await start_engine()
     services = [shop.engine.preferences, other.preferences]
     names = [f"c{number}" for number in range(12)]
     await asyncio.gather(

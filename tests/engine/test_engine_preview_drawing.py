@@ -53,7 +53,7 @@ KNOWN = [
 def test_many_at_once_are_answered_as_one_by_one(of, effects, asked):
     rules = [rule(effect, id=f"r{number}", when=ALWAYS) for number, effect in enumerate(effects)]
     fees = tuple(candidate(id, position=n, fee_fixed=37 * n) for n, id in enumerate(METHODS))
-    active = Active(plan(*rules, of=of, candidates=fees))
+    active = Active(plan(*rules, placement=of, candidates=fees))
     made = [active.beliefs_of(item) for item in KNOWN]
     requests = [
         Request(

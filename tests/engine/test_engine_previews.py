@@ -156,8 +156,8 @@ async def test_one_runs_at_a_time_can_be_cancelled_and_leaves_no_process(engine,
     assert (await engine.previews.get(merchant, running.id)).state == "cancelled"
 
 
-async def test_another_process_sees_and_cancels_it(engine, merchant, log, open_another):
-    other = await open_another()
+async def test_another_process_sees_and_cancels_it(engine, merchant, log, start_engine):
+    other = await start_engine()
     running = await start(engine, merchant, NO_SEPA)
     assert (await other.previews.newest(merchant, "payment_methods")).id == running.id
     await other.previews.cancel(merchant, running.id)
@@ -176,8 +176,8 @@ async def test_one_whose_process_died_is_interrupted(engine, merchant, log):
     assert (await start(engine, merchant, NO_SEPA)).running
 
 
-async def test_a_stop_of_the_server_ends_it(open_another):
-    engine = await open_another()
+async def test_a_stop_of_the_server_ends_it(start_engine):
+    engine = await start_engine()
     item, _ = await engine.accounts.add_merchant("shop", "Shop")
     await furnish(engine, item.id)
     running = await start(engine, item.id, NO_SEPA)

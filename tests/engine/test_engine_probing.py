@@ -61,7 +61,7 @@ def _candidates():
 
 
 async def test_answers_with_a_divided_floor_replay(empty_shop):
-    await empty_shop.place(
+    await empty_shop.add_placement(
         placement(credit="choice", policy=Thompson(floor=0.05)),
         *(candidate(name, position=number) for number, name in enumerate(IDS)),
     )
@@ -80,7 +80,7 @@ async def test_answers_with_a_divided_floor_replay(empty_shop):
 
 async def test_a_newcomer_begins_where_its_siblings_are(empty_shop):
     setup = placement(credit="choice")
-    await empty_shop.place(setup, *(candidate(name, position=number) for number, name in enumerate(IDS)))
+    await empty_shop.add_placement(setup, *(candidate(name, position=number) for number, name in enumerate(IDS)))
     for number in range(60):
         answer = await empty_shop.decide()
         await empty_shop.report(answer, "converted" if number % 2 else "abandoned", "card" if number % 2 else None)

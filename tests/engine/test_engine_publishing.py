@@ -151,8 +151,8 @@ async def test_of_two_editors_the_second_is_told_and_loses_nothing_of_the_first(
     assert len([item for item in await catalogue.audit(shop.id) if item.actor == "bob"]) == 0
 
 
-async def test_of_many_who_save_the_same_version_at_once_one_wins(shop, open_another):
-    engines = [shop.engine, await open_another()]
+async def test_of_many_who_save_the_same_version_at_once_one_wins(shop, start_engine):
+    engines = [shop.engine, await start_engine()]
     read = await shop.engine.catalogue.get(shop.id, "candidate", PLACE, "card")
 
     async def save(number):
@@ -246,7 +246,7 @@ async def test_a_placement_goes_with_all_that_is_in_it(shop):
     assert (await shop.engine.catalogue.configuration(shop.id)).inside(PLACE) == []
     with pytest.raises(NotFound, match="no placement"):
         await shop.decide()
-    await shop.place()
+    await shop.add_placement()
     assert len(order((await shop.decide()).decision)) == 6
 
 

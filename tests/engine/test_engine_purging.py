@@ -85,8 +85,8 @@ async def test_a_row_that_is_renewed_after_the_look_stays(shop, database, monkey
     assert await customers_of(database) == {"ada"}
 
 
-async def test_two_servers_that_purge_at_once_delete_everything_once(shop, database, open_another):
+async def test_two_servers_that_purge_at_once_delete_everything_once(shop, database, start_engine):
     await store(shop, [f"old-{number}" for number in range(55)], day=OLD)
-    other = await open_another()
+    other = await start_engine()
     await asyncio.gather(purge(database, [EXPIRED]), purge(other.database, [EXPIRED]))
     assert await customers_of(database) == set()

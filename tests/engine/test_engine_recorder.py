@@ -198,7 +198,7 @@ async def test_nothing_is_learned_from_a_fallback(shop, away, second_look):
 
 async def test_the_fallback_keeps_to_the_catalogue_and_the_shape(empty_shop, away):
     few = placement(shape=Subset(2))
-    await empty_shop.place(
+    await empty_shop.add_placement(
         few,
         candidate("ideal", countries=("NL",)),
         candidate("card", position=1),
@@ -282,7 +282,7 @@ async def test_when_too_much_waits_decisions_fall_back_and_outcomes_are_refused(
     assert not (await shop.decide()).decision.fallback
 
 
-async def test_stopping_writes_what_waits(shop, settings, open_another):
+async def test_stopping_writes_what_waits(shop, settings, start_engine):
     asking = [asyncio.ensure_future(shop.decide(f"c{number}")) for number in range(30)]
     await asyncio.sleep(0)
     while not shop.engine.recorder.queued:
@@ -290,7 +290,7 @@ async def test_stopping_writes_what_waits(shop, settings, open_another):
     await shop.engine.recorder.stop()
     answers = await asyncio.gather(*asking)
     given = {answer.decision.decision_id for answer in answers if not answer.decision.fallback}
-    other = await open_another()
+    other = await start_engine()
     logged = {item.row.id for item in await other.logbook.search(shop.id)}
     assert given <= logged
     assert given
@@ -341,7 +341,7 @@ async def test_a_customers_past_is_loaded_however_requests_meet(shop):
 
 async def test_text_that_a_database_may_refuse_is_kept(empty_shop):
     await empty_shop.create("field", FieldDocument(name="customer.mood", type="string", allowed=("“süß” 😀",)))
-    await empty_shop.place(placement(buckets=("customer.mood",)))
+    await empty_shop.add_placement(placement(buckets=("customer.mood",)))
     odd = "a\x00b\\u0000"
     for mood in ("“süß” 😀", "\x00"):
         answer = await empty_shop.decide("c\x00", customer_mood=mood, customer_segment=odd, cart_total=10**30)

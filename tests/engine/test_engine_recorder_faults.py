@@ -182,8 +182,8 @@ async def test_only_successes_are_purchases(shop):
 async def test_outcomes_count_in_the_order_of_occurrence(shop):
     answer = await shop.decide("c1")
     first, now = order(answer.decision)[0], now_ms()
-    await shop.report(answer, "converted", first, amount=2_000, at=now + MINUTE)
-    await shop.report(answer, "converted", first, amount=1_000, at=now)
+    await shop.report(answer, "converted", first, amount=2_000, occurred_at=now + MINUTE)
+    await shop.report(answer, "converted", first, amount=1_000, occurred_at=now)
     explained = await shop.engine.logbook.explain(shop.id, answer.decision.decision_id)
     assert [outcome.amount for outcome in explained.outcomes] == [1_000, 2_000]
     async with shop.engine.database.read() as connection:
@@ -242,12 +242,12 @@ async def test_an_unfinished_preview_logs_where_it_happened(shop, monkeypatch, l
     assert names_a_place(line)
 
 
-async def test_a_plan_not_loaded_logs_where_it_happened(shop, open_another, monkeypatch, log_lines):
+async def test_a_plan_not_loaded_logs_where_it_happened(shop, start_engine, monkeypatch, log_lines):
     def broken(*_values, **_more):
         raise ValueError(MARK)
 
     monkeypatch.setattr(live, "compile_plan", broken)
-    other = await open_another()
+    other = await start_engine()
     assert other.live.get(shop.id, "payment_methods") is None
     [line] = log_lines("plan not loaded")
     assert line["fault"] == ["ValueError"]

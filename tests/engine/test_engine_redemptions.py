@@ -15,7 +15,7 @@ from engine.offers.holds import Idempotency
 from engine.offers.redemptions import Purchase
 from engine.store import outcomes
 from tests.factories import rule
-from tests.offers import ask, balance, offered, open_offers, redeem, verified
+from tests.offers import balance, decide_offers, is_verified, offer_candidate, open_offers, redeem
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +30,7 @@ def shop(empty_shop):
 
 async def test_what_was_shown_is_honoured_after_the_offer_ended(shop):
     await open_offers(shop, amount=1_000)
-    [hold] = (await ask(shop, "anna")).holds
+    [hold] = (await decide_offers(shop, "anna")).holds
     await shop.engine.catalogue.switch(shop.actor(), "offers", "ten-percent", enabled=False, reason="over")
     lowered = OfferBudget(id="spring", name="Spring", currency="EUR", amount=0)
     await shop.engine.catalogue.update(shop.actor(), "budget", "", "spring", lowered, version=None)
@@ -41,41 +41,41 @@ async def test_what_was_shown_is_honoured_after_the_offer_ended(shop):
 
 async def test_a_larger_cart_needs_the_budget_for_the_difference(shop):
     await open_offers(shop, amount=1_200)
-    [hold] = (await ask(shop)).holds
+    [hold] = (await decide_offers(shop)).holds
     with pytest.raises(Conflict, match="takes off 1500"):
         await redeem(shop, hold.id, 15_000)
     assert await balance(shop) == Balance(held=1_000, held_uses=1)
     assert (await redeem(shop, hold.id, 12_000)).spent == 1_200
-    assert await verified(shop)
+    assert await is_verified(shop)
 
 
 async def test_a_cart_in_another_currency_is_refused(shop):
     await open_offers(shop)
-    [hold] = (await ask(shop)).holds
+    [hold] = (await decide_offers(shop)).holds
     with pytest.raises(Conflict, match="is in EUR"):
         await redeem(shop, hold.id, currency="USD")
 
 
 async def test_an_expired_hold_is_tried_again_at_the_price_of_now(shop):
     await open_offers(shop, amount=1_000)
-    [hold] = (await ask(shop)).holds
+    [hold] = (await decide_offers(shop)).holds
     assert await shop.engine.holds.expire_due(now=now_ms() + 16 * MINUTE) == 1
     assert (await redeem(shop, hold.id, 9_000)).spent == 900
-    [other] = (await ask(shop, total=1_000)).holds
+    [other] = (await decide_offers(shop, total=1_000)).holds
     await shop.engine.holds.expire_due(now=now_ms() + 16 * MINUTE)
-    [last] = (await ask(shop, total=1_000)).holds
+    [last] = (await decide_offers(shop, total=1_000)).holds
     with pytest.raises(Conflict, match="too little left"):
         await redeem(shop, other.id, 1_000)
     await shop.engine.catalogue.switch(shop.actor(), "offers", "ten-percent", enabled=False, reason="over")
     with pytest.raises(Conflict, match="no longer offered"):
         await redeem(shop, other.id, 1_000)
     assert (await redeem(shop, last.id, 1_000)).spent == 100
-    assert await verified(shop)
+    assert await is_verified(shop)
 
 
 async def test_a_declined_payment_gives_back_what_its_offer_holds(shop):
-    await open_offers(shop, offered(), offered("second", position=1))
-    asked = await ask(shop)
+    await open_offers(shop, offer_candidate(), offer_candidate("second", position=1))
+    asked = await decide_offers(shop)
     kept = next(hold for hold in asked.holds if hold.offer == "second")
     for event in ("e-1", "e-1", "e-2"):
         await shop.report(asked.answer, "declined", "ten-percent", event=event)
@@ -84,14 +84,14 @@ async def test_a_declined_payment_gives_back_what_its_offer_holds(shop):
     assert (await redeem(shop, declined.id, 10_000)).spent == 1_000
     await shop.report(asked.answer, "declined", "ten-percent", event="e-3")
     assert (await balance(shop)).spent == 1_000
-    assert await verified(shop)
+    assert await is_verified(shop)
 
 
 async def test_an_expired_hold_of_an_ended_offer_is_refused(shop):
     await open_offers(shop)
-    [hold] = (await ask(shop)).holds
+    [hold] = (await decide_offers(shop)).holds
     await shop.engine.holds.expire_due(now=now_ms() + 16 * MINUTE)
-    ended = offered(ends_at=rfc3339(now_ms() - MINUTE))
+    ended = offer_candidate(ends_at=rfc3339(now_ms() - MINUTE))
     await shop.engine.catalogue.update(shop.actor(), "candidate", "offers", ended.id, ended, version=None)
     with pytest.raises(Conflict, match="expired, and the offer ended at"):
         await redeem(shop, hold.id)
@@ -99,7 +99,7 @@ async def test_an_expired_hold_of_an_ended_offer_is_refused(shop):
 
 async def test_a_redemption_is_reported_once_to_its_decision(shop):
     await open_offers(shop)
-    held = await ask(shop)
+    held = await decide_offers(shop)
     key = Idempotency("k", "r")
     purchase = Purchase(held.holds[0].id, Cart(10_000))
     hold, again = [await shop.engine.redemptions.redeem(shop.id, purchase, key, now=now_ms()) for _ in range(2)]
@@ -121,7 +121,7 @@ async def quote(shop, **changes):
 
 
 async def test_a_code_finds_its_offer_whatever_its_case(shop):
-    await open_offers(shop, offered(code="SPRING10"))
+    await open_offers(shop, offer_candidate(code="SPRING10"))
     asked = await quote(shop, code="spring10")
     assert (asked.offer_id, asked.discount, asked.reason, asked.offer.code) == ("ten-percent", 1_000, "", "SPRING10")
     hold = await shop.engine.redemptions.hold(asked)
@@ -134,7 +134,7 @@ async def test_a_code_finds_its_offer_whatever_its_case(shop):
 async def test_a_quote_says_why_an_offer_may_not_be_used(shop):
     await open_offers(shop, amount=900)
     await shop.create(
-        "rule", rule({"exclude": ["ten-percent"]}, when={">": [{"var": "cart.total"}, 50_000]}), place="offers"
+        "rule", rule({"exclude": ["ten-percent"]}, when={">": [{"var": "cart.total"}, 50_000]}), placement="offers"
     )
     spent = await quote(shop, offer_id="ten-percent", customer_id="anna")
     assert spent.reason == "budget “spring” has too little left"
@@ -147,6 +147,6 @@ async def test_a_quote_says_why_an_offer_may_not_be_used(shop):
 async def test_a_quote_knows_the_customer_that_rules_read(shop):
     await open_offers(shop)
     is_customer = {"!=": [{"var": "customer.id"}, "nobody"]}
-    await shop.create("rule", rule({"exclude": ["ten-percent"]}, when=is_customer), place="offers")
+    await shop.create("rule", rule({"exclude": ["ten-percent"]}, when=is_customer), placement="offers")
     assert (await quote(shop, offer_id="ten-percent")).reason == ""
     assert (await quote(shop, offer_id="ten-percent", customer_id="anna")).reason != ""

@@ -24,7 +24,7 @@ from tests.factories import candidates, order, placement
 from tests.marks import SQLITE, SQLITE_FIRST
 from tests.shop import Shop
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("reproducible_draws")]
 POLICY = Contextual(("device.type",), affinity=False, floor=0.5)
 RATES = {("mobile", "paypal"): 0.8, ("desktop", "paypal"): 0.3, ("mobile", "card"): 0.4, ("desktop", "card"): 0.6}
 
@@ -59,7 +59,7 @@ class Days:
 
 @pytest.fixture
 async def days(empty_shop, monkeypatch):
-    await empty_shop.place(placement(policy=POLICY, credit="first"), *candidates("card", "paypal"))
+    await empty_shop.add_placement(placement(policy=POLICY, credit="first"), *candidates("card", "paypal"))
     return Days(empty_shop, monkeypatch)
 
 
@@ -153,10 +153,10 @@ async def test_what_came_after_the_refit_is_learned_by_the_earlier_model(days, m
 
 
 @SQLITE
-async def test_a_process_with_the_old_model_does_not_undo_a_refit(days, open_another, monkeypatch):
+async def test_a_process_with_the_old_model_does_not_undo_a_refit(days, start_engine, monkeypatch):
     monkeypatch.setattr("engine.learning.upkeep.refitter.is_no_worse", lambda new, old: True)
     await days.pass_by(12)
-    other = await open_another()
+    other = await start_engine()
     read_others = other.live.read_others
     monkeypatch.setattr(other.live, "read_others", lambda: asyncio.sleep(0))
     assert await days.refit() == 1
@@ -173,10 +173,10 @@ async def test_a_process_with_the_old_model_does_not_undo_a_refit(days, open_ano
     assert model(days.shop, other).cursor > refitted.cursor
 
 
-async def test_two_processes_refit_once(days, open_another, monkeypatch):
+async def test_two_processes_refit_once(days, start_engine, monkeypatch):
     monkeypatch.setattr("engine.learning.upkeep.refitter.is_no_worse", lambda new, old: True)
     await days.pass_by(12)
-    other = await open_another()
+    other = await start_engine()
     done = await asyncio.gather(days.refit(), other.refitter.run(now=days.now))
     assert sorted(done) == [0, 1]
     assert (await reasons(days.shop)).count("refit from the log") == 1
@@ -204,7 +204,7 @@ async def alerts(shop):
 
 
 @SQLITE
-async def test_predictions_that_are_off_are_said_once(days, open_another):
+async def test_predictions_that_are_off_are_said_once(days, start_engine):
     await days.pass_by(1)
     shop, watch = days.shop, days.shop.engine.prediction_watch
     with_results(shop, expected=101.0)

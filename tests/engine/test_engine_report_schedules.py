@@ -20,7 +20,7 @@ from engine.model.timestamps import DAY, HOUR, MINUTE, to_ms
 from engine.store.mailing import schedules
 from engine.store.tables.accounts import merchants
 from tests.mailboxes import compose
-from tests.mailing import Post, schedule
+from tests.mailing import MailingShop, schedule
 from web.http import logs
 
 pytestmark = pytest.mark.anyio
@@ -87,187 +87,187 @@ def test_a_report_is_about_whole_days_before() -> None:
 
 
 @pytest.fixture
-async def post(empty_shop: Any) -> Any:
-    post = Post(empty_shop, at("Europe/Berlin", 2026, 11, 20, 12))
-    with simulated_time(lambda: post.now):
-        yield post
+async def mailing(empty_shop: Any) -> Any:
+    mailing = MailingShop(empty_shop, at("Europe/Berlin", 2026, 11, 20, 12))
+    with simulated_time(lambda: mailing.now):
+        yield mailing
 
 
-async def test_each_recipient_gets_a_mail_of_their_own(post: Post) -> None:
-    item = await post.add(recipients=("ada@shop.example", "bob@shop.example"))
+async def test_each_recipient_gets_a_mail_of_their_own(mailing: MailingShop) -> None:
+    item = await mailing.add(recipients=("ada@shop.example", "bob@shop.example"))
     assert (item.next_day, item.next_at) == ("2026-11-21", at("Europe/Berlin", 2026, 11, 21, 8))
-    await post.run()
-    assert post.server.tried == 0
-    await post.run(to=item.next_at)
-    await post.run()
-    assert sorted(str(message["To"]) for message in post.server.messages) == ["ada@shop.example", "bob@shop.example"]
-    assert set(post.server.accepted.values()) == {1}
-    assert all(message["Message-ID"].startswith(f"<{item.id}.2026-11-21.") for message in post.server.messages)
-    assert post.server.messages[0]["Auto-Submitted"] == "auto-generated"
-    later = await post.shop.engine.mail.schedules.get(post.shop.id, item.id)
+    await mailing.run()
+    assert mailing.server.attempts == 0
+    await mailing.run(to=item.next_at)
+    await mailing.run()
+    assert sorted(str(message["To"]) for message in mailing.server.messages) == ["ada@shop.example", "bob@shop.example"]
+    assert set(mailing.server.accepted.values()) == {1}
+    assert all(message["Message-ID"].startswith(f"<{item.id}.2026-11-21.") for message in mailing.server.messages)
+    assert mailing.server.messages[0]["Auto-Submitted"] == "auto-generated"
+    later = await mailing.shop.engine.mail.schedules.get(mailing.shop.id, item.id)
     assert (later.last_day, later.next_day) == ("2026-11-21", "2026-11-22")
-    assert (await post.summary(item)).sent_at == item.next_at
+    assert (await mailing.summary(item)).sent_at == item.next_at
 
 
-async def test_days_of_a_standstill_are_sent_later_and_old_ones_not(post: Post) -> None:
-    await post.add()
-    await post.run(to=at("Europe/Berlin", 2026, 11, 24, 7))
-    assert [str(message["Subject"]) for message in post.server.messages] == [
+async def test_days_of_a_standstill_are_sent_later_and_old_ones_not(mailing: MailingShop) -> None:
+    await mailing.add()
+    await mailing.run(to=at("Europe/Berlin", 2026, 11, 24, 7))
+    assert [str(message["Subject"]) for message in mailing.server.messages] == [
         f"Report 2026-11-{day}" for day in (21, 22, 23)
     ]
-    await post.run(to=at("Europe/Berlin", 2027, 2, 1, 12))
-    assert len(post.server.messages) == 3 + 31
+    await mailing.run(to=at("Europe/Berlin", 2027, 2, 1, 12))
+    assert len(mailing.server.messages) == 3 + 31
 
 
-async def test_a_mail_server_that_is_down_delays_and_tells(post: Post) -> None:
-    item = await post.add(recipients=("ada@shop.example", "bob@shop.example"))
-    post.server.fault = "connection"
-    await post.run(to=item.next_at)
-    assert post.server.tried == 1, "the other would meet the same"
-    summary = await post.summary(item)
+async def test_a_mail_server_that_is_down_delays_and_tells(mailing: MailingShop) -> None:
+    item = await mailing.add(recipients=("ada@shop.example", "bob@shop.example"))
+    mailing.server.fault = "connection"
+    await mailing.run(to=item.next_at)
+    assert mailing.server.attempts == 1, "the other would meet the same"
+    summary = await mailing.summary(item)
     assert (summary.sent_at, summary.delayed, summary.fault) == (None, 1, "connection")
     tries = []
     for minute in range(1, 120):
-        before = post.server.tried
-        await post.run(to=item.next_at + minute * MINUTE)
-        tries += [minute] * (post.server.tried > before)
+        before = mailing.server.attempts
+        await mailing.run(to=item.next_at + minute * MINUTE)
+        tries += [minute] * (mailing.server.attempts > before)
     assert 4 <= len(tries) <= 20, "less and less often"
-    post.server.fault = ""
-    await post.run(to=item.next_at + 6 * HOUR)
-    assert set(post.server.accepted.values()) == {1}
-    assert len(post.server.accepted) == 2
-    assert (await post.summary(item)).fault == ""
+    mailing.server.fault = ""
+    await mailing.run(to=item.next_at + 6 * HOUR)
+    assert set(mailing.server.accepted.values()) == {1}
+    assert len(mailing.server.accepted) == 2
+    assert (await mailing.summary(item)).fault == ""
 
 
-async def test_what_stays_undelivered_has_failed_in_the_end(post: Post) -> None:
-    item = await post.add(frequency="weekly", weekday=6)
-    post.server.fault = "busy"
-    await post.run(to=item.next_at)
-    await post.run(to=item.next_at + GIVEN_UP_MS + HOUR)
-    summary = await post.summary(item)
+async def test_what_stays_undelivered_has_failed_in_the_end(mailing: MailingShop) -> None:
+    item = await mailing.add(frequency="weekly", weekday=6)
+    mailing.server.fault = "busy"
+    await mailing.run(to=item.next_at)
+    await mailing.run(to=item.next_at + GIVEN_UP_MS + HOUR)
+    summary = await mailing.summary(item)
     assert (summary.failed, summary.delayed, summary.fault) == (1, 0, "busy")
-    tried = post.server.tried
-    await post.run(to=item.next_at + 5 * DAY)
-    assert post.server.tried == tried
+    tried = mailing.server.attempts
+    await mailing.run(to=item.next_at + 5 * DAY)
+    assert mailing.server.attempts == tried
 
 
-async def test_a_refused_recipient_holds_up_nobody(post: Post) -> None:
-    item = await post.add()
-    post.server.fault = "recipient"
-    await post.run(to=item.next_at)
-    assert (await post.summary(item)).failed == 1
-    post.server.fault = ""
-    await post.run(to=item.next_at + DAY)
-    summary = await post.summary(item)
-    assert (summary.failed, summary.fault, len(post.server.accepted)) == (0, "", 1), "the next day makes it good"
+async def test_a_refused_recipient_holds_up_nobody(mailing: MailingShop) -> None:
+    item = await mailing.add()
+    mailing.server.fault = "recipient"
+    await mailing.run(to=item.next_at)
+    assert (await mailing.summary(item)).failed == 1
+    mailing.server.fault = ""
+    await mailing.run(to=item.next_at + DAY)
+    summary = await mailing.summary(item)
+    assert (summary.failed, summary.fault, len(mailing.server.accepted)) == (0, "", 1), "the next day makes it good"
 
 
-async def test_a_report_that_cannot_be_made_holds_up_no_other(post: Post) -> None:
-    broken = await post.add(name="Broken")
-    await post.add(name="Whole")
+async def test_a_report_that_cannot_be_made_holds_up_no_other(mailing: MailingShop) -> None:
+    broken = await mailing.add(name="Broken")
+    await mailing.add(name="Whole")
 
     async def write(mail: Mail) -> Any:
         if mail.subject == broken.id:
             raise ValueError("no figures")
         return await compose(mail)
 
-    post.mailer.compose = write
-    await post.run(to=broken.next_at)
-    assert len(post.server.accepted) == 1
-    assert (await post.summary(broken)).fault == "unwritten"
+    mailing.mailer.compose = write
+    await mailing.run(to=broken.next_at)
+    assert len(mailing.server.accepted) == 1
+    assert (await mailing.summary(broken)).fault == "unwritten"
 
 
-async def test_separators_in_a_title_hold_up_nobody(post: Post) -> None:
-    odd = await post.add(name="Odd")
-    await post.add(name="Whole")
+async def test_separators_in_a_title_hold_up_nobody(mailing: MailingShop) -> None:
+    odd = await mailing.add(name="Odd")
+    await mailing.add(name="Whole")
 
     async def write(mail: Mail) -> Any:
         title = "Klarna\u2028later\r\nBcc: all@shop.example\x85\x1c" if mail.subject == odd.id else "Whole"
         return MailContent(title, "text")
 
-    post.mailer.compose = write
-    await post.run(to=odd.next_at)
-    assert {message["Subject"] for message in post.server.messages} == {
+    mailing.mailer.compose = write
+    await mailing.run(to=odd.next_at)
+    assert {message["Subject"] for message in mailing.server.messages} == {
         "Klarna later Bcc: all@shop.example", "Whole",
     }  # fmt: skip
-    assert not any(message["Bcc"] for message in post.server.messages)
+    assert not any(message["Bcc"] for message in mailing.server.messages)
 
 
-async def test_the_same_day_is_never_sent_twice_after_a_change(post: Post) -> None:
-    item = await post.add()
-    await post.run(to=item.next_at)
-    again = await post.shop.engine.mail.schedules.replace(post.shop.actor(), item.id, schedule(hour=15))
+async def test_the_same_day_is_never_sent_twice_after_a_change(mailing: MailingShop) -> None:
+    item = await mailing.add()
+    await mailing.run(to=item.next_at)
+    again = await mailing.shop.engine.mail.schedules.replace(mailing.shop.actor(), item.id, schedule(hour=15))
     assert again.next_day == "2026-11-22"
-    await post.run(to=at("Europe/Berlin", 2026, 11, 21, 23))
-    assert len(post.server.accepted) == 1
+    await mailing.run(to=at("Europe/Berlin", 2026, 11, 21, 23))
+    assert len(mailing.server.accepted) == 1
 
 
-async def test_a_merchant_who_moves_gets_each_day_once(post: Post) -> None:
-    item = await post.add()
-    await post.run(to=item.next_at)
-    async with post.database.write() as connection:
+async def test_a_merchant_who_moves_gets_each_day_once(mailing: MailingShop) -> None:
+    item = await mailing.add()
+    await mailing.run(to=item.next_at)
+    async with mailing.database.write() as connection:
         await connection.execute(update(merchants).values(timezone="Pacific/Kiritimati"))
-    await post.run(to=at("Europe/Berlin", 2026, 11, 25, 12))
-    subjects = [str(message["Subject"]) for message in post.server.messages]
+    await mailing.run(to=at("Europe/Berlin", 2026, 11, 25, 12))
+    subjects = [str(message["Subject"]) for message in mailing.server.messages]
     assert subjects == sorted(set(subjects))
     assert len(subjects) == 5, "the 26th begins there, but 8 o'clock is still to come"
 
 
-async def test_pausing_stops_what_waits_and_skips_days(post: Post) -> None:
-    service, item = post.shop.engine.mail.schedules, await post.add()
-    post.server.fault = "connection"
-    await post.run(to=item.next_at)
-    paused = await service.switch(post.shop.actor(), item.id, enabled=False)
+async def test_pausing_stops_what_waits_and_skips_days(mailing: MailingShop) -> None:
+    service, item = mailing.shop.engine.mail.schedules, await mailing.add()
+    mailing.server.fault = "connection"
+    await mailing.run(to=item.next_at)
+    paused = await service.switch(mailing.shop.actor(), item.id, enabled=False)
     assert paused.next_at is None
-    post.server.fault = ""
-    await post.run(to=at("Europe/Berlin", 2026, 11, 25, 12))
-    assert not post.server.accepted
-    going = await service.switch(post.shop.actor(), item.id, enabled=True)
+    mailing.server.fault = ""
+    await mailing.run(to=at("Europe/Berlin", 2026, 11, 25, 12))
+    assert not mailing.server.accepted
+    going = await service.switch(mailing.shop.actor(), item.id, enabled=True)
     assert going.next_day == "2026-11-26"
-    entries = await post.shop.engine.catalogue.audit(post.shop.id, limit=3)
+    entries = await mailing.shop.engine.catalogue.audit(mailing.shop.id, limit=3)
     assert [entry.action for entry in entries] == ["resumed", "paused", "created"]
     assert "ada@" not in str(msgspec.to_builtins(entries)), "the audit log does not say who gets it"
 
 
-async def test_a_deleted_schedule_sends_nothing_any_more(post: Post) -> None:
-    service, item = post.shop.engine.mail.schedules, await post.add()
-    post.server.fault = "timeout"
-    await post.run(to=item.next_at)
-    await service.delete(post.shop.actor(), item.id)
-    post.server.fault = ""
-    await post.run(to=item.next_at + 2 * DAY)
-    assert not post.server.accepted
+async def test_a_deleted_schedule_sends_nothing_any_more(mailing: MailingShop) -> None:
+    service, item = mailing.shop.engine.mail.schedules, await mailing.add()
+    mailing.server.fault = "timeout"
+    await mailing.run(to=item.next_at)
+    await service.delete(mailing.shop.actor(), item.id)
+    mailing.server.fault = ""
+    await mailing.run(to=item.next_at + 2 * DAY)
+    assert not mailing.server.accepted
     with pytest.raises(NotFound):
-        await service.get(post.shop.id, item.id)
+        await service.get(mailing.shop.id, item.id)
 
 
-async def test_a_test_goes_to_the_one_who_asks_and_counts_for_no_day(post: Post) -> None:
-    service, item = post.shop.engine.mail.schedules, await post.add()
-    await service.test(post.shop.actor(), item.id, "me@shop.example")
+async def test_a_test_goes_to_the_one_who_asks_and_counts_for_no_day(mailing: MailingShop) -> None:
+    service, item = mailing.shop.engine.mail.schedules, await mailing.add()
+    await service.test(mailing.shop.actor(), item.id, "me@shop.example")
     with pytest.raises(Conflict):
-        await service.test(post.shop.actor(), item.id, "me@shop.example")
-    await post.run()
-    assert [(str(one["To"]), str(one["Subject"])) for one in post.server.messages] == [
+        await service.test(mailing.shop.actor(), item.id, "me@shop.example")
+    await mailing.run()
+    assert [(str(one["To"]), str(one["Subject"])) for one in mailing.server.messages] == [
         ("me@shop.example", "Report 2026-11-20")
     ]
-    assert item.id not in await service.summaries(post.shop.id)
-    await post.run(to=item.next_at)
-    assert len(post.server.messages) == 2
+    assert item.id not in await service.summaries(mailing.shop.id)
+    await mailing.run(to=item.next_at)
+    assert len(mailing.server.messages) == 2
 
 
-async def test_two_editors_do_not_overwrite_each_other(post: Post) -> None:
-    service, item = post.shop.engine.mail.schedules, await post.add()
-    await service.replace(post.shop.actor(), item.id, schedule(hour=9), version=1)
+async def test_two_editors_do_not_overwrite_each_other(mailing: MailingShop) -> None:
+    service, item = mailing.shop.engine.mail.schedules, await mailing.add()
+    await service.replace(mailing.shop.actor(), item.id, schedule(hour=9), version=1)
     with pytest.raises(Stale):
-        await service.replace(post.shop.actor(), item.id, schedule(hour=10), version=1)
+        await service.replace(mailing.shop.actor(), item.id, schedule(hour=10), version=1)
 
 
-async def test_logs_name_no_recipient(post: Post, capfd: Any) -> None:
+async def test_logs_name_no_recipient(mailing: MailingShop, capfd: Any) -> None:
     logs.configure("info")
-    item = await post.add()
+    item = await mailing.add()
     for fault in ("connection", "recipient"):
-        post.server.fault = fault  # type: ignore[assignment]
-        await post.run(to=post.now + DAY)
+        mailing.server.fault = fault  # type: ignore[assignment]
+        await mailing.run(to=mailing.now + DAY)
     out = "".join(capfd.readouterr())
     assert "mail not sent" in out
     assert item.id in out
@@ -283,11 +283,11 @@ async def test_without_a_mail_server_days_wait(empty_shop: Any) -> None:
     assert (await engine.mail.schedules.get(empty_shop.id, item.id)).last_day == ""
 
 
-async def test_two_leaders_at_once_make_each_mail_once(post: Post) -> None:
-    item = await post.add()
-    post.now = item.next_at + now_ms() % 7
+async def test_two_leaders_at_once_make_each_mail_once(mailing: MailingShop) -> None:
+    item = await mailing.add()
+    mailing.now = item.next_at + now_ms() % 7
     first = [schedules.DueSchedule(item, "Europe/Berlin")]
-    async with post.database.write() as connection:
+    async with mailing.database.write() as connection:
         moved = [
             await schedules.advance(connection, each.schedule, following(item.document, each.timezone, item.next_day))
             for each in first * 2

@@ -43,11 +43,11 @@ async def test_it_is_in_no_answer_until_it_is_available_again(shop: Shop):
     assert (await shop.engine.logbook.replay(shop.id, answer.decision.decision_id)).same
 
 
-async def test_every_process_obeys_and_so_does_one_that_starts_later(shop: Shop, open_another):
-    other = await open_another()
+async def test_every_process_obeys_and_so_does_one_that_starts_later(shop: Shop, start_engine):
+    other = await start_engine()
     await report_unavailable(shop, "card")
     await other.follow()
-    for engine in (other, await open_another()):
+    for engine in (other, await start_engine()):
         assert excluded(await Shop(engine, shop.merchant).decide()) == {"card": "not available: gateway down"}
 
 
@@ -95,7 +95,9 @@ async def test_a_checkout_cannot_report(shop: Shop):
 async def test_values_for_everybody_leave_it_out(empty_shop: Shop):
     shop = empty_shop
     fixed = Placement(key=METHODS, name="Methods", policy=Fixed())
-    await shop.place(fixed, Candidate(id="card", label="Card"), Candidate(id="paypal", label="PayPal", position=1))
+    await shop.add_placement(
+        fixed, Candidate(id="card", label="Card"), Candidate(id="paypal", label="PayPal", position=1)
+    )
     await report_unavailable(shop, "card")
     active = shop.engine.live.get(shop.id, METHODS)
     assert active is not None
@@ -160,5 +162,5 @@ async def test_two_monitors_do_not_overwrite_each_other(shop: Shop):
 async def test_a_placement_that_is_set_up_anew_hides_nothing(shop: Shop):
     await report_unavailable(shop, "card")
     await shop.engine.catalogue.delete(shop.actor(), "placement", "", METHODS, version=None)
-    await shop.place()
+    await shop.add_placement()
     assert excluded(await shop.decide()) == {}

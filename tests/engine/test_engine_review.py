@@ -9,7 +9,7 @@ from engine.model.actor import Actor
 from engine.model.errors import Conflict, Forbidden, Invalid, ReviewRequired, Stale
 from engine.model.history import AuditFilter
 from engine.model.placement import Expectation, FieldDocument, Fixed, ListDocument, Scenario
-from tests.desk import HIDE_CARD, PLACE, Desk, turn_review_on, version_of
+from tests.draft_editor import HIDE_CARD, PLACEMENT, DraftEditor, enable_review, version_of
 from tests.factories import candidate, order, placement, rule
 
 pytestmark = pytest.mark.anyio
@@ -17,16 +17,16 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def ada(shop):
-    return Desk(shop, "ada@example.com")
+    return DraftEditor(shop, "ada@example.com")
 
 
 @pytest.fixture
 def bob(shop):
-    return Desk(shop, "bob@example.com")
+    return DraftEditor(shop, "bob@example.com")
 
 
 async def test_with_review_nobody_publishes_alone(shop, ada, bob):
-    await turn_review_on(shop)
+    await enable_review(shop)
     with pytest.raises(ReviewRequired):
         await shop.create("rule", HIDE_CARD)
     await ada.save(HIDE_CARD)
@@ -42,10 +42,10 @@ async def test_with_review_nobody_publishes_alone(shop, ada, bob):
     await bob.release("approve")
     await ada.publish(reason="")
     assert "card" not in order((await shop.decide()).decision)
-    assert (await shop.engine.versions.page(shop.id, PLACE))[0].reason == "no cards in spring"
+    assert (await shop.engine.versions.page(shop.id, PLACEMENT))[0].reason == "no cards in spring"
     sentence = [
         (item.actor, item.action)
-        for item in await shop.engine.catalogue.audit(shop.id, narrowed=AuditFilter(subject=f"draft {PLACE}"))
+        for item in await shop.engine.catalogue.audit(shop.id, narrowed=AuditFilter(subject=f"draft {PLACEMENT}"))
     ]
     assert sentence == [
         ("ada@example.com", "published"),
@@ -55,7 +55,7 @@ async def test_with_review_nobody_publishes_alone(shop, ada, bob):
 
 
 async def test_what_was_approved_is_just_what_is_published(shop, ada, bob):
-    await turn_review_on(shop)
+    await enable_review(shop)
     await ada.save(HIDE_CARD)
     await ada.release("ask", reason="")
     seen = (await bob.draft()).head.revision
@@ -72,24 +72,24 @@ async def test_what_was_approved_is_just_what_is_published(shop, ada, bob):
 
 async def test_with_review_nothing_that_decides_is_saved_past_the_draft(shop):
     await shop.create("rule", HIDE_CARD)
-    await shop.create("list", ListDocument(name="vip", values=("a",)), place="")
-    await turn_review_on(shop)
+    await shop.create("list", ListDocument(name="vip", values=("a",)), placement="")
+    await enable_review(shop)
     catalogue, key = shop.engine.catalogue, shop.actor("key")
     before = version_of(shop)
-    plan = shop.engine.live.get(shop.id, PLACE).plan.document
+    plan = shop.engine.live.get(shop.id, PLACEMENT).plan.document
     klarna = next(each for each in plan.candidates if each.id == "klarna")
     replace = msgspec.structs.replace
     attempts = [
-        catalogue.update(key, "candidate", PLACE, "klarna", replace(klarna, enabled=False), version=None),
-        catalogue.create(key, "candidate", PLACE, [replace(klarna, id="new")]),
-        catalogue.delete(key, "candidate", PLACE, "ideal", version=None),
-        catalogue.reorder(key, PLACE, [each.id for each in reversed(plan.candidates)]),
-        catalogue.update(key, "placement", "", PLACE, replace(plan.placement, name="Other"), version=None),
-        catalogue.delete(key, "placement", "", PLACE, version=None),
-        catalogue.delete(key, "rule", PLACE, "r1", version=None),
+        catalogue.update(key, "candidate", PLACEMENT, "klarna", replace(klarna, enabled=False), version=None),
+        catalogue.create(key, "candidate", PLACEMENT, [replace(klarna, id="new")]),
+        catalogue.delete(key, "candidate", PLACEMENT, "ideal", version=None),
+        catalogue.reorder(key, PLACEMENT, [each.id for each in reversed(plan.candidates)]),
+        catalogue.update(key, "placement", "", PLACEMENT, replace(plan.placement, name="Other"), version=None),
+        catalogue.delete(key, "placement", "", PLACEMENT, version=None),
+        catalogue.delete(key, "rule", PLACEMENT, "r1", version=None),
         catalogue.create(key, "field", "", [FieldDocument(name="cart.weight", type="number")]),
         catalogue.update(key, "list", "", "vip", ListDocument(name="vip", values=("b",)), version=None),
-        shop.engine.versions.roll_back(key, PLACE, 1),
+        shop.engine.versions.roll_back(key, PLACEMENT, 1),
     ]
     for attempt in attempts:
         with pytest.raises(ReviewRequired):
@@ -98,7 +98,7 @@ async def test_with_review_nothing_that_decides_is_saved_past_the_draft(shop):
 
 
 async def test_with_review_a_placement_comes_and_goes_while_it_is_empty(shop):
-    await turn_review_on(shop)
+    await enable_review(shop)
     catalogue, key = shop.engine.catalogue, shop.actor("key")
     await catalogue.create(key, "placement", "", [placement(key="offers")])
     with pytest.raises(ReviewRequired):
@@ -107,14 +107,14 @@ async def test_with_review_a_placement_comes_and_goes_while_it_is_empty(shop):
 
 
 async def test_a_draft_holds_candidates_settings_fields_and_lists(shop, ada, bob):
-    await shop.create("list", ListDocument(name="vip", values=("a",)), place="")
-    await turn_review_on(shop)
-    plan = shop.engine.live.get(shop.id, PLACE).plan.document
+    await shop.create("list", ListDocument(name="vip", values=("a",)), placement="")
+    await enable_review(shop)
+    plan = shop.engine.live.get(shop.id, PLACEMENT).plan.document
     klarna = next(each for each in plan.candidates if each.id == "klarna")
     replace = msgspec.structs.replace
     await ada.save(replace(klarna, enabled=False))
     await ada.save(candidate("twint"), 0)
-    await shop.engine.drafts.remove(shop.actor("ada@example.com"), PLACE, "ideal", revision=None, kind="candidate")
+    await shop.engine.drafts.remove(shop.actor("ada@example.com"), PLACEMENT, "ideal", revision=None, kind="candidate")
     await ada.save(replace(plan.placement, policy=Fixed()))
     await ada.save(FieldDocument(name="cart.weight", type="number"))
     await ada.save(ListDocument(name="vip", values=("b",)))
@@ -125,7 +125,7 @@ async def test_a_draft_holds_candidates_settings_fields_and_lists(shop, ada, bob
         ("candidate", "ideal", "deleted"),
         ("candidate", "klarna", "changed"),
         ("candidate", "twint", "new"),
-        ("placement", PLACE, "changed"),
+        ("placement", PLACEMENT, "changed"),
         ("field", "cart.weight", "new"),
         ("list", "vip", "changed"),
     ]
@@ -137,27 +137,27 @@ async def test_a_draft_holds_candidates_settings_fields_and_lists(shop, ada, bob
     shown = order((await shop.decide(cart_weight=9)).decision)
     assert {"klarna", "ideal", "card"}.isdisjoint(shown)
     assert "twint" in shown
-    assert shop.engine.live.get(shop.id, PLACE).plan.document.placement.policy == Fixed()
+    assert shop.engine.live.get(shop.id, PLACEMENT).plan.document.placement.policy == Fixed()
 
 
 async def test_candidates_are_put_in_order_in_a_draft(shop, ada):
-    ids = [each.id for each in shop.engine.live.get(shop.id, PLACE).plan.document.candidates]
+    ids = [each.id for each in shop.engine.live.get(shop.id, PLACEMENT).plan.document.candidates]
     actor, drafts = shop.actor("ada@example.com"), shop.engine.drafts
-    draft = await drafts.reorder_candidates(actor, PLACE, [*ids[1:], ids[0]], revision=None)
+    draft = await drafts.reorder_candidates(actor, PLACEMENT, [*ids[1:], ids[0]], revision=None)
     assert set(draft.of_kind("candidate")) == set(ids)
-    assert (await drafts.reorder_candidates(actor, PLACE, ids, revision=None)).changes == ()
+    assert (await drafts.reorder_candidates(actor, PLACEMENT, ids, revision=None)).changes == ()
     with pytest.raises(Conflict):
-        await drafts.reorder_candidates(actor, PLACE, ids[1:], revision=None)
+        await drafts.reorder_candidates(actor, PLACEMENT, ids[1:], revision=None)
 
 
 async def test_a_draft_refuses_scenarios_and_other_placements(shop, ada):
-    plan = shop.engine.live.get(shop.id, PLACE).plan.document
+    plan = shop.engine.live.get(shop.id, PLACEMENT).plan.document
     with pytest.raises(Conflict):
         await ada.save(Scenario(id="s", name="S", context={}, expect=Expectation()))
     with pytest.raises(Invalid):
         await ada.save(msgspec.structs.replace(plan.placement, key="other"))
     with pytest.raises(Conflict):
-        await shop.engine.drafts.remove(shop.actor("ada"), PLACE, PLACE, revision=None, kind="placement")
+        await shop.engine.drafts.remove(shop.actor("ada"), PLACEMENT, PLACEMENT, revision=None, kind="placement")
 
 
 async def approval(shop, person, reason="another person"):
@@ -168,58 +168,58 @@ async def approval(shop, person, reason="another person"):
 
 
 async def test_an_author_does_not_approve_although_another_asked(shop, ada, bob):
-    await turn_review_on(shop)
+    await enable_review(shop)
     await ada.save(HIDE_CARD)
     await bob.release("ask", reason="")
     await approval(shop, ada)
 
 
 async def test_an_earlier_author_of_a_change_does_not_approve_it(shop, ada, bob):
-    cyd = Desk(shop, "cyd@example.com")
-    await turn_review_on(shop)
+    cyd = DraftEditor(shop, "cyd@example.com")
+    await enable_review(shop)
     await ada.save(HIDE_CARD)
     await bob.save(msgspec.structs.replace(HIDE_CARD, name="Better"))
     assert (await ada.draft()).changes[0].authors == ("ada@example.com", "bob@example.com")
     await cyd.release("ask", reason="")
     for author in (ada, bob, cyd):
         await approval(shop, author)
-    await Desk(shop, "dan@example.com").release("approve")
+    await DraftEditor(shop, "dan@example.com").release("approve")
 
 
 async def test_keeping_and_bringing_back_a_change_keeps_its_authors(shop, ada, bob):
     await shop.create("rule", HIDE_CARD)
     await ada.save(msgspec.structs.replace(HIDE_CARD, name="Mine"))
     await shop.engine.catalogue.update(
-        shop.actor("key"), "rule", PLACE, "r1", msgspec.structs.replace(HIDE_CARD, name="Theirs"), version=None
+        shop.actor("key"), "rule", PLACEMENT, "r1", msgspec.structs.replace(HIDE_CARD, name="Theirs"), version=None
     )
-    await turn_review_on(shop)
+    await enable_review(shop)
     drafts = shop.engine.drafts
-    await drafts.keep(shop.actor("bob@example.com"), PLACE, "r1", revision=None)
-    entry = await drafts.discard(shop.actor("bob@example.com"), PLACE, revision=None)
-    await drafts.bring_back(shop.actor("cyd@example.com"), PLACE, entry)
+    await drafts.keep(shop.actor("bob@example.com"), PLACEMENT, "r1", revision=None)
+    entry = await drafts.discard(shop.actor("bob@example.com"), PLACEMENT, revision=None)
+    await drafts.bring_back(shop.actor("cyd@example.com"), PLACEMENT, entry)
     assert (await ada.draft()).authors == {"ada@example.com", "bob@example.com", "cyd@example.com"}
 
 
 async def test_a_key_changes_and_asks_for_the_person_who_made_it(shop, ada, bob):
-    await turn_review_on(shop)
+    await enable_review(shop)
     key = Actor(shop.id, "key CI (key_1)", on_behalf_of="ada@example.com")
-    await shop.engine.drafts.save(key, PLACE, HIDE_CARD, revision=None)
+    await shop.engine.drafts.save(key, PLACEMENT, HIDE_CARD, revision=None)
     revision = (await ada.draft()).head.revision
-    await shop.engine.releases.ask(key, PLACE, revision=revision, reason="")
+    await shop.engine.releases.ask(key, PLACEMENT, revision=revision, reason="")
     await approval(shop, ada)
     with pytest.raises(Forbidden, match="another person"):
-        await shop.engine.releases.approve(key, PLACE, revision=revision)
+        await shop.engine.releases.approve(key, PLACEMENT, revision=revision)
     await bob.release("approve")
 
 
 async def test_a_key_of_nobody_changes_drafts_and_a_person_asks(shop, ada, bob):
-    await turn_review_on(shop)
+    await enable_review(shop)
     key = Actor(shop.id, "key old (key_1)", on_behalf_of="")
-    await shop.engine.drafts.save(key, PLACE, HIDE_CARD, revision=None)
+    await shop.engine.drafts.save(key, PLACEMENT, HIDE_CARD, revision=None)
     with pytest.raises(Forbidden, match="a person must request"):
-        await shop.engine.releases.ask(key, PLACE, revision=(await ada.draft()).head.revision, reason="")
+        await shop.engine.releases.ask(key, PLACEMENT, revision=(await ada.draft()).head.revision, reason="")
     await ada.release("ask", reason="")
     with pytest.raises(Forbidden):
-        await shop.engine.releases.approve(key, PLACE, revision=(await ada.draft()).head.revision)
+        await shop.engine.releases.approve(key, PLACEMENT, revision=(await ada.draft()).head.revision)
     await approval(shop, ada)
     await bob.release("approve")

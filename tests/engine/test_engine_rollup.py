@@ -65,8 +65,8 @@ async def test_counts_wait_while_they_cannot_be_written(shop, monkeypatch):
     assert set(last) == {"small"}
 
 
-async def test_a_stop_writes_the_last_counts(shop, open_another):
-    other = Shop(await open_another(), shop.merchant)
+async def test_a_stop_writes_the_last_counts(shop, start_engine):
+    other = Shop(await start_engine(), shop.merchant)
     await other.decide(cart_total=1)
     await other.engine.stop()
     assert (await stored(shop))[1][""] == 1

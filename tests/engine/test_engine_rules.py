@@ -90,7 +90,7 @@ def test_a_pin_of_a_method_that_is_not_offered_leaves_the_slot_to_the_next_pin()
 
 
 def test_a_pin_behind_the_end_of_a_subset_says_nothing_and_does_nothing():
-    few = plan(rule({"pin": {"candidate": "ideal", "slot": 5}}), of=placement(shape=Subset(2)))
+    few = plan(rule({"pin": {"candidate": "ideal", "slot": 5}}), placement=placement(shape=Subset(2)))
     answers = [answer(few, key=key) for key in KEYS]
     assert {len(item.ranking) for item in answers} == {2}
     assert not any(ranked.reasons for item in answers for ranked in item.ranking)
@@ -221,19 +221,23 @@ def test_a_rule_that_is_switched_off_does_nothing():
 
 def test_the_fixed_policy_keeps_the_merchants_own_order():
     listed = (candidate("b", position=2), candidate("a", position=2), candidate("z", position=1))
-    assert {tuple(order(answer(plan(of=FIXED, candidates=listed), key=key))) for key in KEYS} == {("z", "a", "b")}
+    assert {tuple(order(answer(plan(placement=FIXED, candidates=listed), key=key))) for key in KEYS} == {
+        ("z", "a", "b")
+    }
 
 
 def test_rules_move_a_fixed_order():
     moved = plan(
         rule({"pin": {"candidate": "ideal", "slot": 1}}, {"boost": {"candidates": ["klarna"], "factor": 100}}),
-        of=FIXED,
+        placement=FIXED,
     )
     assert order(answer(moved))[:3] == ["ideal", "klarna", "card"]
 
 
 def test_shapes_answer_with_one_with_some_or_with_all():
-    lengths = {shape: len(answer(plan(of=placement(shape=shape))).ranking) for shape in (One(), Subset(4), Subset(50))}
+    lengths = {
+        shape: len(answer(plan(placement=placement(shape=shape))).ranking) for shape in (One(), Subset(4), Subset(50))
+    }
     assert lengths == {One(): 1, Subset(4): 4, Subset(50): 6}
     assert len(answer(plan()).ranking) == 6
 

@@ -50,7 +50,7 @@ def test_pinned_slots_are_certain_and_drawn_ones_are_open():
 
 
 def test_a_fixed_order_and_a_single_candidate_are_certain():
-    fixed = plan(rule({"boost": {"candidates": ["ideal"], "factor": 10}}), of=placement(policy=Fixed()))
+    fixed = plan(rule({"boost": {"candidates": ["ideal"], "factor": 10}}), placement=placement(policy=Fixed()))
     assert misses(fixed, scenario(pinned=(Pinned("ideal", 1), Pinned("card", 2)))) == []
     alone = plan(rule({"require": ["ideal"]}))
     assert misses(alone, scenario(pinned=(Pinned("ideal", 1),))) == []
@@ -58,7 +58,7 @@ def test_a_fixed_order_and_a_single_candidate_are_certain():
 
 def test_where_all_slots_are_certain_nobody_else_is_shown():
     pin = rule({"pin": {"candidate": "paypal", "slot": 1}})
-    item, two = plan(pin, of=placement(shape=One())), plan(pin, of=placement(shape=Subset(2)))
+    item, two = plan(pin, placement=placement(shape=One())), plan(pin, placement=placement(shape=Subset(2)))
     assert misses(item, scenario(shown=("card",))) == ["card should be shown, but is hidden"]
     assert misses(two, scenario(shown=("card",))) == []
 
@@ -99,7 +99,7 @@ def version_of(shop):
 
 @pytest.mark.anyio
 async def test_a_draft_that_breaks_a_scenario_is_not_published_and_the_scenario_is_named(shop):
-    await shop.create("scenario", scenario(shown=("klarna",)), place=PLACE)
+    await shop.create("scenario", scenario(shown=("klarna",)), placement=PLACE)
     before = version_of(shop)
     await save(shop, rule({"exclude": ["klarna"]}, name="No instalments", when=CART_OVER_100))
     [outcome] = await shop.engine.scenarios.try_draft(shop.id, PLACE)
@@ -117,7 +117,7 @@ async def test_a_draft_that_breaks_a_scenario_is_not_published_and_the_scenario_
 
 @pytest.mark.anyio
 async def test_a_scenario_that_a_draft_is_to_fulfil_must_hold_when_it_is_published(shop):
-    await shop.create("scenario", scenario(hidden=("klarna",)), place=PLACE)
+    await shop.create("scenario", scenario(hidden=("klarna",)), placement=PLACE)
     await save(shop, rule({"exclude": ["ideal"]}))
     with pytest.raises(Invalid, match="klarna should be hidden"):
         await publish(shop)
@@ -125,20 +125,20 @@ async def test_a_scenario_that_a_draft_is_to_fulfil_must_hold_when_it_is_publish
 
 @pytest.mark.anyio
 async def test_other_edits_may_break_no_scenario_that_holds_but_go_on_where_one_fails_already(shop):
-    await shop.create("scenario", scenario(shown=("klarna",)), place=PLACE)
+    await shop.create("scenario", scenario(shown=("klarna",)), placement=PLACE)
     with pytest.raises(Invalid, match="Large carts"):
         await shop.engine.catalogue.delete(shop.actor("ada"), "candidate", PLACE, "klarna", version=None)
     with pytest.raises(Invalid, match="Large carts"):
         await shop.create("rule", rule({"exclude": ["klarna"]}))
     await shop.engine.catalogue.delete(shop.actor("ada"), "scenario", PLACE, "s1", version=None)
-    await shop.create("scenario", scenario(hidden=("klarna",)), place=PLACE)
+    await shop.create("scenario", scenario(hidden=("klarna",)), placement=PLACE)
     await shop.create("rule", rule({"exclude": ["ideal"]}))
 
 
 @pytest.mark.anyio
 async def test_a_scenario_alone_publishes_nothing(shop):
     before = version_of(shop)
-    await shop.create("scenario", scenario(shown=("klarna",)), place=PLACE)
+    await shop.create("scenario", scenario(shown=("klarna",)), placement=PLACE)
     assert version_of(shop) == before
 
 
@@ -146,7 +146,7 @@ async def test_a_scenario_alone_publishes_nothing(shop):
 async def test_going_back_is_possible_whatever_the_scenarios_say(shop):
     first = version_of(shop)
     await shop.create("rule", rule({"exclude": ["klarna"]}))
-    await shop.create("scenario", scenario(hidden=("klarna",)), place=PLACE)
+    await shop.create("scenario", scenario(hidden=("klarna",)), placement=PLACE)
     await shop.engine.versions.roll_back(shop.actor("ada"), PLACE, first)
     assert [item.holds for item in await shop.engine.scenarios.try_live(shop.id, PLACE)] == [False]
 
@@ -162,7 +162,7 @@ async def test_going_back_is_possible_whatever_the_scenarios_say(shop):
 )
 async def test_a_scenario_that_makes_no_sense_is_refused(shop, wanted, field):
     with pytest.raises(Invalid) as refused:
-        await shop.create("scenario", wanted, place=PLACE)
+        await shop.create("scenario", wanted, placement=PLACE)
     assert refused.value.field == field
 
 
@@ -183,13 +183,13 @@ async def test_a_decision_becomes_a_scenario_that_holds(shop):
         pinned=(Pinned("ideal", 2),),
         values={"show_cvv": True},
     )
-    await shop.create("scenario", made, place=PLACE)
+    await shop.create("scenario", made, placement=PLACE)
     assert [item.holds for item in await shop.engine.scenarios.try_live(shop.id, PLACE)] == [True]
 
 
 @pytest.mark.anyio
 async def test_a_whole_set_of_scenarios_takes_the_place_of_another(shop):
-    await shop.create("scenario", scenario(shown=("klarna",)), place=PLACE)
+    await shop.create("scenario", scenario(shown=("klarna",)), placement=PLACE)
     other = Scenario(id="s2", name="Other", context={}, expect=Expectation(shown=("card",)))
     stored = await shop.engine.catalogue.replace(shop.actor("ci"), "scenario", PLACE, [other])
     assert [(item.id, item.version) for item in stored] == [("s2", 1)]
@@ -197,7 +197,7 @@ async def test_a_whole_set_of_scenarios_takes_the_place_of_another(shop):
 
 @pytest.mark.anyio
 async def test_scenarios_of_other_merchants_are_not_there(shop):
-    await shop.create("scenario", scenario(shown=("klarna",)), place=PLACE)
+    await shop.create("scenario", scenario(shown=("klarna",)), placement=PLACE)
     answer = await shop.decide()
     other, _ = await shop.engine.accounts.add_merchant("other", "Other")
     with pytest.raises(NotFound):

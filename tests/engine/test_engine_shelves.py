@@ -17,10 +17,10 @@ def found(configuration):
     return {(item.kind, item.placement, item.id): (item.version, item.document) for item in configuration.inside(PLACE)}
 
 
-async def same_as_stored(shop, open_another):
+async def same_as_stored(shop, start_engine):
     """A process that has just been started reads everything."""
     ours = await shop.engine.catalogue.configuration(shop.id)
-    theirs = await (await open_another()).catalogue.configuration(shop.id)
+    theirs = await (await start_engine()).catalogue.configuration(shop.id)
     assert found(ours) == found(theirs)
     assert (ours.revision, ours.review, ours.documents("list")) == (
         theirs.revision,
@@ -30,21 +30,21 @@ async def same_as_stored(shop, open_another):
     return ours
 
 
-async def test_what_is_kept_is_what_is_stored_after_every_edit(shop, open_another):
+async def test_what_is_kept_is_what_is_stored_after_every_edit(shop, start_engine):
     catalogue = shop.engine.catalogue
     await shop.create("rule", rule({"exclude": ["card"]}), rule({"exclude": ["card"]}, id="r2"))
-    await same_as_stored(shop, open_another)
+    await same_as_stored(shop, start_engine)
     await catalogue.update(shop.actor("ada"), "rule", PLACE, "r1", rule({"exclude": ["ideal"]}), version=1)
     await shop.create("list", ListDocument(name="vip", values=("gold",)))
-    await same_as_stored(shop, open_another)
+    await same_as_stored(shop, start_engine)
     await catalogue.delete(shop.actor("ada"), "rule", PLACE, "r1", version=None)
     await shop.create("rule", rule({"exclude": ["paypal"]}))
-    configuration = await same_as_stored(shop, open_another)
+    configuration = await same_as_stored(shop, start_engine)
     assert configuration.get("rule", PLACE, "r1").document.effects == ({"exclude": ["paypal"]},)
 
 
-async def test_what_another_process_edits_is_seen_at_once(shop, open_another):
-    other = await open_another()
+async def test_what_another_process_edits_is_seen_at_once(shop, start_engine):
+    other = await start_engine()
     await shop.create("rule", rule({"exclude": ["card"]}))
     assert found(await other.catalogue.configuration(shop.id))["rule", PLACE, "r1"][0] == 1
     await shop.engine.catalogue.update(shop.actor("ada"), "rule", PLACE, "r1", rule({"exclude": ["ideal"]}), version=1)

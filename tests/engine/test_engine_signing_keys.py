@@ -67,8 +67,8 @@ def accepted(engine: Any, texts: dict[str, str]) -> set[str]:
 ALL = {"customer", "decision", "answers", "snapshot", "link"}
 
 
-async def test_a_new_key_takes_over_and_older_texts_end(engine, open_another, clock):
-    other = await open_another()
+async def test_a_new_key_takes_over_and_older_texts_end(engine, start_engine, clock):
+    other = await start_engine()
     older, stolen = signed(engine), thief(engine)
     await rotate_master_key(engine.settings, engine.data_keys, new=True)
     key = await engine.data_keys.renew_signing()
@@ -76,7 +76,7 @@ async def test_a_new_key_takes_over_and_older_texts_end(engine, open_another, cl
     await other.follow()
     clock.later = MINUTE
     newer = signed(engine)
-    for server in (engine, other, await open_another()):
+    for server in (engine, other, await start_engine()):
         assert accepted(server, older) == accepted(server, newer) == accepted(server, signed(other)) == ALL
     assert accepted(stolen, newer) == set(), "the customer key does not sign any more"
     clock.later = key.older_until - now_ms() - MINUTE
@@ -104,9 +104,9 @@ async def test_a_master_key_of_the_customer_key_is_refused(engine):
         await engine.data_keys.renew_signing()
 
 
-async def test_two_at_once_make_one_key(engine, open_another):
+async def test_two_at_once_make_one_key(engine, start_engine):
     await rotate_master_key(engine.settings, engine.data_keys, new=True)
-    several = [await open_another() for _ in range(2)]
+    several = [await start_engine() for _ in range(2)]
     results = await asyncio.gather(*(each.data_keys.renew_signing() for each in several), return_exceptions=True)
     assert 1 <= sum(not isinstance(each, BaseException) for each in results) <= 2
     for each in (engine, *several):
@@ -114,7 +114,7 @@ async def test_two_at_once_make_one_key(engine, open_another):
         assert each.data_keys.signing.secrets(b"") == engine.data_keys.signing.secrets(b"")
 
 
-async def test_a_new_master_key_wraps_signing_keys_too(engine, open_another, clock):
+async def test_a_new_master_key_wraps_signing_keys_too(engine, start_engine, clock):
     await rotate_master_key(engine.settings, engine.data_keys, new=True)
     await engine.data_keys.renew_signing()
     clock.later = MINUTE
@@ -125,10 +125,10 @@ async def test_a_new_master_key_wraps_signing_keys_too(engine, open_another, clo
         tables = ("data_keys", "signing_keys")
         masters = {row for each in tables for row in await connection.scalars(text(f"SELECT master FROM {each}"))}
     assert len(masters) == 1
-    assert accepted(await open_another(), texts) == ALL
+    assert accepted(await start_engine(), texts) == ALL
 
 
-async def test_a_data_key_is_no_signing_key(engine, open_another):
+async def test_a_data_key_is_no_signing_key(engine, start_engine):
     """Who may write to the database cannot put a key that they know of another kind in place of one that signs."""
     await rotate_master_key(engine.settings, engine.data_keys, new=True)
     await engine.data_keys.renew_signing()
@@ -136,4 +136,4 @@ async def test_a_data_key_is_no_signing_key(engine, open_another):
         copy = "UPDATE signing_keys SET wrapped = (SELECT max(wrapped) FROM data_keys)"
         await connection.execute(text(copy))
     with pytest.raises(UnusableKey, match="of signing key 1 is missing"):
-        await open_another()
+        await start_engine()

@@ -39,7 +39,7 @@ from engine.store.tables.columns import IdSpan
 from tests.engine.test_engine_evidence import NOW, TODAY, day, reading
 from tests.factories import METHODS, order, placement
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("reproducible_draws")]
 EVEN = np.full((2, 2), 0.5)
 
 
@@ -54,7 +54,7 @@ def observed(decisions, *, seen=0.5, bucket="", seed=0, has_all_tried=False):
 
 async def test_closed_decisions_are_sampled_once_with_their_chances(empty_shop):
     shop, settings = empty_shop, placement(credit="position")
-    await shop.place(settings)
+    await shop.add_placement(settings)
     for number in range(12):
         answer = await shop.decide(f"customer {number % 3}")
         await shop.report(answer, "converted", order(answer.decision)[number % 2])
@@ -76,7 +76,7 @@ async def test_closed_decisions_are_sampled_once_with_their_chances(empty_shop):
 
 async def test_a_cascade_counts_those_down_to_the_choice(empty_shop):
     shop, settings = empty_shop, placement(credit="cascade")
-    await shop.place(settings)
+    await shop.add_placement(settings)
     answer = await shop.decide()
     await shop.report(answer, "converted", order(answer.decision)[1])
     later = now_ms() + 2 * settings.window_minutes * MINUTE
@@ -87,7 +87,7 @@ async def test_a_cascade_counts_those_down_to_the_choice(empty_shop):
 
 async def test_answers_of_an_experiment_that_draws_nothing_say_nothing(empty_shop):
     shop, settings = empty_shop, placement(credit="position", policy=Fixed())
-    await shop.place(settings)
+    await shop.add_placement(settings)
     await shop.decide()
     assert not needs_slots(settings)
     fit = await fit_placement(shop.engine.database, shop.id, settings, now_ms() + DAY)
@@ -156,7 +156,7 @@ async def test_the_newest_decisions_between_two_ids_are_read(shop):
 
 async def test_a_decision_whose_plan_is_gone_says_nothing(empty_shop, monkeypatch):
     shop, settings = empty_shop, placement(credit="position")
-    await shop.place(settings)
+    await shop.add_placement(settings)
     await shop.decide()
     later = now_ms() + 2 * settings.window_minutes * MINUTE
     await shop.engine.recorder.close_due(later)
@@ -235,7 +235,7 @@ def chosen(decisions, *, seen=0.5, stratum="s", seed=0):
 
 async def test_choices_are_sampled_in_cells_of_their_strata(empty_shop):
     shop, settings = empty_shop, placement(**CHOOSING)
-    await shop.place(settings)
+    await shop.add_placement(settings)
     taken = await shop.decide()
     await shop.report(taken, "converted", order(taken.decision)[1])
     later = now_ms() + 2 * settings.window_minutes * MINUTE

@@ -12,7 +12,7 @@ from engine.clock import now_ms, simulated_time
 from engine.model.documents.tier import Tier, month_of
 from engine.model.errors import Conflict, LimitReached, NotFound
 from engine.model.timestamps import DAY, to_ms
-from tests.mailing import Post
+from tests.mailing import MailingShop
 
 pytestmark = pytest.mark.anyio
 NOVEMBER = to_ms(datetime(2026, 11, 10, 12, tzinfo=UTC))
@@ -96,7 +96,7 @@ async def test_the_merchant_reads_changes_in_its_audit_log(empty_shop):
 
 
 async def test_a_tier_without_reports_by_mail_skips_their_days(shop):
-    post = Post(shop, now_ms())
+    post = MailingShop(shop, now_ms())
     with simulated_time(lambda: post.now):
         await skip_days(shop, post)
 

@@ -65,7 +65,7 @@ def test_rules_come_in_the_order_of_their_priority():
 
 
 def test_facts_history_and_bucket_are_those_of_the_decision():
-    of = plan(of=placement(buckets=("geo.country", "device.type")))
+    of = plan(placement=placement(buckets=("geo.country", "device.type")))
     history = {"card": Past(1.0, 1.0, 1)}
     inputs, decision = decided(of, history=history, geo_country="DE")
     explained = trace(of, inputs, decision, WORDING)
@@ -109,7 +109,7 @@ def test_a_hidden_candidate_has_no_chance():
 
 
 def test_a_fixed_order_has_no_drawn_slots():
-    assert chances(plan(of=placement(policy=Fixed())))[0] == []
+    assert chances(plan(placement=placement(policy=Fixed())))[0] == []
 
 
 def test_an_empty_answer_has_no_slots():
@@ -118,11 +118,11 @@ def test_an_empty_answer_has_no_slots():
 
 @pytest.mark.parametrize(("policy", "slots"), [(Thompson(drawn=1), 1), (Thompson(drawn=5), 5), (Split(), 6)])
 def test_as_many_slots_are_explained_as_were_drawn(policy, slots):
-    assert len(chances(plan(of=placement(policy=policy)))[0]) == slots
+    assert len(chances(plan(placement=placement(policy=policy)))[0]) == slots
 
 
 def test_a_split_explains_its_shares():
-    halves = plan(of=placement(shape=One(), policy=Split({"a": 3, "b": 1})), candidates=candidates("a", "b"))
+    halves = plan(placement=placement(shape=One(), policy=Split({"a": 3, "b": 1})), candidates=candidates("a", "b"))
     [slot], _ = chances(halves, customer="c1")
     assert slot == {"a": 0.75, "b": 0.25}
 

@@ -56,7 +56,7 @@ async def test_a_line_comes_after_what_it_refers_to(shop: Shop, tmp_path: Path, 
 
 async def test_nothing_says_who_a_customer_is_or_what_was_asked(shop: Shop, tmp_path: Path):
     split = factories.placement(key="banner", name="Banner", policy=Split())
-    await shop.place(split, *factories.candidates("a", "b"))
+    await shop.add_placement(split, *factories.candidates("a", "b"))
     await shop.decide("ada@example.com", device_id="phone-77", cart_total=4_711, geo_country="DE")
     await shop.decide("ada@example.com", placement="banner")
     _, lines = await exported(shop, tmp_path)
@@ -85,7 +85,7 @@ async def test_a_customer_who_refused_personalization_is_not_there(shop: Shop, t
 async def test_other_days_placements_and_merchants_are_not_there(shop: Shop, tmp_path: Path):
     merchant, _ = await shop.engine.accounts.add_merchant("other", "Other")
     other = Shop(shop.engine, merchant)
-    await other.place()
+    await other.add_placement()
     await shop.decide("ada")
     now = now_ms()
     assert (await exported(other, tmp_path))[0].decisions == 0

@@ -12,7 +12,7 @@ from engine.store.observations import MOST_SUCCESSES
 from tests.factories import candidate, placement
 from tests.marks import SQLITE_FIRST
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("reproducible_draws")]
 
 FAKES = 295
 HONEST = 400
@@ -20,7 +20,7 @@ HONEST = 400
 
 async def shop_with(shop, **changes):
     setup = placement(**{"credit": "choice", "shape": One(), **changes})
-    await shop.place(setup, candidate("card", position=0), candidate("klarna", position=1))
+    await shop.add_placement(setup, candidate("card", position=0), candidate("klarna", position=1))
 
 
 async def report(shop, customers, bought):

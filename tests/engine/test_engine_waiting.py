@@ -15,14 +15,14 @@ from engine.model.timestamps import MINUTE
 from engine.statistics.evidence import Curves
 from tests.factories import candidates, order, placement
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("reproducible_draws")]
 TWO = candidates("card", "paypal")
 CURVE = bandits.DelayCurve([3, 1, 4, 1, 5] * 10, window_ms=60 * MINUTE)
 
 
 @pytest.fixture
 async def store(empty_shop):
-    await empty_shop.place(placement(policy=Contextual(("device.type",))), *TWO)
+    await empty_shop.add_placement(placement(policy=Contextual(("device.type",))), *TWO)
     return empty_shop
 
 

@@ -14,9 +14,9 @@ from engine.model.timestamps import HOUR
 from engine.store.connection import purging
 from engine.store.events import deliveries
 from engine.webhooks.signatures import sign
-from tests.hooks import TYPES, Clock, deliver, hook_shop, log_of, subscribe, tell
 from tests.receivers import Receiver, accept, answering
 from tests.shop import Shop
+from tests.webhook_shop import EVENT_TYPES, Clock, add_events, deliver, delivery_log, open_webhook_shop, subscribe
 
 
 @pytest.fixture
@@ -25,8 +25,8 @@ def clock(monkeypatch):
 
 
 @pytest.fixture
-async def shop(open_another, clock):
-    return await hook_shop(open_another)
+async def shop(start_engine, clock):
+    return await open_webhook_shop(start_engine)
 
 
 # Secrets
@@ -38,13 +38,13 @@ async def test_a_rotated_secret_signs_with_the_old_one_for_the_overlap(shop, clo
         endpoint, old = await subscribe(shop, receiver)
         _, new = await shop.engine.webhooks.rotate(shop.actor(), endpoint.id)
         assert old != new
-        await tell(shop, "a")
+        await add_events(shop, "a")
         await deliver(shop)
         both = receiver.received[0]
         assert len(both.headers["webhook-signature"].split()) == 2
         assert Webhook(old).verify(both.body, both.headers) == Webhook(new).verify(both.body, both.headers)
         clock.ahead += 25 * HOUR
-        await tell(shop, "b")
+        await add_events(shop, "b")
         await deliver(shop)
         [signature] = receiver.received[1].headers["webhook-signature"].split()
         message = {"id": receiver.received[1].id, "body": receiver.received[1].body}
@@ -72,10 +72,10 @@ async def test_without_the_key_of_its_secret_nothing_is_sent(shop):
     async with Receiver() as receiver:
         endpoint, _ = await subscribe(shop, receiver)
         shop.engine.webhooks._sealer = StoredSealer(shop.engine.data_keys, b"another key", b"another")
-        await tell(shop, "a")
+        await add_events(shop, "a")
         await deliver(shop)
         assert receiver.connections == 0
-    assert [faults for _, _, faults in await log_of(shop, endpoint)] == [["unsendable"]]
+    assert [faults for _, _, faults in await delivery_log(shop, endpoint)] == [["unsendable"]]
 
 
 # What people do
@@ -99,7 +99,7 @@ async def test_what_is_parked_can_be_sent_again(shop, clock):
     webhooks = shop.engine.webhooks
     async with Receiver(answering(500)) as receiver:
         endpoint, _ = await subscribe(shop, receiver)
-        ids = await tell(shop, "a", "b")
+        ids = await add_events(shop, "a", "b")
         with pytest.raises(NotFound):
             await webhooks.send_again(shop.actor(), endpoint.id, ids[0])
         for _ in range(3):
@@ -107,7 +107,7 @@ async def test_what_is_parked_can_be_sent_again(shop, clock):
             with pytest.raises(Conflict):
                 await webhooks.send_again(shop.actor(), endpoint.id, ids[0]) if _ < 2 else _conflict()
             clock.ahead += HOUR
-        assert {state for _, state, _ in await log_of(shop, endpoint)} == {"parked"}
+        assert {state for _, state, _ in await delivery_log(shop, endpoint)} == {"parked"}
         receiver.behave = accept
         assert await webhooks.send_again(shop.actor(), endpoint.id, ids[0]) == 1
         await deliver(shop)
@@ -139,10 +139,10 @@ async def test_an_endpoint_belongs_to_its_merchant(shop):
     stranger, webhooks = Shop(shop.engine, other), shop.engine.webhooks
     async with Receiver() as receiver:
         endpoint, _ = await subscribe(shop, receiver)
-        await tell(stranger, "a")
+        await add_events(stranger, "a")
         await deliver(shop)
         assert receiver.received == []
-        document, actor = NewEndpoint(url=receiver.url, types=TYPES), stranger.actor()
+        document, actor = NewEndpoint(url=receiver.url, types=EVENT_TYPES), stranger.actor()
         for act in (
             webhooks.get(other.id, endpoint.id),
             webhooks.page(other.id, endpoint.id),
@@ -177,9 +177,9 @@ async def test_there_are_not_too_many_endpoints_and_no_type_twice(shop):
 async def test_deliveries_go_with_their_events(shop):
     async with Receiver() as receiver:
         endpoint, _ = await subscribe(shop, receiver)
-        await tell(shop, "a")
+        await add_events(shop, "a")
         await deliver(shop)
     await purge(shop.engine.database, retention_days=90)
-    assert len(await log_of(shop, endpoint)) == 1
+    assert len(await delivery_log(shop, endpoint)) == 1
     await purging.purge(shop.engine.database, [deliveries.expired(before=now_ms() + 1)])
-    assert await log_of(shop, endpoint) == []
+    assert await delivery_log(shop, endpoint) == []

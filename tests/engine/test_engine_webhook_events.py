@@ -17,11 +17,11 @@ from engine.store.connection.bulk import insert_many
 from engine.store.events import outbox
 from engine.store.tables import outbox as outbox_table
 from engine.webhooks import dispatcher
-from tests.hooks import Clock, deliver, hook_shop, log_of, subscribe, tell
 from tests.marks import SQLITE_FIRST
-from tests.offers import ask, open_offers, redeem
+from tests.offers import decide_offers, open_offers, redeem
 from tests.receivers import Receiver, hang
 from tests.shop import Shop
+from tests.webhook_shop import Clock, add_events, deliver, delivery_log, open_webhook_shop, subscribe
 
 PLACE = "payment_methods"
 
@@ -32,8 +32,8 @@ def clock(monkeypatch):
 
 
 @pytest.fixture
-async def shop(open_another, clock):
-    return await hook_shop(open_another)
+async def shop(start_engine, clock):
+    return await open_webhook_shop(start_engine)
 
 
 def types_of(receiver):
@@ -45,7 +45,7 @@ async def test_offers_and_their_budget_arrive_in_order(shop):
     async with Receiver() as receiver:
         _, secret = await subscribe(shop, receiver, types=("offer.held", "offer.redeemed", "budget.alert"))
         await open_offers(shop, amount=1_000)
-        [hold] = (await ask(shop, "anna-4711")).holds
+        [hold] = (await decide_offers(shop, "anna-4711")).holds
         await redeem(shop, hold.id)
         assert await shop.engine.alerts.run(now=now_ms()) == 3
         await deliver(shop, 3)
@@ -81,7 +81,7 @@ async def test_alerts_of_metrics_arrive(shop):
 async def test_what_people_publish_and_customers_prefer_arrives(shop):
     async with Receiver() as receiver:
         await subscribe(shop, receiver, types=SUBSCRIBABLE)
-        await shop.place()
+        await shop.add_placement()
         variants = (Variant(id="a", name="As it is"), Variant(id="b", name="PayPal first", order=("paypal",)))
         service, actor = shop.engine.experiments, shop.actor("ada@example.com")
         await service.create(actor, PLACE, Experiment(id="paypal", name="PayPal first", variants=variants))
@@ -127,11 +127,11 @@ async def test_a_merchant_with_many_hanging_receivers_takes_its_share_alone(shop
         for _ in range(5):
             await subscribe(shop, slow)
         await subscribe(theirs, quick)
-        await tell(shop, *"abcdefgh")
+        await add_events(shop, *"abcdefgh")
         await shop.engine.dispatcher.run()
         while slow.connections < dispatcher.AT_ONCE_OF_A_MERCHANT:
             await asyncio.sleep(0.01)
-        await tell(theirs, "a")
+        await add_events(theirs, "a")
         await shop.engine.dispatcher.run()
         while not quick.received:
             await asyncio.sleep(0.01)
@@ -142,21 +142,21 @@ async def test_a_merchant_with_many_hanging_receivers_takes_its_share_alone(shop
 async def test_who_no_longer_leads_sends_nothing(shop):
     async with Receiver() as receiver:
         endpoint, _ = await subscribe(shop, receiver)
-        await tell(shop, "a")
+        await add_events(shop, "a")
         shop.engine.dispatcher._leads = lambda: False
         await deliver(shop)
         assert receiver.received == []
         shop.engine.dispatcher._leads = lambda: True
         await deliver(shop)
         assert len(receiver.received) == 1
-    assert [state for _, state, _ in await log_of(shop, endpoint)] == ["delivered"]
+    assert [state for _, state, _ in await delivery_log(shop, endpoint)] == ["delivered"]
 
 
 @pytest.mark.anyio
 async def test_what_was_deleted_meanwhile_is_forgotten(shop):
     async with Receiver(hang) as receiver:
         endpoint, _ = await subscribe(shop, receiver)
-        await tell(shop, "a")
+        await add_events(shop, "a")
         await shop.engine.dispatcher.run()
         while not receiver.received:
             await asyncio.sleep(0.01)

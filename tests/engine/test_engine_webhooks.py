@@ -19,10 +19,10 @@ from engine.model.timestamps import HOUR, MINUTE
 from engine.store.events import outbox
 from engine.webhooks.dispatcher import retry_after
 from engine.webhooks.signatures import new_secret, sign, signed_headers
-from tests.hooks import TYPES, Clock, deliver, hook_shop, log_of, subscribe, tell
 from tests.marks import SQLITE_FIRST
 from tests.receivers import LOOPBACK, OK, Receiver, accept, answering, failing, hang
 from tests.shop import Shop
+from tests.webhook_shop import EVENT_TYPES, Clock, add_events, deliver, delivery_log, open_webhook_shop, subscribe
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ def clock(monkeypatch):
 
 
 @pytest.fixture
-async def shop(open_another, clock):
-    return await hook_shop(open_another)
+async def shop(start_engine, clock):
+    return await open_webhook_shop(start_engine)
 
 
 # Signatures
@@ -71,7 +71,7 @@ def test_the_library_signs_as_we_do():
 async def test_an_event_arrives_signed_with_its_data(shop):
     async with Receiver() as receiver:
         endpoint, secret = await subscribe(shop, receiver)
-        [id] = await tell(shop, "payment_methods")
+        [id] = await add_events(shop, "payment_methods")
         async with shop.engine.database.write() as connection:
             await outbox.append(connection, [NewEvent(shop.id, "arm.jumped", ArmJump("a", "b"))], now=now_ms())
         await deliver(shop)
@@ -83,17 +83,17 @@ async def test_an_event_arrives_signed_with_its_data(shop):
     assert datetime.fromisoformat(document["timestamp"]).tzinfo
     assert (first.path, first.id, first.headers["content-type"]) == ("/hooks", f"evt_{id}", "application/json")
     assert second.document["type"] == "arm.jumped"
-    assert [row[1:] for row in await log_of(shop, endpoint)] == 2 * [("delivered", [""])]
+    assert [row[1:] for row in await delivery_log(shop, endpoint)] == 2 * [("delivered", [""])]
 
 
 @pytest.mark.anyio
 async def test_a_receiver_with_the_library_reads_a_cloud_event(shop):
     async with Receiver() as receiver:
-        url, types = receiver.url, (*TYPES, "preference.updated")
+        url, types = receiver.url, (*EVENT_TYPES, "preference.updated")
         endpoint, secret = await shop.engine.webhooks.create(
             shop.actor(), NewEndpoint(url=url, types=types, format="cloudevents")
         )
-        [id] = await tell(shop, "payment_methods")
+        [id] = await add_events(shop, "payment_methods")
         async with shop.engine.database.write() as connection:
             no_subject = NewEvent(shop.id, "preference.updated", UpdatedPreference(("theme",), "api"))
             await outbox.append(connection, [no_subject], now=now_ms())
@@ -112,10 +112,10 @@ async def test_a_receiver_with_the_library_reads_a_cloud_event(shop):
 
 @pytest.mark.anyio
 async def test_only_chosen_types_from_the_creation_on_arrive(shop):
-    await tell(shop, "before")
+    await add_events(shop, "before")
     async with Receiver() as receiver:
         endpoint, _ = await subscribe(shop, receiver, types=("arm.jumped",))
-        await tell(shop, "other type")
+        await add_events(shop, "other type")
         await deliver(shop)
         assert receiver.received == []
         assert (await shop.engine.webhooks.get(shop.id, endpoint.id)).read_up_to == 2
@@ -125,13 +125,13 @@ async def test_only_chosen_types_from_the_creation_on_arrive(shop):
 async def test_retries_come_later_each_time_and_end(shop, clock):
     async with Receiver(failing(2)) as receiver, Receiver(answering(500)) as broken:
         (good, _), (bad, _) = await subscribe(shop, receiver), await subscribe(shop, broken)
-        [id] = await tell(shop, "a")
+        [id] = await add_events(shop, "a")
         for _ in range(5):
             await deliver(shop, 2)
             clock.ahead += 6 * MINUTE
         assert (len(receiver.received), len(broken.received)) == (3, 3)
-        assert await log_of(shop, good) == [(id, "delivered", ["status", "status", ""])]
-        assert await log_of(shop, bad) == [(id, "parked", ["status"] * 3)]
+        assert await delivery_log(shop, good) == [(id, "delivered", ["status", "status", ""])]
+        assert await delivery_log(shop, bad) == [(id, "parked", ["status"] * 3)]
         assert len({request.body for request in receiver.received}) == 1
         assert len({request.id for request in receiver.received}) == 1
 
@@ -157,11 +157,11 @@ async def test_each_subject_keeps_its_order_while_others_go_on(shop, clock):
     async with Receiver(moody) as receiver:
         endpoint, _ = await subscribe(shop, receiver)
         shop.engine.dispatcher._most_attempts = 10
-        ids = await tell(shop, *(f"subject {number % 7}" for number in range(84)))
+        ids = await add_events(shop, *(f"subject {number % 7}" for number in range(84)))
         for _ in range(60):
             await deliver(shop, 3)
             clock.ahead += 13 * HOUR
-    assert {state for _, state, _ in await log_of(shop, endpoint)} == {"delivered"}
+    assert {state for _, state, _ in await delivery_log(shop, endpoint)} == {"delivered"}
     accepted = {row.delivery.event_id: row for row in await shop.engine.webhooks.page(shop.id, endpoint.id, limit=100)}
     assert set(accepted) == set(ids)
     for subject in range(7):
@@ -179,15 +179,15 @@ async def test_a_hanging_receiver_holds_up_no_other(shop):
         other, _ = await shop.engine.accounts.add_merchant("other", "Other")
         theirs = Shop(shop.engine, other)
         (stuck, _), _, _ = await subscribe(shop, slow), await subscribe(shop, quick), await subscribe(theirs, quick)
-        await tell(shop, *"abcdefgh")
-        await tell(theirs, "a")
+        await add_events(shop, *"abcdefgh")
+        await add_events(theirs, "a")
         began = asyncio.get_running_loop().time()
         await shop.engine.dispatcher.run()
         while len(quick.received) < 9:
             await asyncio.sleep(0.01)
         assert asyncio.get_running_loop().time() - began < 1.5
         await shop.engine.dispatcher.drain()
-    assert [faults for _, _, faults in await log_of(shop, stuck)] == 8 * [["timeout"]]
+    assert [faults for _, _, faults in await delivery_log(shop, stuck)] == 8 * [["timeout"]]
 
 
 @pytest.mark.anyio
@@ -195,29 +195,29 @@ async def test_a_redirect_is_not_followed(shop):
     async with Receiver() as inner:
         async with Receiver(answering(307, f"Location: {inner.url}\r\n")) as outer:
             endpoint, _ = await subscribe(shop, outer)
-            await tell(shop, "a")
+            await add_events(shop, "a")
             await deliver(shop)
         assert (len(outer.received), inner.connections) == (1, 0)
-        assert [faults for _, _, faults in await log_of(shop, endpoint)] == [["redirect"]]
+        assert [faults for _, _, faults in await delivery_log(shop, endpoint)] == [["redirect"]]
 
 
 @pytest.mark.anyio
 async def test_gone_disables_and_parks(shop):
     async with Receiver(answering(410)) as receiver:
         endpoint, _ = await subscribe(shop, receiver)
-        await tell(shop, "a", "a", "b")
+        await add_events(shop, "a", "a", "b")
         await deliver(shop, 3)
         now = await shop.engine.webhooks.get(shop.id, endpoint.id)
         assert (now.enabled, "410" in now.fault) == (False, True)
-        assert {state for _, state, _ in await log_of(shop, endpoint)} == {"parked"}
+        assert {state for _, state, _ in await delivery_log(shop, endpoint)} == {"parked"}
         assert len(receiver.received) == 2
-        await tell(shop, "while disabled")
+        await add_events(shop, "while disabled")
         await deliver(shop)
         receiver.behave = accept
-        document = NewEndpoint(url=receiver.url, types=TYPES)
+        document = NewEndpoint(url=receiver.url, types=EVENT_TYPES)
         again = await shop.engine.webhooks.replace(shop.actor(), endpoint.id, document)
         assert (again.enabled, again.fault) == (True, "")
-        [id] = await tell(shop, "after")
+        [id] = await add_events(shop, "after")
         await deliver(shop)
         assert receiver.ids[2:] == [f"evt_{id}"]
     [entry, *_] = await shop.engine.catalogue.audit(shop.id, narrowed=AuditFilter(actor="engine"), limit=5)
@@ -242,9 +242,9 @@ async def test_odd_answers_are_faults_or_not_read(shop, answer, fault):
 
     async with Receiver(odd) as receiver:
         endpoint, _ = await subscribe(shop, receiver)
-        await tell(shop, "a")
+        await add_events(shop, "a")
         await deliver(shop)
-    assert [faults for _, _, faults in await log_of(shop, endpoint)] == [[fault]]
+    assert [faults for _, _, faults in await delivery_log(shop, endpoint)] == [[fault]]
 
 
 @pytest.mark.anyio
@@ -252,19 +252,19 @@ async def test_nobody_listening_and_unknown_hosts_are_faults(shop):
     async with Receiver() as receiver:
         pass
     endpoint, _ = await subscribe(shop, receiver)
-    await tell(shop, "a")
+    await add_events(shop, "a")
     await deliver(shop)
-    assert [faults for _, _, faults in await log_of(shop, endpoint)] == [["connection"]]
+    assert [faults for _, _, faults in await delivery_log(shop, endpoint)] == [["connection"]]
 
 
 # Over a restart
 
 
 @pytest.mark.anyio
-async def test_what_was_being_sent_when_the_process_died_is_sent_again(shop, clock, open_another):
+async def test_what_was_being_sent_when_the_process_died_is_sent_again(shop, clock, start_engine):
     async with Receiver(hang) as receiver:
         endpoint, _ = await subscribe(shop, receiver)
-        ids = await tell(shop, *"abcdef")
+        ids = await add_events(shop, *"abcdef")
         await shop.engine.dispatcher.run()
         while len(receiver.received) < 4:
             await asyncio.sleep(0.01)
@@ -272,7 +272,7 @@ async def test_what_was_being_sent_when_the_process_died_is_sent_again(shop, clo
             task.cancel()
         await shop.engine.stop()
         receiver.behave = accept
-        again = await open_another(webhook_networks=LOOPBACK)
+        again = await start_engine(webhook_networks=LOOPBACK)
         await again.leadership.renew()
         successor = Shop(again, shop.merchant)
         await deliver(successor)
@@ -280,16 +280,16 @@ async def test_what_was_being_sent_when_the_process_died_is_sent_again(shop, clo
         clock.ahead += 2 * MINUTE
         await deliver(successor)
         assert set(receiver.ids[4:]) == {f"evt_{id}" for id in ids}
-    assert {state for _, state, _ in await log_of(successor, endpoint)} == {"delivered"}
+    assert {state for _, state, _ in await delivery_log(successor, endpoint)} == {"delivered"}
 
 
 @pytest.mark.anyio
-async def test_two_processes_make_and_send_each_delivery_once(shop, open_another):
-    other = await open_another(webhook_networks=LOOPBACK)
+async def test_two_processes_make_and_send_each_delivery_once(shop, start_engine):
+    other = await start_engine(webhook_networks=LOOPBACK)
     other.dispatcher._leads = lambda: True
     async with Receiver() as receiver:
         await subscribe(shop, receiver)
-        await tell(shop, *(f"subject {number}" for number in range(40)))
+        await add_events(shop, *(f"subject {number}" for number in range(40)))
         dispatchers = (shop.engine.dispatcher, other.dispatcher)
         # A busy database may refuse a transaction; the next run goes on.
         for _ in range(4):

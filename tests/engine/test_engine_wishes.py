@@ -104,7 +104,7 @@ def test_limits_are_kept_apart_by_wishes():
 @pytest.mark.parametrize("value", [None, "klarna", ["klarna"], 5, {}])
 def test_a_fact_of_another_type_is_no_wish(value: Any):
     assert preferred_of({PREFERRED: value}) == ()
-    assert order(factories.plan(of=factories.placement(policy=Fixed())), {PREFERRED: value, REFUSED: value}) == [
+    assert order(factories.plan(placement=factories.placement(policy=Fixed())), {PREFERRED: value, REFUSED: value}) == [
         *METHODS
     ]
 
@@ -112,7 +112,7 @@ def test_a_fact_of_another_type_is_no_wish(value: Any):
 @pytest.mark.parametrize(("shape", "length"), [(One(), 1), (Subset(limit=2), 2)])
 @pytest.mark.parametrize("policy", [Fixed(), Split(), Thompson()])
 def test_every_policy_and_shape_obeys(shape: Any, length: int, policy: Any):
-    plan = factories.plan(of=factories.placement(shape=shape, policy=policy))
+    plan = factories.plan(placement=factories.placement(shape=shape, policy=policy))
     for number in range(10):
         answer = order(plan, wishes(preferred={"ideal": "default"}, refused={"card": "no"}), f"key {number}")
         assert (answer[0], len(answer)) == ("ideal", length)

@@ -18,7 +18,7 @@ from engine.store.folds import WAITING, Sums, WaitingCell
 from engine.store.tables import pending_trials, statistics, tallies
 from tests.factories import order
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("certain_luck")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("reproducible_draws")]
 LATER = 3 * 60 * MINUTE
 
 

@@ -171,12 +171,12 @@ def _member(random: Random) -> object:
     return {"in": [random.choice(("example", "")), _text(random)]}
 
 
-def _there(random: Random) -> object:
+def _existence(random: Random) -> object:
     names = random.sample(list(_VALUES), random.randint(1, 3))
     return random.choice(({"missing": names}, {"missing_some": [random.randint(1, len(names)), names]}))
 
 
-def _each(random: Random) -> object:
+def _quantifier(random: Random) -> object:
     inner = random.choice(
         (
             {"==": [_var(""), "vip"]},
@@ -210,7 +210,7 @@ def _moment(random: Random) -> object:
     )
 
 
-def _words(random: Random) -> object:
+def _text_match(random: Random) -> object:
     affix = random.choice(("starts_with", "ends_with", "contains"))
     sets = random.choice(("any_of", "all_of", "none_of"))
     return random.choice(
@@ -237,9 +237,9 @@ def _misc(random: Random) -> object:
     )
 
 
-_Made = Callable[[Random], object]
-_STANDARD: tuple[_Made, ...] = (_simple_order, _ordered, _equal, _member, _there, _each, _truthy)
-_OWN: tuple[_Made, ...] = (_moment, _words, _misc)
+MakeClause = Callable[[Random], object]
+_STANDARD: tuple[MakeClause, ...] = (_simple_order, _ordered, _equal, _member, _existence, _quantifier, _truthy)
+_OWN: tuple[MakeClause, ...] = (_moment, _text_match, _misc)
 
 
 Verdicts = list[tuple[str, str | None]]

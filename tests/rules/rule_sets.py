@@ -180,7 +180,7 @@ def _opaque_clause(random: Random, name: str, names: Sequence[str]) -> object:
     """Generate a clause that the checks cannot analyse, or not completely."""
     read = {"var": name}
     if name in _NUMBERS:
-        other = {"var": _one_of(random, names, _NUMBERS)}
+        other = {"var": _other_field(random, names, _NUMBERS)}
         return random.choice(
             (
                 {">": [{"*": [read, 2]}, 1]},
@@ -195,7 +195,7 @@ def _opaque_clause(random: Random, name: str, names: Sequence[str]) -> object:
                 {"starts_with": [read, random.choice(("a", "d"))]},
                 {"in_list": [read, random.choice(("blocked", "nobody"))]},
                 {"contains": [read, "e"]},
-                {"==": [read, {"var": _one_of(random, names, _TEXTS)}]},
+                {"==": [read, {"var": _other_field(random, names, _TEXTS)}]},
                 {"!!": read},
             )
         )
@@ -208,7 +208,7 @@ def _opaque_clause(random: Random, name: str, names: Sequence[str]) -> object:
     return _CLAUSES.get(name, _compared)(random, name)
 
 
-def _one_of(random: Random, names: Sequence[str], kind: Sequence[str]) -> str:
+def _other_field(random: Random, names: Sequence[str], kind: Sequence[str]) -> str:
     return random.choice([name for name in names if name in kind])
 
 
@@ -238,7 +238,7 @@ def _by_rule(fired_by_world: Sequence[frozenset[int]], rules: int) -> list[froze
     ]
 
 
-class Truth:
+class ExpectedFindings:
     """The rules that fire in every world, and what follows from them."""
 
     def __init__(self, generated: GeneratedRules) -> None:
@@ -365,33 +365,37 @@ def _is_second(pin: Pin, earlier: Pin) -> bool:
 
 def mistakes(generated: GeneratedRules, *, plain: bool) -> list[str]:
     """Return false findings and, of plain sets, missing findings."""
-    truth, findings = Truth(generated), check_rules(generated.rules, CHECK_CONTEXT)
-    mistakes_found = [*false_alarms(truth, findings)]
-    return [*mistakes_found, *missed(truth, findings)] if plain else mistakes_found
+    expected, findings = ExpectedFindings(generated), check_rules(generated.rules, CHECK_CONTEXT)
+    mistakes_found = [*false_alarms(expected, findings)]
+    return [*mistakes_found, *missed(expected, findings)] if plain else mistakes_found
 
 
-def false_alarms(truth: Truth, findings: Sequence[RuleFinding]) -> Iterator[str]:
+def false_alarms(expected: ExpectedFindings, findings: Sequence[RuleFinding]) -> Iterator[str]:
     checks = {
-        "never": lambda finding: finding.rule in truth.never(),
-        "dead part": truth.is_never_true,
-        "always": lambda finding: finding.rule in truth.always(),
-        "shadowed": lambda finding: not truth.matters(finding.rule),
-        "fight": truth.is_a_fight,
-        "may be empty": truth.is_empty_there,
+        "never": lambda finding: finding.rule in expected.never(),
+        "dead part": expected.is_never_true,
+        "always": lambda finding: finding.rule in expected.always(),
+        "shadowed": lambda finding: not expected.matters(finding.rule),
+        "fight": expected.is_a_fight,
+        "may be empty": expected.is_empty_there,
     }
     for finding in findings:
         if finding.kind in checks and not checks[finding.kind](finding):
             yield f"false: {finding}"
 
 
-def missed(truth: Truth, findings: Sequence[RuleFinding]) -> Iterator[str]:
+def missed(expected: ExpectedFindings, findings: Sequence[RuleFinding]) -> Iterator[str]:
     by_kind = {
         kind: {finding.rule for finding in findings if finding.kind == kind} for kind in ("never", "always", "shadowed")
     }
-    for kind, expected in (("never", truth.never()), ("always", truth.always()), ("shadowed", truth.shadowed())):
-        yield from (f"missed: {kind} {rule}" for rule in sorted(expected - by_kind[kind]))
+    for kind, rules in (
+        ("never", expected.never()),
+        ("always", expected.always()),
+        ("shadowed", expected.shadowed()),
+    ):
+        yield from (f"missed: {kind} {rule}" for rule in sorted(rules - by_kind[kind]))
     fights = {(finding.rule, other) for finding in findings if finding.kind == "fight" for other in finding.others}
-    expected_fights = {pair for pair in truth.fights() if pair[0] not in by_kind["shadowed"]}
+    expected_fights = {pair for pair in expected.fights() if pair[0] not in by_kind["shadowed"]}
     yield from (f"missed: fight {pair}" for pair in sorted(expected_fights - fights))
-    if truth.is_emptied() and not any(finding.kind in {"may be empty", "fight", "shadowed"} for finding in findings):
+    if expected.is_emptied() and not any(finding.kind in {"may be empty", "fight", "shadowed"} for finding in findings):
         yield "missed: may be empty"

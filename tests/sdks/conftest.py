@@ -27,6 +27,6 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def mortal(tmp_path: Path) -> Iterator[Killable]:
+def killable_server(tmp_path: Path) -> Iterator[Killable]:
     with killable(tmp_path) as running:
         yield running

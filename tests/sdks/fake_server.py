@@ -1,4 +1,4 @@
-"""A server that answers each request as the test says, and remembers what it got."""
+"""A server that answers each request as the test sets, and keeps its requests."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Reply:
 
 
 @dataclass
-class Seen:
+class ReceivedRequest:
     """A request."""
 
     path: str
@@ -46,17 +46,19 @@ class Seen:
 
 
 @dataclass
-class Fake:
+class FakeServer:
     """A running server; `release` ends the requests that wait for it."""
 
     url: str = ""
-    requests: list[Seen] = field(default_factory=list)
+    requests: list[ReceivedRequest] = field(default_factory=list)
     release: threading.Event = field(default_factory=threading.Event)
 
 
 @contextmanager
-def fake_server(answer: Callable[[Fake, Seen, Reply], None], tls: ssl.SSLContext | None = None) -> Iterator[Fake]:
-    fake = Fake()
+def fake_server(
+    answer: Callable[[FakeServer, ReceivedRequest, Reply], None], tls: ssl.SSLContext | None = None
+) -> Iterator[FakeServer]:
+    fake = FakeServer()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -64,7 +66,7 @@ def fake_server(answer: Callable[[Fake, Seen, Reply], None], tls: ssl.SSLContext
         def do_POST(self) -> None:
             length = int(self.headers.get("content-length") or 0)
             body = json.loads(self.rfile.read(length)) if length else None
-            seen = Seen(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
+            seen = ReceivedRequest(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
             fake.requests.append(seen)
             answer(fake, seen, Reply(self))
 
@@ -92,19 +94,19 @@ def fake_server(answer: Callable[[Fake, Seen, Reply], None], tls: ssl.SSLContext
 # Answers
 
 
-def recorded(_: Fake, seen: Seen, reply: Reply) -> None:
+def recorded(_: FakeServer, seen: ReceivedRequest, reply: Reply) -> None:
     reply.json(202, {"results": [{"event_id": event["event_id"], "status": "recorded"} for event in seen.body]})
 
 
-def silent(fake: Fake, _: Seen, __: Reply) -> None:
+def silent(fake: FakeServer, _: ReceivedRequest, __: Reply) -> None:
     fake.release.wait(60)
 
 
-def broken(_: Fake, __: Seen, reply: Reply) -> None:
+def broken(_: FakeServer, __: ReceivedRequest, reply: Reply) -> None:
     reply.reset()
 
 
-def dripping(fake: Fake, _: Seen, reply: Reply) -> None:
+def dripping(fake: FakeServer, _: ReceivedRequest, reply: Reply) -> None:
     reply.handler.send_response(200)
     reply.handler.send_header("content-length", "1000")
     reply.handler.end_headers()

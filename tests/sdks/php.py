@@ -16,7 +16,7 @@ from benchmarks.process import ROOT
 PACKAGE = ROOT / "sdks" / "php"
 PHP = shutil.which("php") or ""
 ORDER = ["card", {"id": "paypal", "label": "PayPal"}]
-PATIENCE = 20.0
+TIMEOUT = 20.0
 NO_PHP = "no PHP: apt-get install --no-install-recommends php-cli"
 needs_php = pytest.mark.skipif(not PHP, reason=NO_PHP)
 
@@ -31,7 +31,7 @@ class Run(NamedTuple):
 
 def run(url: str, *calls: tuple[str, list[Any]], key: str = "sk_test_x", certificates: str = "", **options: Any) -> Run:
     """Carry out calls of one client, which trusts the certificates in a file."""
-    patient = {"fallback": {"payment_methods": ORDER}, "timeout": PATIENCE, "requestTimeout": PATIENCE}
+    patient = {"fallback": {"payment_methods": ORDER}, "timeout": TIMEOUT, "requestTimeout": TIMEOUT}
     given = json.dumps({"options": {"url": url, "key": key, **patient, **options}, "calls": calls})
     trusted = ["-d", f"openssl.cafile={certificates}"] if certificates else []
     answer = json.loads(php(*trusted, Path(__file__).with_name("php_driver.php"), text=given))

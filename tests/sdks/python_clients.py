@@ -11,10 +11,10 @@ import pytest
 import tap2_personalize as sdk
 from tap2_personalize import _transport
 
-from tests.sdks.fake_server import Fake
+from tests.sdks.fake_server import FakeServer
 
 ORDER = ["card", {"id": "paypal", "label": "PayPal"}]
-PATIENCE = 20.0
+TIMEOUT = 20.0
 KINDS = ["threads", "asyncio", "threads without httpx", "asyncio without httpx"]
 
 
@@ -32,7 +32,7 @@ class Blocking:
         method = getattr(self._client, name)
         if inspect.iscoroutinefunction(method):
             return lambda *arguments, **options: self._loop.run_until_complete(method(*arguments, **options))
-        return lambda *arguments, **options: _Waited(
+        return lambda *arguments, **options: _BlockingFuture(
             self._loop, self._loop.run_until_complete(_call(method, arguments))
         )
 
@@ -42,7 +42,7 @@ class Blocking:
         return left
 
 
-class _Waited:
+class _BlockingFuture:
     """An asyncio future as one of threads."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, futures: list[asyncio.Future[Any]]) -> None:
@@ -64,8 +64,8 @@ def make(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
     kind = Blocking if request.param.startswith("asyncio") else sdk.Client
     clients: list[Any] = []
 
-    def new(fake: Fake, **options: Any) -> Any:
-        given = {"fallback": {"payment_methods": ORDER}, "on_error": lambda *_: None, "timeout": PATIENCE, **options}
+    def new(fake: FakeServer, **options: Any) -> Any:
+        given = {"fallback": {"payment_methods": ORDER}, "on_error": lambda *_: None, "timeout": TIMEOUT, **options}
         clients.append(kind(fake.url, given.pop("key", "sk_test_x"), **given))
         return clients[-1]
 

@@ -22,8 +22,8 @@ def driver(request: pytest.FixtureRequest) -> Driver:
     return driver_of(request.param)
 
 
-def test_checkouts_go_on_while_the_server_dies(driver: Driver, mortal: Killable):
-    result = while_the_server_dies(driver, mortal, CHECKOUTS)
+def test_checkouts_go_on_while_the_server_dies(driver: Driver, killable_server: Killable):
+    result = while_the_server_dies(driver, killable_server, CHECKOUTS)
     assert (result.wrong, result.left, result.lost, result.doubled) == (0, 0, 0, 0)
     # A loaded machine may stop a thread between the timer and the answer; the goal of `make verify` is none.
     assert result.late <= CHECKOUTS // 100
@@ -31,7 +31,7 @@ def test_checkouts_go_on_while_the_server_dies(driver: Driver, mortal: Killable)
     assert result.sent > 100
 
 
-def test_a_faulty_network_loses_and_doubles_nothing(driver: Driver, mortal: Killable):
-    result, faults = over_a_faulty_network(driver, mortal, EVENTS)
+def test_a_faulty_network_loses_and_doubles_nothing(driver: Driver, killable_server: Killable):
+    result, faults = over_a_faulty_network(driver, killable_server, EVENTS)
     assert (result.left, result.lost, result.doubled) == (0, 0, 0)
     assert sum(faults.values()) - faults["pass"] > 5

@@ -12,8 +12,8 @@ import pytest
 
 from benchmarks.process import ROOT
 from tests.engine.test_engine_hook_addresses import contexts
-from tests.sdks.fake_server import Fake, Reply, Seen, broken, dripping, fake_server, recorded, silent
-from tests.sdks.php import PACKAGE, PATIENCE, needs_php, php, run
+from tests.sdks.fake_server import FakeServer, ReceivedRequest, Reply, broken, dripping, fake_server, recorded, silent
+from tests.sdks.php import PACKAGE, TIMEOUT, needs_php, php, run
 
 pytestmark = needs_php
 ASKED = {"placement": "payment_methods", "customer_id": "c_1"}
@@ -34,7 +34,7 @@ def shown(number: int) -> tuple[str, list[Any]]:
     return "trackFeedback", [{"event_id": f"e{number}", "decision_id": f"dec_{number}", "type": "shown"}]
 
 
-FLUSH: tuple[str, list[Any]] = ("flush", [PATIENCE])
+FLUSH: tuple[str, list[Any]] = ("flush", [TIMEOUT])
 
 
 def test_an_answer_is_passed_on_as_it_is():
@@ -52,7 +52,7 @@ def test_an_empty_context_is_an_object():
     assert fake.requests[0].body["context"] == {}
 
 
-def chunked(_: Fake, __: Seen, reply: Reply) -> None:
+def chunked(_: FakeServer, __: ReceivedRequest, reply: Reply) -> None:
     text = json.dumps({**OK, "decision_id": "dec_chunked"})
     reply.handler.send_response(200)
     reply.handler.send_header("transfer-encoding", "chunked")
@@ -62,7 +62,7 @@ def chunked(_: Fake, __: Seen, reply: Reply) -> None:
     reply.handler.wfile.write(b"0\r\n\r\n")
 
 
-def until_the_end(_: Fake, __: Seen, reply: Reply) -> None:
+def until_the_end(_: FakeServer, __: ReceivedRequest, reply: Reply) -> None:
     reply.handler.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n" + json.dumps({**OK, "decision_id": "dec_end"}).encode())
     reply.handler.close_connection = True
 
@@ -78,11 +78,11 @@ def test_a_late_answer_is_given_up(server: Callable[..., None]):
     with fake_server(server) as fake:
         ran = run(fake.url, ("decide", [ASKED, 0.1]))
     is_merchants_order(ran.results[0], "RequestTimeout")
-    assert ran.seconds[0] < PATIENCE / 4
+    assert ran.seconds[0] < TIMEOUT / 4
     assert ran.reported == [["timeout", None]]
 
 
-def flooding(fake: Fake, _: Seen, reply: Reply) -> None:
+def flooding(fake: FakeServer, _: ReceivedRequest, reply: Reply) -> None:
     reply.handler.send_response(200)
     reply.handler.end_headers()
     try:
@@ -128,7 +128,7 @@ def test_a_page_of_a_proxy_is_no_decision():
 
 
 def test_a_limit_is_waited_for_if_that_ends_in_time():
-    def limited(fake: Fake, _: Seen, reply: Reply) -> None:
+    def limited(fake: FakeServer, _: ReceivedRequest, reply: Reply) -> None:
         if len(fake.requests) < 2:
             reply.problem(429, "too-many-requests", retry_after="0")
         else:
@@ -162,7 +162,7 @@ ERRORS = {
 def test_without_an_order_the_error_is_thrown():
     statuses = iter(ERRORS)
 
-    def refuse(_: Fake, __: Seen, reply: Reply) -> None:
+    def refuse(_: FakeServer, __: ReceivedRequest, reply: Reply) -> None:
         status = next(statuses)
         reply.problem(status, ERRORS[status][0], "no", "placement")
 
@@ -213,7 +213,7 @@ def test_a_reporter_that_fails_does_not_fail_the_checkout():
 
 
 def test_an_outcome_is_sent_again_until_it_is_stored():
-    def third(fake: Fake, seen: Seen, reply: Reply) -> None:
+    def third(fake: FakeServer, seen: ReceivedRequest, reply: Reply) -> None:
         if len(fake.requests) == 1:
             reply.reset()
         elif len(fake.requests) == 2:
@@ -232,7 +232,7 @@ def test_an_outcome_is_sent_again_until_it_is_stored():
 def test_a_limit_of_outcomes_is_waited_for():
     times: list[float] = []
 
-    def limited(fake: Fake, seen: Seen, reply: Reply) -> None:
+    def limited(fake: FakeServer, seen: ReceivedRequest, reply: Reply) -> None:
         times.append(time.monotonic())
         if len(times) == 1:
             reply.problem(429, "too-many-requests", retry_after="1")
@@ -252,7 +252,7 @@ def test_many_outcomes_go_in_lists_of_fifty():
 
 
 def test_an_outcome_that_spoils_its_list_does_not_spoil_the_others():
-    def choosy(fake: Fake, seen: Seen, reply: Reply) -> None:
+    def choosy(fake: FakeServer, seen: ReceivedRequest, reply: Reply) -> None:
         if any(event["event_id"] == "e3" for event in seen.body):
             reply.problem(403, "forbidden")
         else:
@@ -277,7 +277,7 @@ def test_what_was_not_answered_in_time_is_pending():
         ran = run(fake.url, shown(1), ("flush", [0.1]), ("pending", []), shown(2), flushTimeout=0.1)
         assert ran.results[1] == []
         assert [event["event_id"] for event in ran.results[2]] == ["e1"]
-        assert ran.seconds[1] < PATIENCE / 4
+        assert ran.seconds[1] < TIMEOUT / 4
     assert [code for code, _ in ran.reported] == ["closed", "closed"]
 
 
@@ -288,7 +288,7 @@ def test_the_end_of_the_client_sends_what_waits():
 
 
 def test_an_answer_without_receipts_counts_as_none():
-    def second(fake: Fake, seen: Seen, reply: Reply) -> None:
+    def second(fake: FakeServer, seen: ReceivedRequest, reply: Reply) -> None:
         if len(fake.requests) < 2:
             reply.json(200, {})
         else:
@@ -309,7 +309,7 @@ def test_nothing_is_sent_of_the_clients_own_order():
 
 
 def test_a_redemption_is_repeated_with_the_same_key():
-    def twice_broken(fake: Fake, _: Seen, reply: Reply) -> None:
+    def twice_broken(fake: FakeServer, _: ReceivedRequest, reply: Reply) -> None:
         if len(fake.requests) < 3:
             reply.reset()
         else:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import tap2_personalize as sdk
 
-from tests.sdks.fake_server import Fake, Reply, Seen, broken, dripping, fake_server, recorded, silent
-from tests.sdks.python_clients import PATIENCE
+from tests.sdks.fake_server import FakeServer, ReceivedRequest, Reply, broken, dripping, fake_server, recorded, silent
+from tests.sdks.python_clients import TIMEOUT
 
 ASKED = {"placement": "payment_methods", "customer_id": "c_1"}
 
@@ -52,7 +52,7 @@ def test_a_late_answer_is_given_up(make: Callable[..., Any], server: Callable[..
     with fake_server(server) as fake:
         began = time.monotonic()
         is_merchants_order(make(fake).decide(ASKED, timeout=0.1), sdk.RequestTimeout)
-        assert time.monotonic() - began < PATIENCE / 4
+        assert time.monotonic() - began < TIMEOUT / 4
 
 
 def test_a_broken_connection_is_not_asked_twice(make: Callable[..., Any]):
@@ -68,7 +68,7 @@ def test_a_server_that_is_gone_gives_the_merchants_order(make: Callable[..., Any
 
 
 def test_a_connection_that_the_server_closed_is_not_used(make: Callable[..., Any]):
-    def closing(_: Fake, __: Seen, reply: Reply) -> None:
+    def closing(_: FakeServer, __: ReceivedRequest, reply: Reply) -> None:
         reply.json(200, {"decision_id": "dec_1", "ranking": []})
         reply.reset()
 
@@ -85,7 +85,7 @@ def test_a_page_of_a_proxy_is_no_decision(make: Callable[..., Any]):
 
 
 def test_a_limit_is_waited_for_if_that_ends_in_time(make: Callable[..., Any]):
-    def limited(fake: Fake, _: Seen, reply: Reply) -> None:
+    def limited(fake: FakeServer, _: ReceivedRequest, reply: Reply) -> None:
         if len(fake.requests) < 2:
             reply.problem(429, "too-many-requests", retry_after="0")
         else:
@@ -118,7 +118,7 @@ def test_a_longer_limit_gives_the_merchants_order_at_once(make: Callable[..., An
 def test_without_an_order_the_error_is_raised(
     make: Callable[..., Any], status: int, kind: str, error: type[sdk.Tap2Error]
 ):
-    def refuse(_: Fake, __: Seen, reply: Reply) -> None:
+    def refuse(_: FakeServer, __: ReceivedRequest, reply: Reply) -> None:
         reply.problem(status, kind, "no", "placement")
 
     with fake_server(refuse) as fake, pytest.raises(sdk.Tap2Error, match="no") as raised:
@@ -169,7 +169,7 @@ def test_a_reporter_that_fails_does_not_fail_the_checkout(make: Callable[..., An
 
 
 def test_a_redemption_is_repeated_with_the_same_key(make: Callable[..., Any]):
-    def twice_broken(fake: Fake, _: Seen, reply: Reply) -> None:
+    def twice_broken(fake: FakeServer, _: ReceivedRequest, reply: Reply) -> None:
         if len(fake.requests) < 3:
             reply.reset()
         else:

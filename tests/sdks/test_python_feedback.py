@@ -12,8 +12,8 @@ import pytest
 import tap2_personalize as sdk
 from tap2_personalize import _transport
 
-from tests.sdks.fake_server import Fake, Reply, Seen, broken, fake_server, recorded
-from tests.sdks.python_clients import PATIENCE
+from tests.sdks.fake_server import FakeServer, ReceivedRequest, Reply, broken, fake_server, recorded
+from tests.sdks.python_clients import TIMEOUT
 
 
 def shown(number: int) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def shown(number: int) -> dict[str, Any]:
 
 
 def test_an_outcome_is_sent_again_until_it_is_stored(make: Callable[..., Any]):
-    def third(fake: Fake, seen: Seen, reply: Reply) -> None:
+    def third(fake: FakeServer, seen: ReceivedRequest, reply: Reply) -> None:
         if len(fake.requests) == 1:
             reply.reset()
         elif len(fake.requests) == 2:
@@ -30,7 +30,7 @@ def test_an_outcome_is_sent_again_until_it_is_stored(make: Callable[..., Any]):
             recorded(fake, seen, reply)
 
     with fake_server(third) as fake:
-        receipt = make(fake).track_feedback({"decision_id": "dec_1", "type": "shown"}).result(PATIENCE)
+        receipt = make(fake).track_feedback({"decision_id": "dec_1", "type": "shown"}).result(TIMEOUT)
     assert receipt["status"] == "recorded"
     assert len({seen.body[0]["event_id"] for seen in fake.requests}) == 1
     assert len(fake.requests) == 3
@@ -39,7 +39,7 @@ def test_an_outcome_is_sent_again_until_it_is_stored(make: Callable[..., Any]):
 def test_a_limit_of_outcomes_is_waited_for(make: Callable[..., Any]):
     times: list[float] = []
 
-    def limited(fake: Fake, seen: Seen, reply: Reply) -> None:
+    def limited(fake: FakeServer, seen: ReceivedRequest, reply: Reply) -> None:
         times.append(time.monotonic())
         if len(times) == 1:
             reply.problem(429, "too-many-requests", retry_after="1")
@@ -47,7 +47,7 @@ def test_a_limit_of_outcomes_is_waited_for(make: Callable[..., Any]):
             recorded(fake, seen, reply)
 
     with fake_server(limited) as fake:
-        make(fake).track_feedback(shown(1)).result(PATIENCE)
+        make(fake).track_feedback(shown(1)).result(TIMEOUT)
     assert times[1] - times[0] >= 0.99
 
 
@@ -55,7 +55,7 @@ def test_many_outcomes_go_in_lists_of_fifty(make: Callable[..., Any]):
     with fake_server(recorded) as fake:
         client = make(fake)
         futures = [client.track_feedback(shown(number)) for number in range(300)]
-        assert [future.result(PATIENCE)["event_id"] for future in futures] == [f"e{number}" for number in range(300)]
+        assert [future.result(TIMEOUT)["event_id"] for future in futures] == [f"e{number}" for number in range(300)]
     assert max(len(seen.body) for seen in fake.requests) <= 50
     assert sum(len(seen.body) for seen in fake.requests) == 300
 
@@ -63,7 +63,7 @@ def test_many_outcomes_go_in_lists_of_fifty(make: Callable[..., Any]):
 def test_an_outcome_that_spoils_its_list_does_not_spoil_the_others(make: Callable[..., Any]):
     refused: list[Any] = []
 
-    def choosy(fake: Fake, seen: Seen, reply: Reply) -> None:
+    def choosy(fake: FakeServer, seen: ReceivedRequest, reply: Reply) -> None:
         if any(event["event_id"] == "e3" for event in seen.body):
             reply.problem(403, "forbidden")
         else:
@@ -73,8 +73,8 @@ def test_an_outcome_that_spoils_its_list_does_not_spoil_the_others(make: Callabl
         client = make(fake, on_error=lambda error, event: refused.append((error.code, event["event_id"])))
         futures = [client.track_feedback(shown(number)) for number in range(6)]
         with pytest.raises(sdk.Forbidden):
-            futures[3].result(PATIENCE)
-        assert {futures[number].result(PATIENCE)["status"] for number in (0, 1, 2, 4, 5)} == {"recorded"}
+            futures[3].result(TIMEOUT)
+        assert {futures[number].result(TIMEOUT)["status"] for number in (0, 1, 2, 4, 5)} == {"recorded"}
     assert refused == [("forbidden", "e3")]
 
 
@@ -84,7 +84,7 @@ def test_with_a_wrong_key_nobody_waits(make: Callable[..., Any]):
         client = make(fake, on_error=lambda error, _: refused.append(error.code))
         for number in range(3):
             client.track_feedback(shown(number))
-        assert client.flush(PATIENCE) == 0
+        assert client.flush(TIMEOUT) == 0
         gc.collect()
     assert refused == ["unauthorized"] * 3
 
@@ -97,23 +97,23 @@ def test_closing_says_how_many_are_left(make: Callable[..., Any]):
         if isinstance(client, sdk.Client):
             assert client.close(0) == 2
             with pytest.raises(sdk.Tap2Error, match="closed"):
-                futures[0].result(PATIENCE)
+                futures[0].result(TIMEOUT)
 
 
 def test_an_answer_without_receipts_counts_as_none(make: Callable[..., Any]):
-    def second(fake: Fake, seen: Seen, reply: Reply) -> None:
+    def second(fake: FakeServer, seen: ReceivedRequest, reply: Reply) -> None:
         if len(fake.requests) < 2:
             reply.json(200, {})
         else:
             recorded(fake, seen, reply)
 
     with fake_server(second) as fake:
-        assert make(fake).track_feedback(shown(1)).result(PATIENCE)["status"] == "recorded"
+        assert make(fake).track_feedback(shown(1)).result(TIMEOUT)["status"] == "recorded"
 
 
 def test_nothing_is_sent_of_the_clients_own_order(make: Callable[..., Any]):
     with fake_server(recorded) as fake:
-        receipt = make(fake).track_feedback({"decision_id": None, "type": "shown"}).result(PATIENCE)
+        receipt = make(fake).track_feedback({"decision_id": None, "type": "shown"}).result(TIMEOUT)
     assert receipt["status"] == "unknown_decision"
     assert fake.requests == []
 
@@ -123,7 +123,7 @@ def test_what_json_cannot_hold_is_refused_at_once(make: Callable[..., Any]):
         client = make(fake)
         with pytest.raises(TypeError):
             client.track_feedback({**shown(1), "amount": object()})
-        assert client.track_feedback(shown(2)).result(PATIENCE)["status"] == "recorded"
+        assert client.track_feedback(shown(2)).result(TIMEOUT)["status"] == "recorded"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
@@ -132,11 +132,11 @@ def test_a_forked_process_sends_for_itself(without_httpx: bool, monkeypatch: pyt
     if without_httpx:
         monkeypatch.setattr(_transport, "httpx", None)
     with fake_server(recorded) as fake, sdk.Client(fake.url, "sk_test_x") as client:
-        client.track_feedback(shown(1)).result(PATIENCE)
+        client.track_feedback(shown(1)).result(TIMEOUT)
         child = os.fork()
         if child == 0:
-            client.track_feedback(shown(2)).result(PATIENCE)
+            client.track_feedback(shown(2)).result(TIMEOUT)
             os._exit(client.close())
         assert os.waitpid(child, 0)[1] == 0
-        assert client.track_feedback(shown(3)).result(PATIENCE)["status"] == "recorded"
+        assert client.track_feedback(shown(3)).result(TIMEOUT)["status"] == "recorded"
     assert [seen.body[0]["event_id"] for seen in fake.requests] == ["e1", "e2", "e3"]

@@ -18,7 +18,7 @@ from tap2_personalize._snapshot import SnapshotPlan
 
 from benchmarks.clients.killable import Killable
 from benchmarks.process import ROOT
-from tests.sdks.fake_server import Fake, Reply, Seen, fake_server
+from tests.sdks.fake_server import FakeServer, ReceivedRequest, Reply, fake_server
 from tests.serving import Side
 
 SETTINGS = json.loads((ROOT / "tests/specs/offline.json").read_text())["settings"]
@@ -48,7 +48,7 @@ class Shop:
         self.answer: dict[str, Any] = {"decision_id": "dec_server", "ranking": [], "fallback": False}
         self.has_asked = threading.Event()
 
-    def reply(self, _: Fake, seen: Seen, reply: Reply) -> None:
+    def reply(self, _: FakeServer, seen: ReceivedRequest, reply: Reply) -> None:
         if self.is_gone:
             reply.reset()
         elif "/snapshots/" in seen.path:
@@ -65,7 +65,7 @@ class Shop:
 @contextmanager
 def cut_off(
     make: Callable[..., Any], snapshot: dict[str, Any] | None, **asked: Any
-) -> Iterator[tuple[Shop, Any, Fake]]:
+) -> Iterator[tuple[Shop, Any, FakeServer]]:
     """A client that got its snapshot, or heard that there is none, before the server went away."""
     shop = Shop(snapshot)
     with fake_server(shop.reply) as fake:
@@ -143,7 +143,7 @@ def test_a_customer_who_refused_gets_the_merchants_order(make: Callable[..., Any
 def test_a_decision_that_the_server_refuses_is_reported(make: Callable[..., Any]):
     errors: list[str] = []
 
-    def with_errors(fake: Fake, **options: Any) -> Any:
+    def with_errors(fake: FakeServer, **options: Any) -> Any:
         return make(fake, on_error=lambda error, _=None: errors.append(error.code), **options)
 
     with cut_off(with_errors, snapshot_of(PLANS["trials"])) as (shop, client, _):
@@ -181,12 +181,14 @@ def test_what_a_client_decided_replays_on_a_real_server(side: Side):
 
 
 @pytest.mark.long
-def test_no_decision_is_lost_or_doubled_while_the_server_dies(mortal: Killable):
-    with sdk.Client(mortal.url, mortal.key, timeout=0.05, offline=[PLACE], fallback={PLACE: ["card"]}) as client:
+def test_no_decision_is_lost_or_doubled_while_the_server_dies(killable_server: Killable):
+    with sdk.Client(
+        killable_server.url, killable_server.key, timeout=0.05, offline=[PLACE], fallback={PLACE: ["card"]}
+    ) as client:
         end = time.monotonic() + PATIENCE
         while client.decide(ASKED, timeout=0.0).get("source") != "offline":
             assert time.monotonic() < end
-        dying = threading.Thread(target=mortal.fail_and_return)
+        dying = threading.Thread(target=killable_server.fail_and_return)
         dying.start()
         decisions = []
         while dying.is_alive():
@@ -198,9 +200,13 @@ def test_no_decision_is_lost_or_doubled_while_the_server_dies(mortal: Killable):
     offline = [each["decision_id"] for each in decisions if each.get("source") == "offline"]
     assert len(offline) > 10
     assert not any(each["fallback"] for each in decisions)
-    with closing(sqlite3.connect(f"file:{mortal.process.folder / 'tap2.sqlite'}?mode=ro", uri=True)) as database:
+    with closing(
+        sqlite3.connect(f"file:{killable_server.process.folder / 'tap2.sqlite'}?mode=ro", uri=True)
+    ) as database:
         logged = Counter(f"dec_{id.hex()}" for (id,) in database.execute("SELECT id FROM decisions"))
         (counted,) = database.execute("SELECT sum(decisions) FROM metric_hours WHERE dimension = ''").fetchone()
     assert [logged[id] for id in offline] == [1] * len(offline)
     assert counted == logged.total()
-    assert sorted(event for _, event in mortal.outcomes()) == sorted(f"e{n + 1}" for n in range(len(decisions)))
+    assert sorted(event for _, event in killable_server.outcomes()) == sorted(
+        f"e{n + 1}" for n in range(len(decisions))
+    )

@@ -214,7 +214,9 @@ async def test_a_log_with_experiments_holdback_preferences_and_a_fallback(
     empty_shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     shop, before = empty_shop, Thompson(floor=0.1)
-    await shop.place(factories.placement(holdback=Holdback(share=0.2), credit="choice", policy=Thompson(floor=0.05)))
+    await shop.add_placement(
+        factories.placement(holdback=Holdback(share=0.2), credit="choice", policy=Thompson(floor=0.05))
+    )
     await shop.create(
         "rule",
         factories.rule(

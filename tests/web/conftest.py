@@ -9,7 +9,7 @@ import pytest
 from engine.accounts import login_limits
 from engine.mailing.mailer import Mailer
 from engine.settings import Settings
-from tests.mailboxes import Memory
+from tests.mailboxes import MemoryMailServer
 from tests.serving import UNLIMITED, Server, Servers, Side
 from tests.web.offer_shop import SPRING_OFFER
 from web.openapi import examples
@@ -38,9 +38,9 @@ def many_login_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def side(server: Server) -> Side:
-    """The live side of a new merchant, furnished with the examples."""
+    """The live side of a new merchant, with the example resources."""
     live, _ = server.sides()
-    live.furnish()
+    live.create_examples()
     return live
 
 
@@ -57,12 +57,12 @@ def shop(side: Side) -> Side:
 
 
 @pytest.fixture
-def post(server: Server) -> Iterator[Memory]:
-    """A mail server in memory with a mailer of its own: that of the server's job goes on without one."""
-    mail, memory = server.engine.mail, Memory()
+def mail_server(server: Server) -> Iterator[MemoryMailServer]:
+    """Return a mail server in memory, with a mailer that only the test runs: the server's job keeps its own."""
+    mail, memory = server.engine.mail, MemoryMailServer()
     before, mail.mailer = mail.mailer, Mailer(server.engine.database, memory, leads=lambda: True)
     mail.mailer.compose = before.compose
-    # What other tests have left waiting on this server goes first.
+    # Send the mails that other tests left in this server's queue.
     server.run(mail.mailer.run())
     memory.messages.clear()
     yield memory

@@ -1,4 +1,4 @@
-"""A merchant with one offer, the form of another one, and requests of its checkout."""
+"""A merchant with an offer, the form of a new offer, and requests of its checkout."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 from web.openapi import examples
 
 OFFER = examples.OFFER
@@ -17,7 +17,7 @@ SPRING_OFFER = {
     "code": "SPRING10",
 }
 CART = {"total": 10_000, "currency": "EUR"}
-NEW = {
+NEW_OFFER_FORM = {
     "id": "five",
     "label": "Five off",
     "benefit": "fixed_amount",
@@ -33,7 +33,7 @@ NEW = {
 
 def open_offer(server: Server, side: Side) -> Person:
     """Give a merchant the offer `ten`, paid by the budget `spring` of 10.00 EUR; return an admin."""
-    created = person_of(server, side)
+    created = add_person(server, side)
     for path, document in (
         ("/v1/budgets", {**examples.BUDGET, "amount": 1000}),
         ("/v1/placements", {"key": "offers", "name": "Offers"}),
@@ -44,7 +44,7 @@ def open_offer(server: Server, side: Side) -> Person:
     return created
 
 
-def show(shop: Side, **body: Any) -> dict[str, Any]:
+def request_offers(shop: Side, **body: Any) -> dict[str, Any]:
     answer = shop.client.post("/v1/personalize/offers", json={"context": {"cart": CART}} | body)
     assert answer.status_code == 200, answer.text
     return answer.json()

@@ -17,19 +17,19 @@ SCRIPT = ROOT / "tests" / "provider" / "serve.mjs"
 
 
 class Provider:
-    """A running provider; whoever comes to it is the person of `answer_with`."""
+    """A running provider, which logs everybody in as the person of `set_claims`."""
 
     def __init__(self, issuer: str, file: Path) -> None:
         self.issuer = issuer
         self._file = file
 
-    def answer_with(self, **claims: Any) -> None:
+    def set_claims(self, **claims: Any) -> None:
         """Set the claims of the next tokens; `userinfo` holds those of the user info."""
         self._file.write_text(json.dumps(claims))
 
 
 @contextmanager
-def providing(folder: Path) -> Iterator[Provider]:
+def run_provider(folder: Path) -> Iterator[Provider]:
     """Run a provider; skip the test where Node or the package is missing."""
     node = shutil.which("node")
     if node is None or not (ROOT / "node_modules" / "oauth2-mock-server").is_dir():

@@ -22,9 +22,9 @@ from engine.model.events.event import (
 )
 from engine.model.mailing.alert_recipient import ALERT_TYPES
 from engine.store.events import outbox
-from tests.mailboxes import Memory
+from tests.mailboxes import MemoryMailServer
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 from web.admin.settings.alert_list import NAMES
 from web.format import Show, viewer_locale
 from web.mailing.alert_words import alert_words
@@ -36,7 +36,7 @@ SHOW = Show(locale=viewer_locale("en"), timezone="Europe/Berlin", now=1_795_000_
 
 @pytest.fixture
 def person(server: Server, side: Side) -> Person:
-    return person_of(server, side)
+    return add_person(server, side)
 
 
 def tell(server: Server, side: Side, event_type: Any, body: Any) -> None:
@@ -145,7 +145,7 @@ def test_every_alert_has_a_name_on_the_page() -> None:
 
 
 def test_a_recipient_gets_the_alerts_that_were_chosen(
-    server: Server, side: Side, person: Person, post: Memory, monkeypatch: pytest.MonkeyPatch
+    server: Server, side: Side, person: Person, mail_server: MemoryMailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reached = msgspec.structs.replace(server.engine.settings, public_url="https://tap2.shop.example")
     monkeypatch.setattr(server.engine, "settings", reached)
@@ -154,7 +154,7 @@ def test_a_recipient_gets_the_alerts_that_were_chosen(
     outage = CandidateOutage("payment_methods", "paypal", "2026-11-21T09:30:00.000Z")
     tell(server, side, "outage.noticed", outage)
     tell(server, side, "budget.alert", BudgetAlert("spring", 80, None))
-    [message] = post.messages
+    [message] = mail_server.messages
     assert (str(message["To"]), str(message["Subject"])) == ("ada@shop.example", "Down: PayPal")
     body = message.get_body()
     assert body is not None
@@ -165,9 +165,9 @@ def test_a_recipient_gets_the_alerts_that_were_chosen(
     assert "PayPal" in person.get(link.removeprefix("https://tap2.shop.example"))
 
 
-def test_a_refused_alert_is_a_badge(server: Server, side: Side, person: Person, post: Memory) -> None:
+def test_a_refused_alert_is_a_badge(server: Server, side: Side, person: Person, mail_server: MemoryMailServer) -> None:
     person.send(PAGE, **CHOSEN)
-    post.fault = "recipient"
+    mail_server.fault = "recipient"
     tell(server, side, "metric.alert", MetricAlert("payment_methods", "fallbacks", 0.03, 0.01, 498812))
     page = person.get(PAGE)
     assert ">Failed</span>" in page
@@ -207,7 +207,7 @@ def test_an_address_is_added_once_changed_and_removed(server: Server, side: Side
 def test_only_an_admin_sees_and_changes_recipients(server: Server, side: Side, person: Person, role: Any) -> None:
     person.send(PAGE, **CHOSEN)
     address = f"{PAGE}/{item_of(server, side)}"
-    other = person_of(server, side, role=role)
+    other = add_person(server, side, role=role)
     page = other.get(PAGE)
     assert "A method is down" in page
     assert "ada@shop.example" not in page
@@ -218,7 +218,7 @@ def test_only_an_admin_sees_and_changes_recipients(server: Server, side: Side, p
 
 def test_recipients_of_another_merchant_do_not_exist(server: Server, side: Side, person: Person) -> None:
     person.send(PAGE, **CHOSEN)
-    stranger = person_of(server, server.sides()[0])
+    stranger = add_person(server, server.sides()[0])
     address = f"{PAGE}/{item_of(server, side)}"
     assert stranger.client.get(stranger.address(address)).status_code == 404
     for path in (address, f"{address}/remove"):

@@ -15,7 +15,7 @@ from engine.model.timestamps import DAY
 from engine.service import Engine
 from engine.store.offers import refits
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 
 FORM = {
     "key": "banner",
@@ -35,7 +35,7 @@ FORM = {
 
 @pytest.fixture
 def person(server: Server, side: Side) -> Person:
-    return person_of(server, side)
+    return add_person(server, side)
 
 
 def test_what_was_typed_is_stored_and_shown_again(side: Side, person: Person) -> None:
@@ -83,7 +83,7 @@ def test_groups_that_were_chosen_before_are_let_go_when_it_learns_from_facts(sid
     assert side.client.get("/v1/placements/banner").json()["buckets"] == []
 
 
-@pytest.mark.usefixtures("certain_luck")
+@pytest.mark.usefixtures("reproducible_draws")
 def test_the_page_says_in_words_what_was_learned(side: Side, person: Person) -> None:
     person.send("/admin/placements/new", **FORM)
     side.client.post(

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.serving import Server, Side
-from tests.web.people import csrf_in, person_of
+from tests.web.people import add_person, csrf_in
 from web.openapi import examples
 
 PAGE = "/admin/live/customers"
@@ -18,7 +18,7 @@ CUSTOMER = "anna@example.com"
 
 @pytest.fixture
 def admin(server: Server, side: Side) -> httpx.Client:
-    return person_of(server, side).client
+    return add_person(server, side).client
 
 
 def send(client: httpx.Client, path: str, **fields: str) -> httpx.Response:

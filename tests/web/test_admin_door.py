@@ -9,7 +9,7 @@ import pytest
 
 from engine.settings import Settings
 from tests.serving import Server, Side
-from tests.web.people import PASSWORD, csrf_in, log_in, person_of
+from tests.web.people import PASSWORD, add_person, csrf_in, log_in
 from web.admin.routes import routers
 from web.http.sessions import SESSION, Cookies, same_token
 
@@ -69,7 +69,7 @@ def test_only_the_log_in_and_invitations_are_open_to_strangers() -> None:
 
 
 def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(server: Server, side: Side) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
     answer = log_in(person.client, person.email, PASSWORD)
     [cookie] = [line for line in answer.headers.get_list("set-cookie") if line.startswith(SESSION)]
     assert "HttpOnly" in cookie
@@ -85,7 +85,7 @@ def test_over_tls_cookies_are_bound_to_the_host() -> None:
 
 
 def test_a_wrong_password_and_an_unknown_address_are_told_alike(server: Server, side: Side) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
     wrong = log_in(server.client(), person.email, "wrong password here")
     unknown = log_in(server.client(), "nobody@example.com", "wrong password here")
     assert wrong.status_code == unknown.status_code == 401
@@ -94,7 +94,7 @@ def test_a_wrong_password_and_an_unknown_address_are_told_alike(server: Server, 
 
 
 def test_logging_in_makes_a_new_session_and_ends_the_old_one(server: Server, side: Side) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
     old = person.client.cookies[SESSION]
     log_in(person.client, person.email, PASSWORD)
     assert person.client.cookies[SESSION] != old
@@ -104,7 +104,7 @@ def test_logging_in_makes_a_new_session_and_ends_the_old_one(server: Server, sid
 
 
 def test_logging_out_ends_the_session_on_the_server(server: Server, side: Side) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
     token = person.client.cookies[SESSION]
     assert person.send("/admin/logout").status_code == 303
     person.client.cookies.set(SESSION, token)
@@ -115,32 +115,32 @@ def test_logging_out_ends_the_session_on_the_server(server: Server, side: Side) 
     "wanted", ["https://evil.example/", "//evil.example", "/\\evil.example", "/v1/keys", "javascript:x"]
 )
 def test_logging_in_never_leads_to_another_host(server: Server, side: Side, wanted: str) -> None:
-    person = person_of(server, side)
-    assert log_in(server.client(), person.email, PASSWORD, wanted=wanted).headers["location"] == "/admin/"
+    person = add_person(server, side)
+    assert log_in(server.client(), person.email, PASSWORD, next_path=wanted).headers["location"] == "/admin/"
 
 
 def test_logging_in_leads_to_the_page_that_was_asked_for(server: Server, side: Side) -> None:
-    person = person_of(server, side)
-    answer = log_in(server.client(), person.email, PASSWORD, wanted="/admin/live/rules")
+    person = add_person(server, side)
+    answer = log_in(server.client(), person.email, PASSWORD, next_path="/admin/live/rules")
     assert answer.headers["location"] == "/admin/live/rules"
 
 
 @pytest.mark.parametrize("csrf", ["", "wrong", "é"])
 def test_a_form_from_elsewhere_changes_nothing(server: Server, side: Side, csrf: str) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
     answer = person.client.post("/admin/live/methods/card/toggle", data={"csrf": csrf, "enabled": "off"})
     assert answer.status_code == 403
     assert side.client.get("/v1/placements/payment_methods/candidates/card").json()["enabled"]
 
 
 def test_another_persons_token_does_not_help(server: Server, side: Side) -> None:
-    item, other = person_of(server, side), person_of(server, side)
+    item, other = add_person(server, side), add_person(server, side)
     answer = item.client.post("/admin/live/methods/card/toggle", data={"csrf": other.csrf(), "enabled": "off"})
     assert answer.status_code == 403
 
 
 def test_no_other_site_can_log_anyone_in(server: Server, side: Side) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
     values = {"email": person.email, "password": PASSWORD, "csrf": csrf_in(server.client().get("/admin/login").text)}
     assert server.client().post("/admin/login", data=values).status_code == 403
 
@@ -159,7 +159,7 @@ def test_tokens_match_only_when_both_are_there_and_equal() -> None:
 
 
 def test_pages_forbid_inline_scripts_and_being_framed(server: Server, side: Side) -> None:
-    headers = person_of(server, side).client.get("/admin/live/").headers
+    headers = add_person(server, side).client.get("/admin/live/").headers
     policy = headers["content-security-policy"]
     assert "script-src 'self'" in policy
     assert "frame-ancestors 'none'" in policy
@@ -170,7 +170,7 @@ def test_pages_forbid_inline_scripts_and_being_framed(server: Server, side: Side
 
 @pytest.mark.parametrize("path", PAGES)
 def test_no_page_holds_an_inline_script_style_or_handler(server: Server, side: Side, path: str) -> None:
-    text = person_of(server, side).client.get(path).text
+    text = add_person(server, side).client.get(path).text
     scripts = re.findall(r"<script(?![^>]*\bsrc=)([^>]*)>", text)
     assert all('type="application/json"' in attributes for attributes in scripts)
     assert not re.search(r"<style|\sstyle=|\son\w+=", text)

@@ -13,7 +13,7 @@ import pytest
 from engine.model.actor import Actor
 from engine.model.placement import RuleDocument
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 from web.openapi import examples
 
 PLACE = "payment_methods"
@@ -26,7 +26,7 @@ REVISION = re.compile(r'name="revision" value="(\d+)"')
 
 @pytest.fixture
 def person(server: Server, side: Side) -> Person:
-    return person_of(server, side)
+    return add_person(server, side)
 
 
 def draft(side: Side, **changes: Any) -> None:
@@ -114,7 +114,7 @@ def test_a_change_under_which_the_published_rule_moved_waits_for_a_decision(side
 
 
 def test_with_review_a_second_person_approves(server: Server, side: Side, person: Person):
-    second, editor = person_of(server, side, role="publisher"), person_of(server, side, role="editor")
+    second, editor = add_person(server, side, role="publisher"), add_person(server, side, role="editor")
     person.send("/admin/review", review="on", placement=PLACE)
     draft(side)
     assert act(editor, "publish").status_code == 403
@@ -130,7 +130,7 @@ def test_with_review_a_second_person_approves(server: Server, side: Side, person
 
 
 def test_who_may_only_look_changes_nothing(server: Server, side: Side):
-    viewer = person_of(server, side, role="viewer")
+    viewer = add_person(server, side, role="viewer")
     draft(side)
     page = viewer.get(CHANGES)
     assert 'value="publish"' not in page

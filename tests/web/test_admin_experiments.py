@@ -14,7 +14,7 @@ from engine.model.experiment import Experiment
 from engine.model.timestamps import ms_of
 from engine.store.experiments import exposures
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 
 PLACEMENT = "payment_methods"
 LIST = "/admin/experiments"
@@ -48,7 +48,7 @@ FORM: dict[str, Any] = {
 @pytest.fixture
 def person(server: Server, side: Side) -> Person:
     """An admin of a merchant with payment methods."""
-    return person_of(server, side)
+    return add_person(server, side)
 
 
 def create(person: Person, **changes: Any) -> None:
@@ -338,7 +338,7 @@ def test_a_second_person_approves_the_start(server: Server, side: Side, person: 
     refused = person.send(f"{PAGE}/approve")
     assert refused.status_code == 403
     assert "another person must approve it" in refused.text
-    act(person_of(server, side), "approve")
+    act(add_person(server, side), "approve")
     act(person, "start")
     assert stored(server, side).status.state == "running"
 
@@ -375,7 +375,7 @@ def test_a_review_switched_on_later_holds_a_scheduled_start(server: Server, side
 
 def test_a_viewer_only_looks(server: Server, side: Side, person: Person) -> None:
     create(person)
-    viewer = person_of(server, side, role="viewer")
+    viewer = add_person(server, side, role="viewer")
     text = viewer.get(PAGE)
     assert "/start" not in text
     assert "/edit" not in text

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 
 RULES = "/v1/placements/payment_methods/rules"
 DECISIONS = "/v1/personalize/decisions"
@@ -27,7 +27,7 @@ def person(server: Server, side: Side) -> Person:
     ):
         rule = {"id": id, "name": f"About {id}", "when": when, "effects": [effect], "tags": [id[0]]}
         assert side.client.post(RULES, json=rule).status_code == 201
-    return person_of(server, side, role="admin")
+    return add_person(server, side, role="admin")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from engine.service import Engine
 from engine.store.tables import forecasts
 from tests.serving import Server, Side
 from tests.shop import Shop
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 from web.admin.changes.version_forecasts import forecast_cell, how_often
 from web.cli import main
 from web.cli.common import with_engine
@@ -89,11 +89,11 @@ async def judged(engine: Engine, merchant_id: int) -> None:
 
 
 def test_the_versions_page_has_no_column_without_forecasts(server: Server, side: Side):
-    assert "Forecast and result" not in person_of(server, side).get(PAGE)
+    assert "Forecast and result" not in add_person(server, side).get(PAGE)
 
 
 def test_the_versions_page_tells_forecasts(server: Server, kept: Side):
-    person: Person = person_of(server, kept)
+    person: Person = add_person(server, kept)
     page = person.get(PAGE)
     assert "Forecast and result" in page
     assert "As expected" in page
@@ -116,7 +116,7 @@ def test_the_command_prints_forecasts(tmp_path, monkeypatch):
 async def _bake(engine: Engine) -> None:
     shop = Shop(engine, await engine.accounts.merchant("bakery"))
     await engine.start(with_jobs=False)
-    await shop.place()
+    await shop.add_placement()
     await judged(engine, shop.id)
     await engine.stop()
 

@@ -13,7 +13,7 @@ from engine.statistics.durations import bin_of
 from engine.statistics.health import CandidateAudience, DayWeights
 from engine.store.beliefs import Version
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 from web.admin.placements.placement_health import health_view
 from web.admin.placements.response_times import response_times
 from web.format import Show, viewer_locale
@@ -40,7 +40,7 @@ def view(**changes):
 
 @pytest.fixture
 def person(server: Server, side: Side) -> Person:
-    return person_of(server, side)
+    return add_person(server, side)
 
 
 def test_unlike_audiences_are_warned_of_in_a_sentence():

@@ -13,7 +13,7 @@ from engine.model.timestamps import DAY
 from engine.statistics.evidence import Fit
 from engine.store import fits
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 from web.charts.learning_charts import ArmDay, history
 from web.charts.learning_charts import arrivals as arrivals_chart
 from web.format import Show, viewer_locale
@@ -25,7 +25,7 @@ LEARNING = "/admin/live/placements/payment_methods/learning"
 
 @pytest.fixture
 def person(server: Server, side: Side) -> Person:
-    return person_of(server, side)
+    return add_person(server, side)
 
 
 def buy(side: Side, times: int) -> None:

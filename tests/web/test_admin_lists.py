@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 from web.openapi import examples
 
 NAME = "blocked-regions"
@@ -18,7 +18,7 @@ UNDO = re.compile(r'action="([^"]+/changes/list/[^"]+/back[^"]*)"')
 @pytest.fixture
 def person(server: Server, side: Side) -> Person:
     """An admin of a merchant with the list of the examples, which no rule looks at."""
-    return person_of(server, side)
+    return add_person(server, side)
 
 
 def review(server: Server, side: Side) -> None:

@@ -15,7 +15,7 @@ from engine.model.actor import Actor
 from engine.model.mailing.alert_recipient import NewAlertRecipient
 from engine.model.mailing.report_schedule import NewReportSchedule
 from tests.serving import Server, Side
-from tests.web.people import PASSWORD, Person, csrf_in, log_in, person_of
+from tests.web.people import PASSWORD, Person, add_person, csrf_in, log_in
 from web.openapi import examples
 
 SECRET = "Zanzibar"
@@ -88,7 +88,7 @@ def routes(server: Server) -> list[Route]:
 def full(server: Server) -> Side:
     """A merchant whose things have a name that nobody else may see."""
     live, _ = server.sides()
-    live.furnish()
+    live.create_examples()
     path = "/v1/placements/payment_methods"
     rule = {**examples.RULE, "id": "hidden", "name": f"{SECRET} rule"}
     for address, body in (
@@ -176,7 +176,7 @@ def end_by_role(server: Server, person: Person) -> None:
 def test_ended_session_reaches_nothing(
     server: Server, full: Side, routes: list[Route], ids: dict[str, str], end: object
 ) -> None:
-    person = person_of(server, full)
+    person = add_person(server, full)
     csrf = person.csrf()
     end(server, person)  # type: ignore[operator]
     before = state_of(server, full)
@@ -201,7 +201,7 @@ def test_api_key_opens_no_page(server: Server, full: Side, routes: list[Route], 
 def test_admin_of_another_merchant_sees_and_changes_nothing(
     server: Server, full: Side, routes: list[Route], ids: dict[str, str]
 ) -> None:
-    stranger = person_of(server, server.sides()[0])
+    stranger = add_person(server, server.sides()[0])
     before, leaks = state_of(server, full), []
     for route, answer in tried(stranger.client, routes, ids, stranger.csrf()):
         if answer.status_code >= 500 or SECRET.lower() in answer.text.lower():
@@ -214,7 +214,7 @@ def test_admin_of_another_merchant_sees_and_changes_nothing(
 def test_role_sends_only_the_forms_that_are_its_own(
     server: Server, full: Side, routes: list[Route], ids: dict[str, str], role: Role
 ) -> None:
-    person = person_of(server, full, role=role)
+    person = add_person(server, full, role=role)
     forms = [route for route in routes if route.method == "POST" and route.template not in ALL_MAY]
     closed = forms if role == "viewer" else [route for route in forms if route.template.startswith(ADMINS_ALONE)]
     before = state_of(server, full)
@@ -228,7 +228,7 @@ def test_role_sends_only_the_forms_that_are_its_own(
 def test_no_form_counts_without_its_own_token(
     server: Server, full: Side, routes: list[Route], ids: dict[str, str], caller: str
 ) -> None:
-    person, other = person_of(server, full), person_of(server, full)
+    person, other = add_person(server, full), add_person(server, full)
     forms = [route for route in routes if route.method == "POST"]
     person.client.headers["origin"] = "https://evil.example" if caller == "another origin" else server.url
     csrf = other.csrf() if caller == "another session's token" else ""

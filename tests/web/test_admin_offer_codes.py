@@ -7,7 +7,7 @@ from html import unescape
 import pytest
 
 from tests.serving import Server, Side
-from tests.web.offer_shop import NEW, OFFER, open_offer
+from tests.web.offer_shop import NEW_OFFER_FORM, OFFER, open_offer
 from tests.web.people import Person
 
 
@@ -72,7 +72,7 @@ def test_an_offer_without_a_pool_says_how_to_get_one(person: Person, side: Side)
     refused = person.send("/admin/offers/ten/codes", act="generate", generate="5")
     assert (refused.status_code, "are no pool" in unescape(refused.text)) == (409, True)
     own = {"codes": "customer", "code": "IGNORED", "version": person.version("/admin/offers/ten")}
-    assert person.send("/admin/offers/ten", **NEW | own).status_code == 200
+    assert person.send("/admin/offers/ten", **NEW_OFFER_FORM | own).status_code == 200
     offer = side.client.get("/v1/placements/offers/candidates/ten").json()["offer"]
     assert (offer["codes"], offer["code"]) == ("customer", "")
     assert "their own code" in person.get("/admin/offers/ten/codes")

@@ -7,8 +7,8 @@ import pytest
 from engine.model.timestamps import DAY
 from engine.previews.estimation.offer_cost import OfferCost
 from tests.serving import Server, Side
-from tests.web.offer_shop import NEW, open_offer
-from tests.web.people import Person, person_of
+from tests.web.offer_shop import NEW_OFFER_FORM, open_offer
+from tests.web.people import Person, add_person
 from web.admin.offers.offer_cost import words_of
 from web.format import ENGLISH, Show
 
@@ -20,7 +20,7 @@ SHOW = Show(locale=ENGLISH, timezone="UTC", now=20_000 * DAY)
 def person(server: Server, side: Side) -> Person:
     """An admin of a merchant with an offer in force and a paused one."""
     created = open_offer(server, side)
-    paused = {name: value for name, value in NEW.items() if name not in ("enabled", "min_amount")}
+    paused = {name: value for name, value in NEW_OFFER_FORM.items() if name not in ("enabled", "min_amount")}
     assert created.send("/admin/offers/new", **paused).status_code == 303
     return created
 
@@ -71,7 +71,7 @@ def test_an_answer_replaces_the_question_in_place(server: Server, person: Person
 
 def test_a_viewer_reads_the_answer_and_asks_nothing(server: Server, person: Person, side: Side) -> None:
     ask_the_log(server, side, person)
-    viewer = person_of(server, side, role="viewer")
+    viewer = add_person(server, side, role="viewer")
     page = viewer.get(PAGE)
     assert "Cannot be known from the past" in page
     assert 'id="cost-ask"' not in page

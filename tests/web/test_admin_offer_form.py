@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.serving import Server, Side
-from tests.web.offer_shop import NEW, OFFER, open_offer
+from tests.web.offer_shop import NEW_OFFER_FORM, OFFER, open_offer
 from tests.web.people import Person
 
 
@@ -19,7 +19,7 @@ def person(server: Server, side: Side) -> Person:
 
 
 def test_an_offer_is_added_on_its_page(person: Person, side: Side) -> None:
-    assert person.send("/admin/offers/new", **NEW).status_code == 303
+    assert person.send("/admin/offers/new", **NEW_OFFER_FORM).status_code == 303
     stored = side.client.get("/v1/placements/offers/candidates/five").json()
     offer = stored["offer"]
     assert (offer["benefit"], offer["budgets"], offer["code"]) == (
@@ -39,7 +39,7 @@ def test_a_saved_offer_keeps_what_the_form_does_not_show(person: Person, side: S
     document = {"id": "ten", "label": "Ten", "countries": ["DE"], "offer": full}
     side.client.put(path, json=document, headers={"if-match": "*"})
     changed = {
-        **NEW,
+        **NEW_OFFER_FORM,
         "id": "",
         "benefit": "percentage",
         "percent": "12,5",
@@ -78,7 +78,7 @@ def test_a_saved_offer_keeps_what_the_form_does_not_show(person: Person, side: S
     ],
 )
 def test_an_offer_that_makes_no_sense_is_refused(person: Person, changes: dict[str, str | None], text: str) -> None:
-    values = {name: value for name, value in (NEW | changes).items() if value is not None}
+    values = {name: value for name, value in (NEW_OFFER_FORM | changes).items() if value is not None}
     answer = person.send("/admin/offers/new", **values)
     assert answer.status_code == 422
     assert text in answer.text
@@ -92,7 +92,7 @@ def test_an_offer_that_makes_no_sense_is_refused(person: Person, changes: dict[s
 
 def test_a_window_is_on_the_merchants_clock(person: Person, side: Side) -> None:
     window = {"starts_at": "2026-07-01T00:00", "ends_at": "2026-12-01T18:30"}
-    assert person.send("/admin/offers/new", **NEW, **window).status_code == 303
+    assert person.send("/admin/offers/new", **NEW_OFFER_FORM, **window).status_code == 303
     offer = side.client.get("/v1/placements/offers/candidates/five").json()["offer"]
     assert (offer["starts_at"], offer["ends_at"]) == ("2026-07-01T00:00:00+02:00", "2026-12-01T18:30:00+01:00")
     page = person.get("/admin/offers/five")
@@ -104,28 +104,28 @@ def test_a_window_that_is_left_alone_stays_as_it_is(person: Person, side: Side) 
     path, page = "/v1/placements/offers/candidates/ten", "/admin/offers/ten"
     exact = {**OFFER, "starts_at": "2026-11-01T09:00:30.5Z"}
     side.client.put(path, json={"id": "ten", "label": "Ten", "offer": exact}, headers={"if-match": "*"})
-    sent = {**NEW, "starts_at": "2026-11-01T10:00", "version": person.version(page)}
+    sent = {**NEW_OFFER_FORM, "starts_at": "2026-11-01T10:00", "version": person.version(page)}
     assert person.send(page, **sent).status_code == 200
     assert side.client.get(path).json()["offer"]["starts_at"] == "2026-11-01T09:00:30.5Z"
 
 
 def test_a_language_is_added_and_removed(person: Person, side: Side) -> None:
-    answer = person.send("/admin/offers/new", **NEW, locale="en", act="language_add")
+    answer = person.send("/admin/offers/new", **NEW_OFFER_FORM, locale="en", act="language_add")
     assert answer.status_code == 200
     assert 'name="title.1"' in answer.text
     assert 'value="5 euros off"' in answer.text
     assert side.client.get("/v1/placements/offers/candidates/five").status_code == 404
     german = {"languages": "2", "locale": "en", "locale.1": "de", "title.1": "5 Euro weniger", "terms.1": "Einmal"}
-    assert person.send("/admin/offers/new", **NEW, **german).status_code == 303
+    assert person.send("/admin/offers/new", **NEW_OFFER_FORM, **german).status_code == 303
     path, page = "/v1/placements/offers/candidates/five", "/admin/offers/five"
     assert side.client.get(path).json()["offer"]["texts"]["de"] == {"title": "5 Euro weniger", "terms": "Einmal"}
     emptied = {"languages": "2", "locale": "en", "locale.1": "", "title.1": "", "version": person.version(page)}
-    assert person.send(page, **NEW, **emptied).status_code == 200
+    assert person.send(page, **NEW_OFFER_FORM, **emptied).status_code == 200
     assert list(side.client.get(path).json()["offer"]["texts"]) == ["en"]
 
 
 def test_the_card_shows_what_a_customer_reads(person: Person) -> None:
-    form = {**NEW, "locale": "en", "languages": "2", "locale.1": "de", "title.1": "5 Euro weniger"}
+    form = {**NEW_OFFER_FORM, "locale": "en", "languages": "2", "locale.1": "de", "title.1": "5 Euro weniger"}
     english = person.send("/admin/offers/-/card", **form, card_total="40").text
     for text in ("5 euros off", "FIVE", "-€5.00", "€40.00", "€35.00", 'data-bs-theme="light"', 'data-device="phone"'):
         assert text in english
@@ -148,7 +148,7 @@ def test_the_card_shows_what_a_customer_reads(person: Person) -> None:
     "odd", [{"most": "x"}, {"benefit": "cash"}, {"locale": "odd_"}, {"card_total": "?"}, {"title": ""}]
 )
 def test_a_card_of_an_unfinished_form_is_no_error(person: Person, odd: dict[str, str]) -> None:
-    answer = person.send("/admin/offers/-/card", **NEW | odd)
+    answer = person.send("/admin/offers/-/card", **NEW_OFFER_FORM | odd)
     assert answer.status_code == 200
     assert "customer-card" in answer.text
 
@@ -175,7 +175,7 @@ def test_limits_of_an_order_are_kept(person: Person, side: Side) -> None:
 
 
 def test_an_offer_says_whether_and_when_again(person: Person, side: Side) -> None:
-    assert person.send("/admin/offers/new", **NEW, cooldown="48").status_code == 303
+    assert person.send("/admin/offers/new", **NEW_OFFER_FORM, cooldown="48").status_code == 303
     offer = side.client.get("/v1/placements/offers/candidates/five").json()["offer"]
     assert (offer["stackable"], offer["cooldown_hours"]) == (False, 48)
     assert 'value="48"' in person.get("/admin/offers/five")

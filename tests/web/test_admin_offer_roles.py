@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.serving import Server, Side
-from tests.web.offer_shop import NEW, OFFER, open_offer
-from tests.web.people import Person, person_of
+from tests.web.offer_shop import NEW_OFFER_FORM, OFFER, open_offer
+from tests.web.people import Person, add_person
 
 POOL = "/admin/offers/ten/codes"
 LIMITS = "/admin/offers/-/limits"
@@ -25,7 +25,7 @@ def person(server: Server, side: Side) -> Person:
 
 @pytest.fixture
 def viewer(server: Server, side: Side, person: Person) -> Person:
-    return person_of(server, side, role="viewer")
+    return add_person(server, side, role="viewer")
 
 
 def test_a_viewer_sees_numbers_and_no_codes(viewer: Person) -> None:
@@ -43,9 +43,9 @@ def test_a_viewer_sees_numbers_and_no_codes(viewer: Person) -> None:
         (POOL, {"act": "generate", "generate": "5"}),
         (f"{POOL}/remove", {}),
         (LIMITS, {"most_off": "1"}),
-        ("/admin/offers/ten", NEW),
-        ("/admin/offers/new", NEW),
-        ("/admin/offers/-/card", NEW),
+        ("/admin/offers/ten", NEW_OFFER_FORM),
+        ("/admin/offers/new", NEW_OFFER_FORM),
+        ("/admin/offers/-/card", NEW_OFFER_FORM),
     ],
 )
 def test_a_viewer_changes_nothing(viewer: Person, side: Side, path: str, values: dict[str, str]) -> None:
@@ -74,7 +74,7 @@ def test_limits_go_into_the_draft_under_review(server: Server, person: Person, s
 def test_a_new_code_kind_takes_effect_when_it_is_published(server: Server, person: Person, side: Side) -> None:
     server.run(server.engine.accounts.set_review(side.merchant, on=True, actor_name="tests"))
     page = "/admin/offers/ten"
-    sent = {**NEW, "codes": "customer", "code": "", "version": person.version(page)}
+    sent = {**NEW_OFFER_FORM, "codes": "customer", "code": "", "version": person.version(page)}
     assert "Saved in the draft" in person.send(page, **sent).text
     assert side.client.get("/v1/placements/offers/candidates/ten").json()["offer"]["codes"] == "pool"
     assert "You have nothing to add" in person.get(POOL)

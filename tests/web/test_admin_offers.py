@@ -6,7 +6,7 @@ import pytest
 
 from tests.serving import Server, Side
 from tests.web.offer_shop import OFFER, open_offer, redeem
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 from web.openapi import examples
 
 PAGE = "/admin/placements/offers/candidates/ten"
@@ -90,7 +90,7 @@ def test_the_menu_marks_offers_on_a_budgets_page(person: Person) -> None:
 
 
 def test_the_placement_of_offers_leads_back_to_them(server: Server, side: Side) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
     page = person.get("/admin/placements/new?key=offers")
     assert 'value="Offers"' in page
     assert '<option value="subset" selected>' in page
@@ -102,7 +102,7 @@ def test_the_placement_of_offers_leads_back_to_them(server: Server, side: Side) 
 
 
 def test_an_empty_list_says_what_to_do(server: Server, side: Side) -> None:
-    page = person_of(server, side).get("/admin/offers")
+    page = add_person(server, side).get("/admin/offers")
     assert "No offers yet" in page
     assert "No budgets yet" in page
     assert "/placements/new?key=offers" in page

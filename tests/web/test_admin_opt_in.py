@@ -16,7 +16,7 @@ from engine.customers.changes import Changer
 from engine.model.documents.consent import ConsentRecord
 from engine.model.timestamps import DAY
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 
 SERVER = Changer("server", "key 1")
 PAGE = "/admin/customers/opt-in"
@@ -25,7 +25,7 @@ MOVE = "UPDATE customer_consents SET recorded_at = :at WHERE merchant_id = :merc
 
 @pytest.fixture
 def person(server: Server, side: Side) -> Person:
-    return person_of(server, side, role="viewer")
+    return add_person(server, side, role="viewer")
 
 
 def answer(side: Side, customer: str, *, days_ago: int = 0, **record: Any) -> None:

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 
 RULE = {
     "placement": "payment_methods",
@@ -24,7 +24,7 @@ THE_RULE = "/admin/live/rules/payment_methods/hide-paypal-for-small-carts"
 
 @pytest.fixture
 def person(server: Server, side: Side) -> Person:
-    return person_of(server, side)
+    return add_person(server, side)
 
 
 def method(**changes: str) -> dict[str, str]:
@@ -75,7 +75,7 @@ def test_a_wrong_rule_is_refused_with_what_would_be_right(
 
 
 def test_two_editors_never_overwrite_each_other(server: Server, side: Side, person: Person) -> None:
-    other = person_of(server, side)
+    other = add_person(server, side)
     person.send(NEW_RULE, **RULE)
     opened_at = person.version(THE_RULE)
     assert other.send(THE_RULE, **RULE | {"version": opened_at, "priority": "7"}).status_code == 200

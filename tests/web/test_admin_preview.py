@@ -19,7 +19,7 @@ from engine.previews.estimation.result import Result
 from engine.previews.estimation.totals import Places
 from tests.factories import rule
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 from web.admin.changes.preview_report import (
     ReportPhrasing,
     at_most,
@@ -49,7 +49,7 @@ def shop(server: Server) -> Side:
 
 @pytest.fixture
 def person(server: Server, shop: Side) -> Person:
-    return person_of(server, shop, role="editor")
+    return add_person(server, shop, role="editor")
 
 
 def draft(server: Server, shop: Side) -> None:
@@ -137,7 +137,7 @@ def test_a_minimum_is_typed_as_an_amount(person: Person):
 
 
 def test_a_viewer_asks_no_questions_of_the_log(server: Server, shop: Side):
-    viewer = person_of(server, shop, role="viewer")
+    viewer = add_person(server, shop, role="viewer")
     page = viewer.get(f"{WHAT_IF}?change=paused&id=klarna")
     assert "Your role can view previews but not start them." in page
     assert "what-if-draft" not in page
@@ -162,7 +162,7 @@ def test_while_one_runs_it_can_be_cancelled_and_no_other_starts(person: Person):
 
 
 def test_a_viewer_neither_starts_nor_cancels_previews(server: Server, shop: Side, person: Person):
-    viewer = person_of(server, shop, role="viewer")
+    viewer = add_person(server, shop, role="viewer")
     assert "Your role can view previews but not start them." in viewer.get(PAGE)
     assert "preview-start" not in viewer.get(PAGE)
     assert viewer.send(PAGE, period="7").status_code == 403

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.serving import Server, Side
-from tests.web.people import PASSWORD, Person, log_in, person_of
+from tests.web.people import PASSWORD, Person, add_person, log_in
 from web.admin.people.browsers import browser_name
 
 NEW_PASSWORD = "four words make a wall"
@@ -22,7 +22,7 @@ def is_in(person: Person) -> bool:
 
 
 def test_profile_changes_name_figures_and_times(server: Server, side: Side) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
     answer = person.send("/admin/profile", name="Zoë", locale="de-DE", timezone="America/New_York")
     assert answer.status_code == 303
     page = person.get("/admin/profile")
@@ -35,7 +35,7 @@ def test_profile_changes_name_figures_and_times(server: Server, side: Side) -> N
     ("field", "value"), [("name", " "), ("locale", "tlh"), ("locale", "../x"), ("timezone", "Mars/Olympus")]
 )
 def test_wrong_profile_is_refused_beside_its_field(server: Server, side: Side, field: str, value: str) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
     answer = person.send("/admin/profile", **{"name": "Zoë", "locale": "", "timezone": "", field: value})
     assert answer.status_code == 422
     assert f'id="field-{field}-error"' in answer.text
@@ -43,7 +43,7 @@ def test_wrong_profile_is_refused_beside_its_field(server: Server, side: Side, f
 
 
 def test_new_password_logs_out_everywhere_else(server: Server, side: Side) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
     other = another_browser(server, person)
     assert person.send("/admin/profile/password", old=PASSWORD, password=NEW_PASSWORD).status_code == 303
     assert is_in(person)
@@ -53,7 +53,7 @@ def test_new_password_logs_out_everywhere_else(server: Server, side: Side) -> No
 
 
 def test_new_password_needs_the_old_one(server: Server, side: Side) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
     answer = person.send("/admin/profile/password", old="not the password", password=NEW_PASSWORD)
     assert answer.status_code == 422
     assert 'id="field-old-error"' in answer.text
@@ -61,7 +61,7 @@ def test_new_password_needs_the_old_one(server: Server, side: Side) -> None:
 
 
 def test_guesses_of_the_old_password_are_limited(server: Server, side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
 
     async def never(_hashed: str | None, _password: str) -> bool:
         return False
@@ -72,7 +72,7 @@ def test_guesses_of_the_old_password_are_limited(server: Server, side: Side, mon
 
 
 def test_other_sessions_are_listed_and_ended(server: Server, side: Side) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
     assert "Log out the others" not in person.get("/admin/profile")
     other = another_browser(server, person)
     assert "Log out the others" in person.get("/admin/profile")

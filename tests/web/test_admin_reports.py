@@ -11,9 +11,9 @@ import pytest
 from engine.clock import now_ms
 from engine.model.mailing.report_schedule import day_of
 from engine.store.mailing import schedules
-from tests.mailboxes import Memory
+from tests.mailboxes import MemoryMailServer
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 
 FIELDS = {
     "name": "Weekly figures",
@@ -30,7 +30,7 @@ PAGE = "/admin/reports"
 
 @pytest.fixture
 def person(server: Server, side: Side) -> Person:
-    return person_of(server, side)
+    return add_person(server, side)
 
 
 def add(person: Person, **changes: str) -> Any:
@@ -59,14 +59,16 @@ def make_due(server: Server, side: Side) -> None:
     server.run(work())
 
 
-def test_a_report_is_scheduled_and_arrives(server: Server, side: Side, person: Person, post: Memory) -> None:
+def test_a_report_is_scheduled_and_arrives(
+    server: Server, side: Side, person: Person, mail_server: MemoryMailServer
+) -> None:
     assert add(person).status_code == 303
     page = person.get(PAGE)
     assert "Every Monday at 08:00. CSV, Payment methods" in page
     assert ">On</span>" in page
     make_due(server, side)
-    assert sorted(str(message["To"]) for message in post.messages) == ["ada@shop.example", "bob@shop.example"]
-    [message, _] = post.messages
+    assert sorted(str(message["To"]) for message in mail_server.messages) == ["ada@shop.example", "bob@shop.example"]
+    [message, _] = mail_server.messages
     body = message.get_body()
     assert body is not None
     text = body.get_content()
@@ -79,15 +81,17 @@ def test_a_report_is_scheduled_and_arrives(server: Server, side: Side, person: P
     assert re.search(r"<td class=\"tight\"><time[^>]*>now</time></td>", person.get(PAGE)), "last sent"
 
 
-def test_a_failure_is_a_badge_with_its_reason(server: Server, side: Side, person: Person, post: Memory) -> None:
+def test_a_failure_is_a_badge_with_its_reason(
+    server: Server, side: Side, person: Person, mail_server: MemoryMailServer
+) -> None:
     add(person)
-    post.fault = "connection"
+    mail_server.fault = "connection"
     make_due(server, side)
     page = person.get(PAGE)
     assert ">Delayed</span>" in page
     assert "The mail server does not answer; again" in page
     person.send(f"{PAGE}/{id_of(server, side)}/pause")
-    post.fault = "recipient"
+    mail_server.fault = "recipient"
     person.send(f"{PAGE}/{id_of(server, side)}/resume")
     make_due(server, side)
     page = person.get(PAGE)
@@ -95,12 +99,14 @@ def test_a_failure_is_a_badge_with_its_reason(server: Server, side: Side, person
     assert "The mail server refuses a recipient" in page
 
 
-def test_a_test_goes_to_the_person_who_asks(server: Server, side: Side, person: Person, post: Memory) -> None:
+def test_a_test_goes_to_the_person_who_asks(
+    server: Server, side: Side, person: Person, mail_server: MemoryMailServer
+) -> None:
     add(person)
     assert person.send(f"{PAGE}/{id_of(server, side)}/test").status_code == 303
     server.run(server.engine.mail.mailer.run())
-    assert [str(message["To"]) for message in post.messages] == [person.email]
-    assert str(post.messages[0]["Subject"]).startswith("Test: Weekly figures, ")
+    assert [str(message["To"]) for message in mail_server.messages] == [person.email]
+    assert str(mail_server.messages[0]["Subject"]).startswith("Test: Weekly figures, ")
     page = person.get(PAGE)
     assert page.count("<time") == 1, "nothing was sent but a test"
 
@@ -153,7 +159,7 @@ def test_a_wrong_field_is_told_beside_it(person: Person, changes: dict[str, str]
 def test_only_an_admin_sees_who_gets_a_report(server: Server, side: Side, person: Person, role: Any) -> None:
     add(person)
     address = f"{PAGE}/{id_of(server, side)}"
-    other = person_of(server, side, role=role)
+    other = add_person(server, side, role=role)
     page = other.get(PAGE)
     assert "Weekly figures" in page
     assert "ada@shop.example" not in page
@@ -167,7 +173,7 @@ def test_only_an_admin_sees_who_gets_a_report(server: Server, side: Side, person
 
 def test_reports_of_another_merchant_do_not_exist(server: Server, side: Side, person: Person) -> None:
     add(person)
-    stranger = person_of(server, server.sides()[0])
+    stranger = add_person(server, server.sides()[0])
     address = f"{PAGE}/{id_of(server, side)}"
     assert stranger.client.get(stranger.address(address)).status_code == 404
     for act in ("", "/test", "/pause", "/resume", "/delete"):
@@ -175,23 +181,25 @@ def test_reports_of_another_merchant_do_not_exist(server: Server, side: Side, pe
     assert "Weekly figures" in person.get(PAGE)
 
 
-def test_a_deleted_placement_fails_its_reports(server: Server, side: Side, person: Person, post: Memory) -> None:
+def test_a_deleted_placement_fails_its_reports(
+    server: Server, side: Side, person: Person, mail_server: MemoryMailServer
+) -> None:
     add(person)
     answer = side.client.delete("/v1/placements/payment_methods", headers={"if-match": '"1"'})
     assert answer.status_code == 204, answer.text
     make_due(server, side)
     assert "The placement was deleted" in person.get(PAGE)
-    assert not post.messages
+    assert not mail_server.messages
 
 
 def test_a_link_leads_to_the_days_of_the_report(
-    server: Server, side: Side, person: Person, post: Memory, monkeypatch: pytest.MonkeyPatch
+    server: Server, side: Side, person: Person, mail_server: MemoryMailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reached = msgspec.structs.replace(server.engine.settings, public_url="https://tap2.shop.example")
     monkeypatch.setattr(server.engine, "settings", reached)
     add(person)
     make_due(server, side)
-    body = post.messages[0].get_body()
+    body = mail_server.messages[0].get_body()
     assert body is not None
     link = re.search(r"https://tap2\.shop\.example(/admin/live/\?range=custom&\S+)", body.get_content())
     assert link

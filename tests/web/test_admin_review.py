@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 from tests.web.test_admin_drafts import CHANGES, PLACE, act, shown
 
 METHODS = "/admin/live/methods"
@@ -16,12 +16,12 @@ UNDO = re.compile(r'action="([^"]+)"[^>]*>.{0,200}?Undo', re.DOTALL)
 
 @pytest.fixture
 def ada(server: Server, side: Side) -> Person:
-    return person_of(server, side)
+    return add_person(server, side)
 
 
 @pytest.fixture
 def bob(server: Server, side: Side) -> Person:
-    return person_of(server, side)
+    return add_person(server, side)
 
 
 def test_a_switch_publishes_at_once_and_one_click_takes_it_back(side: Side, ada: Person):
@@ -45,7 +45,7 @@ def test_with_review_switches_and_forms_go_into_the_draft(side: Side, ada: Perso
     act(bob, "ask")
     assert act(ada, "approve").status_code == 403
     assert act(bob, "approve").status_code == 403
-    cyd = person_of(side.server, side)
+    cyd = add_person(side.server, side)
     assert act(cyd, "approve").status_code == 303
     assert act(ada, "publish").status_code == 303
     assert "paypal" not in shown(side)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 
 
 @pytest.fixture
 def person(server: Server, side: Side) -> Person:
-    return person_of(server, side)
+    return add_person(server, side)
 
 
 def test_a_placement_can_be_set_up_changed_and_deleted(side: Side, person: Person) -> None:

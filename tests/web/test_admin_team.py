@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from tests.serving import Server, Side
-from tests.web.people import PASSWORD, Person, csrf_in, log_in, person_of
+from tests.web.people import PASSWORD, Person, add_person, csrf_in, log_in
 
 LINK = re.compile(r'id="invitation-link">([^<]+)<')
 NEW_PASSWORD = "four words make a wall"
@@ -37,7 +37,7 @@ def join(client: httpx.Client, link: str, **values: str) -> httpx.Response:
 
 
 def test_invited_person_joins_by_the_link_once(server: Server, side: Side) -> None:
-    admin = person_of(server, side)
+    admin = add_person(server, side)
     before = changes("joined")
     email = f"noor@{side.merchant.slug}.example"
     link = invitation_link(admin, email)
@@ -64,7 +64,7 @@ def test_invited_person_joins_by_the_link_once(server: Server, side: Side) -> No
 def test_wrong_form_does_not_use_the_invitation(
     server: Server, side: Side, values: dict[str, str], status: int, message: str
 ) -> None:
-    link = invitation_link(person_of(server, side), f"noor@{side.merchant.slug}.example")
+    link = invitation_link(add_person(server, side), f"noor@{side.merchant.slug}.example")
     client = server.client()
     answer = join(client, link, **values)
     assert answer.status_code == status
@@ -73,7 +73,7 @@ def test_wrong_form_does_not_use_the_invitation(
 
 
 def test_withdrawn_and_invented_links_do_not_work(server: Server, side: Side) -> None:
-    admin = person_of(server, side)
+    admin = add_person(server, side)
     email = f"noor@{side.merchant.slug}.example"
     link = invitation_link(admin, email)
     assert admin.send("/admin/team/withdraw", email=email).status_code == 303
@@ -85,20 +85,20 @@ def test_withdrawn_and_invented_links_do_not_work(server: Server, side: Side) ->
 
 @pytest.mark.parametrize("email", ["", "no address"])
 def test_wrong_address_is_refused_beside_its_field(server: Server, side: Side, email: str) -> None:
-    answer = person_of(server, side).send("/admin/team/invite", email=email, role="viewer")
+    answer = add_person(server, side).send("/admin/team/invite", email=email, role="viewer")
     assert answer.status_code == 422
     assert 'id="field-email-error"' in answer.text
 
 
 def test_somebody_with_an_account_is_not_invited_again(server: Server, side: Side) -> None:
-    admin = person_of(server, side)
+    admin = add_person(server, side)
     answer = admin.send("/admin/team/invite", email=admin.email, role="viewer")
     assert answer.status_code == 409
     assert "account with this e-mail address exists already" in answer.text
 
 
 def test_changed_role_logs_the_person_out(server: Server, side: Side) -> None:
-    admin, person = person_of(server, side), person_of(server, side, role="viewer")
+    admin, person = add_person(server, side), add_person(server, side, role="viewer")
     answer = admin.send(f"/admin/team/{id_of(server, person.email)}/role", role="editor")
     assert answer.status_code == 303
     assert person.client.get("/admin/live/").status_code == 303
@@ -107,7 +107,7 @@ def test_changed_role_logs_the_person_out(server: Server, side: Side) -> None:
 
 
 def test_removed_person_is_out_at_once(server: Server, side: Side) -> None:
-    admin, person = person_of(server, side), person_of(server, side, role="viewer")
+    admin, person = add_person(server, side), add_person(server, side, role="viewer")
     path = f"/admin/team/{id_of(server, person.email)}/remove"
     assert admin.send(path, confirm="Somebody").status_code == 422
     assert person.client.get("/admin/live/").status_code == 200
@@ -118,7 +118,7 @@ def test_removed_person_is_out_at_once(server: Server, side: Side) -> None:
 
 
 def test_last_admin_cannot_leave_or_step_down(server: Server, side: Side) -> None:
-    admin = person_of(server, side)
+    admin = add_person(server, side)
     path = f"/admin/team/{id_of(server, admin.email)}"
     for answer in (admin.send(f"{path}/role", role="viewer"), admin.send(f"{path}/remove", confirm="Person")):
         assert answer.status_code == 409
@@ -126,7 +126,7 @@ def test_last_admin_cannot_leave_or_step_down(server: Server, side: Side) -> Non
 
 
 def test_admin_ends_the_sessions_of_others_and_keeps_their_own(server: Server, side: Side) -> None:
-    admin, person = person_of(server, side), person_of(server, side, role="viewer")
+    admin, person = add_person(server, side), add_person(server, side, role="viewer")
     admin.send(f"/admin/team/{id_of(server, person.email)}/end-sessions")
     assert person.client.get("/admin/live/").status_code == 303
     admin.send(f"/admin/team/{id_of(server, admin.email)}/end-sessions")
@@ -135,7 +135,7 @@ def test_admin_ends_the_sessions_of_others_and_keeps_their_own(server: Server, s
 
 @pytest.mark.parametrize("role", ["viewer", "editor", "publisher"])
 def test_only_admins_change_the_team(server: Server, side: Side, role: str) -> None:
-    person = person_of(server, side, role=role)  # type: ignore[arg-type]
+    person = add_person(server, side, role=role)  # type: ignore[arg-type]
     page = person.get("/admin/team")
     assert person.email in page
     assert "Invite somebody" not in page
@@ -151,8 +151,8 @@ def test_only_admins_change_the_team(server: Server, side: Side, role: str) -> N
 
 
 def test_people_of_another_merchant_are_not_there(server: Server, side: Side) -> None:
-    stranger = person_of(server, server.sides()[0])
-    person = person_of(server, side)
+    stranger = add_person(server, server.sides()[0])
+    person = add_person(server, side)
     own = id_of(server, person.email)
     assert person.email not in stranger.get("/admin/team")
     for act, values in (("role", {"role": "viewer"}), ("end-sessions", {}), ("remove", {"confirm": "Person"})):
@@ -161,7 +161,7 @@ def test_people_of_another_merchant_are_not_there(server: Server, side: Side) ->
 
 
 def test_audit_log_names_every_change_of_the_team(server: Server, side: Side) -> None:
-    admin = person_of(server, side)
+    admin = add_person(server, side)
     email = f"noor@{side.merchant.slug}.example"
     join(server.client(), invitation_link(admin, email))
     own = id_of(server, email)
@@ -174,7 +174,7 @@ def test_audit_log_names_every_change_of_the_team(server: Server, side: Side) ->
 
 
 def test_no_address_of_a_page_holds_an_email_address(server: Server, side: Side) -> None:
-    admin = person_of(server, side)
+    admin = add_person(server, side)
     invitation_link(admin, f"noor@{side.merchant.slug}.example")
     for path in ("/admin/team", "/admin/profile"):
         addresses = re.findall(r'(?:href|action|hx-\w+)="([^"]*)"', admin.client.get(admin.address(path)).text)

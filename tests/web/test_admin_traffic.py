@@ -8,7 +8,7 @@ import pytest
 
 from engine.insights.traffic import ENOUGH
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 
 RULES = "/admin/live/rules/payment_methods"
 CHANGES = "/admin/live/placements/payment_methods/changes"
@@ -25,7 +25,7 @@ def person(server: Server, side: Side) -> Person:
     for _ in range(ENOUGH):
         body = {"placement": "payment_methods", "context": context}
         assert side.client.post("/v1/personalize/decisions", json=body).status_code == 200
-    return person_of(server, side, role="admin")
+    return add_person(server, side, role="admin")
 
 
 def put(side: Side, id: str, when: object) -> None:

@@ -9,7 +9,7 @@ import pytest
 from engine.model.actor import Actor
 from engine.model.experiment import Experiment, Variant
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 from web.openapi import examples
 
 OTHERS = (
@@ -75,14 +75,14 @@ def empty_side(server: Server) -> Side:
 def owner(server: Server) -> Side:
     """A merchant with the examples, whose things strangers try to reach."""
     side = server.sides()[0]
-    side.furnish()
+    side.create_examples()
     return side
 
 
 @pytest.fixture
 def stranger(server: Server) -> Person:
     """An admin of another merchant, with nothing set up."""
-    return person_of(server, server.sides()[0])
+    return add_person(server, server.sides()[0])
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +138,7 @@ def test_no_act_reaches_another_merchants_things(
 
 def test_lists_and_search_show_ones_own_only(server: Server, side: Side, empty_side: Side) -> None:
     side.decide()
-    stranger = person_of(server, empty_side)
+    stranger = add_person(server, empty_side)
     add_experiment(server, side)
     pages = ("/admin/", "/admin/placements", "/admin/methods", "/admin/decisions", "/admin/experiments")
     for path in (*pages, "/admin/search?q=paypal"):
@@ -146,9 +146,9 @@ def test_lists_and_search_show_ones_own_only(server: Server, side: Side, empty_s
 
 
 def test_the_test_side_is_empty_while_the_live_side_is_full(server: Server, side: Side) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
     assert "PayPal" in person.get("/admin/methods")
-    person.look_at("test")
+    person.switch_to("test")
     text = person.get("/admin/methods")
     assert "PayPal" not in text
     assert "Test data" in text
@@ -156,9 +156,9 @@ def test_the_test_side_is_empty_while_the_live_side_is_full(server: Server, side
 
 def test_a_form_changes_the_side_it_was_opened_on(server: Server) -> None:
     live, test = server.sides()
-    live.furnish()
-    test.furnish()
-    person = person_of(server, live)
+    live.create_examples()
+    test.create_examples()
+    person = add_person(server, live)
     csrf = person.csrf("/admin/test/methods")
     assert person.client.get("/admin/live/methods").status_code == 200, "another tab looks at live meanwhile"
     values = {"csrf": csrf, "enabled": "off"}
@@ -169,7 +169,7 @@ def test_a_form_changes_the_side_it_was_opened_on(server: Server) -> None:
 
 
 def test_a_form_without_a_side_is_refused(server: Server, side: Side) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
     values = {"csrf": person.csrf(), "enabled": "off"}
     answer = person.client.post("/admin/methods/card/toggle", data=values)
     assert answer.status_code == 409
@@ -178,14 +178,14 @@ def test_a_form_without_a_side_is_refused(server: Server, side: Side) -> None:
 
 
 def test_an_address_without_a_side_leads_to_the_last_one(server: Server, side: Side) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
     assert person.client.get("/admin/rules?q=a").headers["location"] == "/admin/live/rules?q=a"
     person.client.get("/admin/test/fields")
     assert person.client.get("/admin/").headers["location"] == "/admin/test/"
 
 
 def test_the_switch_leads_to_the_same_page_or_its_list(server: Server, side: Side) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
     assert 'href="/admin/test/methods/card"' in person.get("/admin/live/methods/card")
     came_from = {"referer": f"{server.url}/admin/live/methods/card"}
     answer = person.client.get("/admin/test/methods/card", headers=came_from)
@@ -202,8 +202,8 @@ def test_the_switch_leads_to_the_same_page_or_its_list(server: Server, side: Sid
 def test_editors_publish_on_the_test_side_and_publishers_on_both(
     server: Server, side: Side, role: str, mode: str, may: bool
 ) -> None:
-    person = person_of(server, side, role=role)  # type: ignore[arg-type]
-    person.look_at(mode)
+    person = add_person(server, side, role=role)  # type: ignore[arg-type]
+    person.switch_to(mode)
     answer = person.send("/admin/placements/new", key="offers", name="Bargains", reward="selected", credit="first")
     assert answer.status_code == (303 if may else 403)
     assert ("Bargains" in person.get("/admin/placements")) == may
@@ -211,13 +211,13 @@ def test_editors_publish_on_the_test_side_and_publishers_on_both(
 
 @pytest.mark.parametrize("role", ["viewer", "editor", "publisher"])
 def test_only_an_admin_makes_keys(server: Server, side: Side, role: str) -> None:
-    person = person_of(server, side, role=role)  # type: ignore[arg-type]
+    person = add_person(server, side, role=role)  # type: ignore[arg-type]
     assert "Make a key" not in person.get("/admin/keys")
     assert person.send("/admin/keys", name="Mine", kind="secret").status_code == 403
 
 
 def test_a_viewer_sees_no_switch_or_button_that_would_be_refused(server: Server, side: Side) -> None:
-    viewer = person_of(server, side, role="viewer")
+    viewer = add_person(server, side, role="viewer")
     for path in ("/admin/methods", "/admin/rules", "/admin/placements", "/admin/fields"):
         text = viewer.get(path)
         assert 'role="switch"' not in text

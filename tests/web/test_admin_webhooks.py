@@ -9,7 +9,7 @@ import pytest
 from engine.model.actor import Actor
 from engine.model.events.webhook import NewEndpoint
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 
 URL = "https://hooks.example.com/T0/secret-path"
 VALUES = {"url": URL, "description": "Shop backend", "type:arm.jumped": "on"}
@@ -18,7 +18,7 @@ SECRET = re.compile(r'<code id="plain-key">(whsec_[^<]+)</code>')
 
 @pytest.fixture
 def person(server: Server, side: Side) -> Person:
-    return person_of(server, side)
+    return add_person(server, side)
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_a_webhook_is_deleted_once_its_host_is_typed(side: Side, person: Person,
 
 @pytest.mark.parametrize("role", ["viewer", "editor", "publisher"])
 def test_only_admins_change_webhooks_or_see_their_paths(server: Server, side: Side, hook: str, role: str) -> None:
-    other = person_of(server, side, role=role)
+    other = add_person(server, side, role=role)
     for path in ("/admin/webhooks", hook):
         page = other.get(path)
         assert "hooks.example.com" in page

@@ -79,7 +79,7 @@ def test_neither_browsers_nor_other_merchants_link(server: Server, side: Side):
     with server.client(side.new_key("publishable")) as browser:
         assert browser.post(PATH, json={"customer_id": ANNA, "anonymous_id": DEVICE}).status_code == 403
     other, _ = server.sides()
-    other.furnish()
+    other.create_examples()
     assert link(other).status_code == 200
     assert history(side, ANNA) == history(other, ANNA) == {}
     assert link(side).json()["is_new"] is True

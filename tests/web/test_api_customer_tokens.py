@@ -54,7 +54,7 @@ def calls(server: Server) -> Iterator[Call]:
 @pytest.fixture
 def side(server: Server) -> Side:
     side, _ = server.sides()
-    side.furnish()
+    side.create_examples()
     wishes = {"customer_id": BEN, "default_method": "card", "categories": {"island": SECRET}}
     assert side.client.put("/v1/personalize/preferences", json=wishes).status_code == 200
     assert side.decide(BEN)["ranking"][0]["reasons"] == ["your default method"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from engine.clock import now_ms
 from tests.serving import Side
-from tests.web.offer_shop import redeem, show
+from tests.web.offer_shop import redeem, request_offers
 
 
 def test_the_ledger_is_filtered(shop: Side):
-    hold_id = show(shop, customer_id="anna")["offers"][0]["hold_id"]
-    show(shop, customer_id="ben")
+    hold_id = request_offers(shop, customer_id="anna")["offers"][0]["hold_id"]
+    request_offers(shop, customer_id="ben")
     redeem(shop, hold_id)
     for query, count in (
         ({}, 3),
@@ -25,7 +25,7 @@ def test_the_ledger_is_filtered(shop: Side):
 
 
 def test_events_come_in_order_from_the_last_one(shop: Side):
-    hold_id = show(shop)["offers"][0]["hold_id"]
+    hold_id = request_offers(shop)["offers"][0]["hold_id"]
     redeem(shop, hold_id)
     made = shop.client.get("/v1/events", params={"type": "version.published"}).json()["items"]
     first = shop.client.get("/v1/events", params={"limit": 1, "after": made[-1]["id"]}).json()
@@ -36,7 +36,7 @@ def test_events_come_in_order_from_the_last_one(shop: Side):
     server = shop.server
     server.run(server.engine.alerts.run(now=now_ms()))
     for _ in range(4):
-        show(shop)
+        request_offers(shop)
     server.run(server.engine.alerts.run(now=now_ms()))
     alerts = shop.client.get("/v1/events", params={"type": "budget.alert"}).json()["items"]
     assert [(item["data"]["budget"], item["data"]["percent"]) for item in alerts] == [

@@ -6,7 +6,7 @@ import html
 import re
 
 from tests.serving import Server, Side
-from tests.web.people import person_of
+from tests.web.people import add_person
 
 EXPERIMENTS = "/v1/placements/payment_methods/experiments"
 PAYPAL_FIRST = {
@@ -251,7 +251,7 @@ def test_the_checklist_is_that_of_the_page(side: Side, server: Server):
     assert [point["id"] for point in points] == ids
     assert [point["done"] for point in points] == [True, True, True, True, False, False, False]
     assert [point["id"] for point in points if point["needed"]] == ["layer"]
-    page = person_of(server, side).get("/admin/live/experiments/payment_methods/paypal-first")
+    page = add_person(server, side).get("/admin/live/experiments/payment_methods/paypal-first")
     shown = re.findall(r'<p dir="auto">(.*?)</p>', page[page.index('id="checks"') :])
     assert [point["detail"] for point in points] == [html.unescape(text) for text in shown[: len(points)]]
     assert side.client.get(f"{EXPERIMENTS}/other/checklist").status_code == 404

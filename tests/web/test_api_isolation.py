@@ -290,7 +290,7 @@ def test_nobody_decides_for_the_placement_of_another(server: Server, path: str):
 
 def test_another_merchants_name_is_refused_wherever_it_is_sent(server: Server):
     (theirs, _), (mine, _) = server.sides(), server.sides()
-    mine.furnish()
+    mine.create_examples()
     slug, given = theirs.merchant.slug, {**examples.DECISION, "merchant_id": theirs.merchant.slug}
     purchase = {"event_id": "e", "customer_id": "c", "method_id": "card", "merchant_id": slug}
     batch = {**examples.BATCH, "merchant_id": slug}

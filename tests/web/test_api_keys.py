@@ -139,7 +139,7 @@ def test_a_publishable_key_decides_and_reports_only(side: Side):
 def test_a_publishable_key_is_held_to_its_rate(tmp_path_factory: pytest.TempPathFactory):
     with serving(Settings(data=str(tmp_path_factory.mktemp("slow")), public_rate="3/minute")) as server:
         side, _ = server.sides()
-        side.furnish()
+        side.create_examples()
         with server.client(side.new_key("publishable")) as client:
             answers = [client.get("/v1/personalize/methods") for _ in range(5)]
         assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]

@@ -24,7 +24,7 @@ VERSION_RULE = {
 @pytest.fixture(scope="module")
 def shop(server: Server) -> Side:
     live, _ = server.sides()
-    live.furnish()
+    live.create_examples()
     assert live.client.post("/v1/placements/payment_methods/rules", json=VERSION_RULE).status_code == 201
     return live
 
@@ -32,7 +32,7 @@ def shop(server: Server) -> Side:
 @pytest.fixture(scope="module")
 def test_side(server: Server) -> Side:
     _, test = server.sides()
-    test.furnish()
+    test.create_examples()
     return test
 
 
@@ -268,7 +268,7 @@ def test_a_batch_of_nothing_that_exists_is_not_found(shop: Side):
 
 def test_ill_formed_facts_are_counted(server: Server):
     live, _ = server.sides()
-    live.furnish()
+    live.create_examples()
     for total in (620.5, "x", 5):
         body = {"placement": "payment_methods", "context": {"cart": {"total": total, "totl": 1}}}
         assert live.client.post(DECIDE, json=body).status_code == 200
@@ -283,7 +283,7 @@ def test_ill_formed_facts_are_counted(server: Server):
 
 def test_a_customers_bucket_needs_no_declared_fact(server: Server):
     live, _ = server.sides()
-    live.furnish()
+    live.create_examples()
     rule = {
         "id": "half",
         "name": "Half of the customers",

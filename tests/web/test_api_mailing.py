@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.mailboxes import Memory
+from tests.mailboxes import MemoryMailServer
 from tests.serving import Server, Side
 from web.openapi import examples
 
@@ -89,11 +89,11 @@ def test_an_address_gets_alerts_once_and_keeps_its_place(side: Side):
     assert (moved.status_code, moved.json()["field"]) == (400, "recipient")
 
 
-def test_a_test_report_is_sent_to_one_address(server: Server, side: Side, post: Memory):
+def test_a_test_report_is_sent_to_one_address(server: Server, side: Side, mail_server: MemoryMailServer):
     made = create(side, SCHEDULES, examples.REPORT_SCHEDULE | {"format": "csv"})
     test = f"{SCHEDULES}/{made['id']}/test"
     assert side.client.post(test, json={"recipient": "bob@shop.example.com"}).status_code == 204
     assert side.client.post(test, json={"recipient": "bob@shop.example.com"}).status_code == 409
     server.run(server.engine.mail.mailer.run())
-    [sent] = [mail for mail in post.messages if mail["To"] == "bob@shop.example.com"]
+    [sent] = [mail for mail in mail_server.messages if mail["To"] == "bob@shop.example.com"]
     assert "Weekly figures" in sent["Subject"]

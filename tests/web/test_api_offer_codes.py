@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.serving import Side
-from tests.web.offer_shop import CART, SPRING_OFFER, redeem, show
+from tests.web.offer_shop import CART, SPRING_OFFER, redeem, request_offers
 
 CODES = "/v1/placements/offers/candidates/ten/codes"
 
@@ -23,9 +23,9 @@ def pool(shop: Side) -> Side:
 
 
 def test_each_customer_is_shown_another_code(pool: Side):
-    [first], [second] = (show(pool)["offers"] for _ in range(2))
+    [first], [second] = (request_offers(pool)["offers"] for _ in range(2))
     assert [first["discount_code"], second["discount_code"]] == ["CODE-1", "CODE-2"]
-    none = show(pool)
+    none = request_offers(pool)
     assert (none["offers"], none["excluded"]) == ([], [{"id": "ten", "reason": "codes used up"}])
     redeemed = redeem(pool, first["hold_id"], "k").json()
     assert redeemed["code"] == "CODE-1"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from tests.serving import Side
-from tests.web.offer_shop import CART, redeem, show
+from tests.web.offer_shop import CART, redeem, request_offers
 
 
 def test_an_answer_says_that_personal_data_moved_it(shop: Side):
     """Thompson sampling knows the customer's past; a rule may read what the shop says of the customer."""
-    assert show(shop)["disclosure"] is None
-    assert show(shop, customer_id="anna")["disclosure"] is None
+    assert request_offers(shop)["disclosure"] is None
+    assert request_offers(shop, customer_id="anna")["disclosure"] is None
     segment = {"context": {"cart": CART, "customer": {"segment": "gold"}}}
-    assert show(shop, **segment)["disclosure"] is None
+    assert request_offers(shop, **segment)["disclosure"] is None
     rule = {
         "id": "no-silver",
         "name": "Not for silver",
@@ -19,16 +19,16 @@ def test_an_answer_says_that_personal_data_moved_it(shop: Side):
         "effects": [{"exclude": ["ten"]}],
     }
     assert shop.client.post("/v1/placements/offers/rules", json=rule).status_code == 201
-    assert "YOUR PERSONAL DATA" in show(shop, **segment)["disclosure"]
-    assert show(shop)["disclosure"] is None
+    assert "YOUR PERSONAL DATA" in request_offers(shop, **segment)["disclosure"]
+    assert request_offers(shop)["disclosure"] is None
     silver = {"context": {"cart": CART, "customer": {"segment": "silver"}}}
-    assert (show(shop, **silver)["offers"], show(shop, **silver)["disclosure"]) == ([], None)
+    assert (request_offers(shop, **silver)["offers"], request_offers(shop, **silver)["disclosure"]) == ([], None)
 
 
 def test_the_customers_past_is_personal_data(shop: Side):
-    shown = show(shop, customer_id="anna")
+    shown = request_offers(shop, customer_id="anna")
     redeem(shop, shown["offers"][0]["hold_id"])
     purchase = {"event_id": "p-1", "decision_id": shown["decision_id"], "type": "converted", "candidate_id": "ten"}
     shop.client.post("/v1/personalize/feedback", json=purchase).raise_for_status()
-    again = show(shop, customer_id="anna", context={"cart": {"total": 20_000, "currency": "EUR"}})
+    again = request_offers(shop, customer_id="anna", context={"cart": {"total": 20_000, "currency": "EUR"}})
     assert "YOUR PERSONAL DATA" in again["disclosure"]

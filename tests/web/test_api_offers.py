@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.serving import Server, Side
-from tests.web.offer_shop import CART, SPRING_OFFER, redeem, show
+from tests.web.offer_shop import CART, SPRING_OFFER, redeem, request_offers
 from web.openapi import examples
 
 
@@ -20,7 +20,7 @@ def balance(shop: Side) -> tuple[int, int]:
 
 def test_a_shown_offer_says_what_the_customer_gets(shop: Side):
     context = {"cart": CART, "customer": {"locale": "de-AT"}}
-    [offer] = show(shop, customer_id="anna", context=context)["offers"]
+    [offer] = request_offers(shop, customer_id="anna", context=context)["offers"]
     assert (offer["title"], offer["terms"], offer["discount_code"]) == ("10 % Rabatt", "", "SPRING10")
     assert offer["discount"] == {"amount": 1000, "currency": "EUR"}
     assert offer["hold_id"].startswith("hold_")
@@ -34,12 +34,12 @@ def test_parameters_show_what_a_body_shows(shop: Side):
     assert first.headers["cache-control"] == "no-store"
     [offer] = first.json()["offers"]
     assert offer["title"] == "10% off"
-    assert show(shop, customer_id="anna")["offers"][0]["hold_id"] == offer["hold_id"]
+    assert request_offers(shop, customer_id="anna")["offers"][0]["hold_id"] == offer["hold_id"]
     assert balance(shop) == (1000, 0)
 
 
 def test_looking_gives_no_hold(shop: Side):
-    [offer] = show(shop, hold=False)["offers"]
+    [offer] = request_offers(shop, hold=False)["offers"]
     assert (offer["hold_id"], offer["expires_at"]) == (None, None)
     assert balance(shop) == (0, 0)
 
@@ -57,7 +57,7 @@ ODD_BODIES = [
 
 @pytest.mark.parametrize("body", ODD_BODIES, ids=str)
 def test_what_is_odd_around_the_facts_costs_no_offer(shop: Side, body: dict[str, Any]):
-    assert [offer["id"] for offer in show(shop, **body)["offers"]] == ["ten"]
+    assert [offer["id"] for offer in request_offers(shop, **body)["offers"]] == ["ten"]
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_whether_to_hold_is_never_guessed(shop: Side):
 def test_who_opted_out_is_shown_none(shop: Side):
     query = {"customer_id": "anna", "currency": "EUR", "amount": 10_000, "personalization": "false"}
     for answer in (
-        show(shop, customer_id="anna", personalization=False),
-        show(shop, customer_id="anna", personalization=False, hold=False),
+        request_offers(shop, customer_id="anna", personalization=False),
+        request_offers(shop, customer_id="anna", personalization=False, hold=False),
         shop.client.get("/v1/personalize/offers", params=query).json(),
     ):
         assert answer["offers"] == []
@@ -96,17 +96,17 @@ def test_who_opted_out_is_shown_none(shop: Side):
 
 
 def test_an_offer_says_whether_it_may_be_combined(shop: Side):
-    assert show(shop)["offers"][0]["stackable"] is True
+    assert request_offers(shop)["offers"][0]["stackable"] is True
 
 
 def test_a_test_key_learns_what_was_left_out(server: Server):
     _, side = server.sides()
     side.client.post("/v1/placements", json={"key": "offers", "name": "Offers", "shape": {"type": "subset"}})
-    answer = show(side, context={"cart": {"totl": 5}}, colour="red")
+    answer = request_offers(side, context={"cart": {"totl": 5}}, colour="red")
     assert {warning["field"] for warning in answer["warnings"]} == {"colour", "cart.totl"}
     live, _ = server.sides()
     live.client.post("/v1/placements", json={"key": "offers", "name": "Offers", "shape": {"type": "subset"}})
-    assert "warnings" not in show(live, context={"cart": {"totl": 5}})
+    assert "warnings" not in request_offers(live, context={"cart": {"totl": 5}})
 
 
 def test_offers_count_against_the_limit_of_decisions(shop: Side):
@@ -121,14 +121,14 @@ def test_a_browser_is_shown_no_offers(shop: Side):
 
 def test_an_exhausted_budget_shows_none_and_says_why(shop: Side):
     for _ in range(5):
-        assert len(show(shop)["offers"]) == 1
-    answer = show(shop)
+        assert len(request_offers(shop)["offers"]) == 1
+    answer = request_offers(shop)
     assert (answer["offers"], answer["fallback"]) == ([], False)
     assert answer["excluded"] == [{"id": "ten", "reason": "budget “spring” has too little left"}]
 
 
 def test_redeem_and_refund_move_the_budget(shop: Side):
-    hold_id = show(shop)["offers"][0]["hold_id"]
+    hold_id = request_offers(shop)["offers"][0]["hold_id"]
     redeemed = redeem(shop, hold_id, cart={"total": 8000, "currency": "EUR"}, order_id="o-1").json()
     assert (redeemed["state"], redeemed["discount"], redeemed["held"], redeemed["order_id"]) == (
         "redeemed",
@@ -151,7 +151,7 @@ def test_redeem_and_refund_move_the_budget(shop: Side):
 
 
 def test_a_failed_payment_gives_the_money_back(shop: Side):
-    hold_id = show(shop)["offers"][0]["hold_id"]
+    hold_id = request_offers(shop)["offers"][0]["hold_id"]
     assert shop.client.post(f"/v1/redemptions/{hold_id}/release").json()["state"] == "released"
     assert balance(shop) == (0, 0)
     assert shop.client.post(f"/v1/redemptions/{hold_id}/release").status_code == 409
@@ -171,7 +171,11 @@ def test_a_code_is_validated_held_and_redeemed(shop: Side):
 
 
 def test_rules_about_the_past_hold_for_codes(shop: Side):
-    bought = {"event_id": "order-1", "type": "converted", "decision_id": show(shop, customer_id="anna")["decision_id"]}
+    bought = {
+        "event_id": "order-1",
+        "type": "converted",
+        "decision_id": request_offers(shop, customer_id="anna")["decision_id"],
+    }
     assert shop.client.post("/v1/personalize/feedback", json={**bought, "candidate_id": "ten"}).status_code == 202
     past = {">=": [{"var": "history.purchases"}, 1]}
     rule = {"id": "welcome", "name": "First purchase only", "when": past, "effects": [{"exclude": ["ten"]}]}
@@ -186,7 +190,7 @@ def test_rules_about_the_past_hold_for_codes(shop: Side):
 
 def test_the_ledger_comes_in_pages(shop: Side):
     for _ in range(3):
-        show(shop)
+        request_offers(shop)
     first = shop.client.get("/v1/ledger", params={"limit": 2}).json()
     rest = shop.client.get("/v1/ledger", params={"limit": 2, "cursor": first["next"]}).json()
     assert (len(first["items"]), len(rest["items"]), rest["next"]) == (2, 1, None)
@@ -198,7 +202,7 @@ def test_the_ledger_comes_in_pages(shop: Side):
 
 
 def test_a_key_sent_many_times_has_one_effect(shop: Side):
-    hold_id = show(shop)["offers"][0]["hold_id"]
+    hold_id = request_offers(shop)["offers"][0]["hold_id"]
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda _: redeem(shop, hold_id, "order-1"), range(50)))
     assert {answer.status_code for answer in answers} == {200}
@@ -207,7 +211,7 @@ def test_a_key_sent_many_times_has_one_effect(shop: Side):
 
 
 def test_a_key_with_another_request_is_refused(shop: Side):
-    first, second = (show(shop)["offers"][0]["hold_id"] for _ in range(2))
+    first, second = (request_offers(shop)["offers"][0]["hold_id"] for _ in range(2))
     assert redeem(shop, first, "order-1").status_code == 200
     answer = redeem(shop, second, "order-1")
     assert (answer.status_code, answer.json()["field"]) == (422, "Idempotency-Key")
@@ -215,13 +219,13 @@ def test_a_key_with_another_request_is_refused(shop: Side):
 
 
 def test_a_key_that_cannot_be_kept_is_refused(shop: Side):
-    hold_id = show(shop)["offers"][0]["hold_id"]
+    hold_id = request_offers(shop)["offers"][0]["hold_id"]
     answer = redeem(shop, hold_id, "x" * 256)
     assert (answer.status_code, answer.json()["field"]) == (400, "Idempotency-Key")
 
 
 def test_the_last_unit_is_redeemed_once(shop: Side):
-    hold_id = show(shop)["offers"][0]["hold_id"]
+    hold_id = request_offers(shop)["offers"][0]["hold_id"]
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda _: redeem(shop, hold_id), range(50)))
     statuses = sorted(answer.status_code for answer in answers)
@@ -253,7 +257,7 @@ def test_the_last_unit_is_redeemed_once(shop: Side):
     ],
 )
 def test_a_refusal_names_the_field_and_moves_nothing(shop: Side, path: str, body: Any, status: int, field: str):
-    hold_id = show(shop)["offers"][0]["hold_id"]
+    hold_id = request_offers(shop)["offers"][0]["hold_id"]
     before = shop.client.get("/v1/ledger").json()
     if body and body.get("hold_id") == "$hold":
         body = {**body, "hold_id": hold_id}
@@ -292,7 +296,7 @@ def test_a_cart_of_an_unknown_total_holds_the_maximum(shop: Side):
 
 
 def test_a_free_order_leaves_nothing_to_refund(shop: Side):
-    hold_id = show(shop)["offers"][0]["hold_id"]
+    hold_id = request_offers(shop)["offers"][0]["hold_id"]
     assert redeem(shop, hold_id, cart={"total": 0}).json()["discount"] == 0
     answer = shop.client.post(f"/v1/redemptions/{hold_id}/refund", json={"amount": 1})
     assert (answer.status_code, answer.json()["field"]) == (400, "amount")
@@ -300,7 +304,7 @@ def test_a_free_order_leaves_nothing_to_refund(shop: Side):
 
 
 def test_an_order_is_refunded_at_most_once(shop: Side):
-    hold_id = show(shop)["offers"][0]["hold_id"]
+    hold_id = request_offers(shop)["offers"][0]["hold_id"]
     redeem(shop, hold_id)
     refund = f"/v1/redemptions/{hold_id}/refund"
     assert shop.client.post(refund, json={"amount": 10_000}).json()["returned"] == 1000
@@ -357,7 +361,7 @@ def test_a_question_that_makes_no_sense_names_its_field(
 
 
 def test_effects_list_every_offer(shop: Side):
-    show(shop, customer_id="anna")
+    request_offers(shop, customer_id="anna")
     answer = shop.client.get("/v1/personalize/offers/effects", params={"days": 7, "lift": 0.2})
     assert answer.status_code == 200, answer.text
     effects = answer.json()

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.checks.offline_cases import answer_of
 from engine.clock import now_ms
 from tests.serving import Server, Side
-from tests.web.people import person_of
+from tests.web.people import add_person
 from tests.web.test_api_door import HOSTILE
 
 SNAPSHOTS, OFFLINE, PLACE = "/v1/personalize/snapshots", "/v1/personalize/decisions/offline", "steps"
@@ -21,7 +21,7 @@ CONTEXT = {"cart": {"total": 12_900, "currency": "EUR"}}
 @pytest.fixture(scope="module")
 def merchant(server: Server) -> Side:
     side = server.sides()[0]
-    side.furnish()
+    side.create_examples()
     candidates = [{"id": "a", "label": "A"}, {"id": "b", "label": "B"}, {"id": "c", "label": "C"}]
     made = [
         side.client.post("/v1/placements", json={"key": PLACE, "name": "Steps"}),
@@ -186,7 +186,7 @@ def test_the_page_of_a_decision_says_that_a_client_made_it(merchant: Side, serve
     (sent,) = made(merchant, snapshot_for(merchant.client), 1)
     assert statuses(merchant.client, sent) == ["recorded"]
     online = merchant.client.post("/v1/personalize/decisions", json={"placement": PLACE}).json()
-    person, note = person_of(server, merchant), "The shop decided this while the server did not answer"
+    person, note = add_person(server, merchant), "The shop decided this while the server did not answer"
     page = person.get(f"/admin/decisions/{sent['decision_id']}")
     assert note in page
     assert "request.source" not in page

@@ -78,7 +78,7 @@ def test_what_is_wrong_is_named(side: Side, body: dict, field: str):
 def test_no_other_merchant_or_placement_sees_it(server: Server, side: Side):
     id = start(side)["id"]
     other, _ = server.sides()
-    other.furnish()
+    other.create_examples()
     assert other.client.get(f"{PREVIEWS}/{id}").status_code == 404
     assert other.client.delete(f"{PREVIEWS}/{id}").status_code == 404
     assert side.client.get(f"/v1/placements/offers/previews/{id}").status_code == 404

@@ -12,7 +12,7 @@ import pytest
 
 from engine.clock import now_ms
 from tests.serving import Side
-from tests.web.offer_shop import redeem, show
+from tests.web.offer_shop import redeem, request_offers
 from web.openapi import examples
 
 
@@ -41,7 +41,7 @@ def post(shop: Side, path: str, body: Any = None, **headers: str) -> httpx.Respo
 
 
 def test_refunds_at_the_same_time_return_the_discount_once(shop: Side):
-    hold_id = show(shop)["offers"][0]["hold_id"]
+    hold_id = request_offers(shop)["offers"][0]["hold_id"]
     redeem(shop, hold_id)
     statuses = at_once([lambda: post(shop, f"{hold_id}/refund", {"amount": 1_000})] * 25)
     assert statuses == {200: 10, 400: 15}
@@ -50,7 +50,7 @@ def test_refunds_at_the_same_time_return_the_discount_once(shop: Side):
 
 def test_redeeming_and_releasing_at_the_same_time_does_one_of_both(shop: Side):
     for _ in range(4):
-        hold_id = show(shop)["offers"][0]["hold_id"]
+        hold_id = request_offers(shop)["offers"][0]["hold_id"]
         before, _ = spent_and_held(shop)
         calls = [lambda id=hold_id: redeem(shop, id), lambda id=hold_id: post(shop, f"{id}/release")] * 6
         assert at_once(calls) == {200: 1, 409: 11}
@@ -59,14 +59,14 @@ def test_redeeming_and_releasing_at_the_same_time_does_one_of_both(shop: Side):
 
 
 def test_two_holds_on_one_order_take_no_more_than_the_cart(shop: Side):
-    holds = [show(shop, customer_id=f"c{number}")["offers"][0]["hold_id"] for number in range(4)]
+    holds = [request_offers(shop, customer_id=f"c{number}")["offers"][0]["hold_id"] for number in range(4)]
     cart = {"total": 1_500, "currency": "EUR"}
     at_once([lambda id=id: redeem(shop, id, cart=cart, order_id="o-1") for id in holds])
     assert spent_and_held(shop)[0] <= 1_500
 
 
 def test_one_key_for_two_kinds_of_requests_is_refused(shop: Side):
-    hold_id = show(shop)["offers"][0]["hold_id"]
+    hold_id = request_offers(shop)["offers"][0]["hold_id"]
     assert redeem(shop, hold_id, "key").status_code == 200
     for path, body in ((f"{hold_id}/refund", {"amount": 10_000}), (f"{hold_id}/release", None)):
         answer = post(shop, path, body, **{"Idempotency-Key": "key"})
@@ -76,7 +76,7 @@ def test_one_key_for_two_kinds_of_requests_is_refused(shop: Side):
 
 @pytest.mark.parametrize("amount", [-1, 0, 2**53 + 1, 2**63, 1e30, 0.5, "10", None, True])
 def test_a_refund_of_no_amount_moves_nothing(shop: Side, amount: Any):
-    hold_id = show(shop)["offers"][0]["hold_id"]
+    hold_id = request_offers(shop)["offers"][0]["hold_id"]
     redeem(shop, hold_id)
     answer = post(shop, f"{hold_id}/refund", {"amount": amount})
     assert (answer.status_code, answer.json()["field"]) == (400, "amount")
@@ -84,7 +84,7 @@ def test_a_refund_of_no_amount_moves_nothing(shop: Side, amount: Any):
 
 
 def test_a_released_hold_is_neither_redeemed_nor_refunded(shop: Side):
-    hold_id = show(shop)["offers"][0]["hold_id"]
+    hold_id = request_offers(shop)["offers"][0]["hold_id"]
     post(shop, f"{hold_id}/release")
     for answer in (
         redeem(shop, hold_id),
@@ -109,11 +109,11 @@ def test_an_offer_in_another_currency_than_its_budget_is_refused(shop: Side):
 
 
 def test_a_cap_below_what_is_held_still_honours_what_was_shown(shop: Side):
-    hold_id = show(shop)["offers"][0]["hold_id"]
+    hold_id = request_offers(shop)["offers"][0]["hold_id"]
     shop.client.put(
         "/v1/budgets/spring", json={**examples.BUDGET, "amount": 0}, headers={"If-Match": "*"}
     ).raise_for_status()
-    assert show(shop, customer_id="late")["offers"] == []
+    assert request_offers(shop, customer_id="late")["offers"] == []
     assert redeem(shop, hold_id).status_code == 200
     assert post(shop, f"{hold_id}/refund", {"amount": 10_000}).json()["returned"] == 1_000
     assert spent_and_held(shop) == (0, 0)

@@ -285,9 +285,9 @@ def test_a_bad_parameter_is_named(side: Side, path: str, field: str):
 
 def test_two_sides_of_a_merchant_share_nothing(server: Server):
     live, test = server.sides()
-    live.furnish()
+    live.create_examples()
     assert test.client.get("/v1/placements").json()["items"] == []
-    test.furnish()
+    test.create_examples()
     test.client.delete(PLACE, headers=any_version())
     assert live.client.get(PLACE).status_code == 200
 

@@ -11,7 +11,7 @@ from engine.model.timestamps import DAY, first_id_of
 from engine.store.log.records import compressed
 from engine.store.tables import decisions
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 
 PATH = "/v1/personalize/retention"
 PAGE = "/admin/customers/retention"
@@ -20,7 +20,7 @@ ANY = {"If-Match": "*"}
 
 @pytest.fixture
 def admin(server: Server, side: Side) -> Person:
-    return person_of(server, side)
+    return add_person(server, side)
 
 
 def store_decision(side: Side, *, days_ago: int) -> None:
@@ -154,7 +154,7 @@ def test_somebody_elses_change_is_not_overwritten(side: Side, admin: Person):
 
 
 def test_viewers_see_it_and_change_nothing(server: Server, side: Side):
-    viewer = person_of(server, side, role="viewer")
+    viewer = add_person(server, side, role="viewer")
     side.client.put(PATH, json={"decisions": 180}, headers=ANY)
     page = viewer.get(PAGE)
     assert "180 days" in page

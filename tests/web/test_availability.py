@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.serving import Server, Side
-from tests.web.people import person_of
+from tests.web.people import add_person
 
 PATH = "/v1/placements/payment_methods/availability"
 REPORT = {"unavailable": {"ideal": {"reason": "gateway down"}}}
@@ -30,7 +30,7 @@ def test_a_browser_reports_nothing(side: Side):
 
 
 def test_a_person_sees_it_and_ends_it(server: Server, side: Side):
-    person = person_of(server, side)
+    person = add_person(server, side)
     side.client.put(PATH, json=REPORT, headers={"If-Match": "*"}).raise_for_status()
     for page in ("/admin/placements/payment_methods", "/admin/"):
         text = re.sub("</?bdi>", "", person.get(page))

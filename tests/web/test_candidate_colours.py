@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import pytest
 
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 from web.charts.candidate_charts import unique_names
 
 PAGE = "/admin/placements/payment_methods"
@@ -19,7 +19,7 @@ CANDIDATES = "/v1/placements/payment_methods/candidates"
 
 @pytest.fixture
 def person(server: Server, side: Side) -> Person:
-    return person_of(server, side)
+    return add_person(server, side)
 
 
 def colours(text: str) -> dict[str, str]:

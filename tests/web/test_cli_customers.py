@@ -37,7 +37,7 @@ async def _furnish(folder: Path) -> None:
     engine = await open_engine(Settings(data=str(folder), decision_timeout_ms=60_000))
     merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
     shop = Shop(engine, merchant)
-    await shop.place()
+    await shop.add_placement()
     await engine.start(with_jobs=False)
     await shop.decide("anna")
     await engine.stop()

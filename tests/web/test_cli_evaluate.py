@@ -152,7 +152,7 @@ def test_a_logistic_regression_finds_the_rates_of_its_data():
 
 
 @pytest.fixture
-def bakery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, certain_luck: None) -> Path:
+def bakery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reproducible_draws: None) -> Path:
     """A merchant whose placement splits its customers between two methods; 400 decisions are logged."""
     monkeypatch.setenv("TAP2_DATA", str(tmp_path / "database"))
     assert tap2("db", "upgrade").exit_code == 0
@@ -165,7 +165,7 @@ async def _play(engine: Engine) -> None:
     shop = Shop(engine, await engine.accounts.merchant("bakery"))
     await engine.start()
     where = factories.placement(shape=One(), policy=Split(), reward="selected")
-    await shop.place(where, *factories.candidates("card", "paypal"))
+    await shop.add_placement(where, *factories.candidates("card", "paypal"))
     answers = await asyncio.gather(*(shop.decide(f"c{number}") for number in range(400)))
     reports = []
     for number, answer in enumerate(answers):

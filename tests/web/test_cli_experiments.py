@@ -38,7 +38,7 @@ async def data(tmp_path: Path) -> Path:
 async def _furnish(engine: Engine) -> None:
     merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
     shop = Shop(engine, merchant)
-    await shop.place(factories.placement(policy=Fixed()))
+    await shop.add_placement(factories.placement(policy=Fixed()))
     variants = (Variant(id="control", name="As it is"), Variant(id="paypal", name="PayPal", order=("paypal",)))
     document = Experiment(id="paypal-first", name="PayPal first", variants=variants, minimum_days=0)
     await engine.experiments.create(shop.actor(), "payment_methods", document)

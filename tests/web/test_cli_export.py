@@ -25,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
         engine.recorder.start()
         merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
         shop = Shop(engine, merchant)
-        await shop.place()
+        await shop.add_placement()
         await engine.live.follow()
         await shop.decide("ada")
         await engine.stop()

@@ -25,7 +25,7 @@ from engine.service import Engine, open_engine
 from engine.settings import Settings
 from engine.store import tables
 from engine.store.offers import refits
-from tests.offers import offered, open_offers
+from tests.offers import offer_candidate, open_offers
 from tests.shop import Shop
 from web.cli import main
 
@@ -46,9 +46,9 @@ async def data(tmp_path: Path) -> Path:
         shop = Shop(engine, merchant)
         daily = OfferBudget(id="daily", name="Daily", currency="EUR", uses=5, period="day", scope="customer")
         await shop.create("budget", daily)
-        late = offered("late", position=2, ends_at="2026-01-01T00:00:00Z")
-        paused = offered("paused", position=1, enabled=False)
-        own = offered(budgets=("spring", "daily"))
+        late = offer_candidate("late", position=2, ends_at="2026-01-01T00:00:00Z")
+        paused = offer_candidate("paused", position=1, enabled=False)
+        own = offer_candidate(budgets=("spring", "daily"))
         await open_offers(shop, late, paused, own, Candidate(id="none", label="No offer"))
         await engine.live.refresh(at_once=True)
         plan = engine.live.placements(shop.id)["offers"].plan
@@ -116,7 +116,7 @@ async def test_a_merchant_without_budgets_has_nothing_to_compare(tmp_path: Path)
 async def test_a_pool_is_filled_and_counted(data: Path) -> None:
     engine = await opened(data)
     merchant = await engine.accounts.merchant("shop", "live")
-    await Shop(engine, merchant).create("candidate", offered("pooled", codes="pool"), place="offers")
+    await Shop(engine, merchant).create("candidate", offer_candidate("pooled", codes="pool"), placement="offers")
     await engine.database.close()
     file = data / "codes.txt"
     file.write_text("spring-1\n\nspring-2\n")

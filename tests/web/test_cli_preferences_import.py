@@ -30,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     async def furnish() -> None:
         engine = await open_engine(Settings(data=str(tmp_path)))
         merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
-        await Shop(engine, merchant).place()
+        await Shop(engine, merchant).add_placement()
         await engine.database.close()
 
     asyncio.run(furnish())

@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
 async def furnish(engine: Engine) -> None:
     merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
     shop = Shop(engine, merchant)
-    await shop.place()
+    await shop.add_placement()
     await engine.live.follow()
     answer = await shop.decide("c1")
     await shop.report(answer, "converted", order(answer.decision)[0])

@@ -148,7 +148,7 @@ def test_a_form_of_another_site_does_nothing(side: Side, visitor: httpx.Client, 
 
 def test_a_visitor_sees_and_changes_nobody_else(server: Server, side: Side, visitor: httpx.Client):
     other, _ = server.sides()
-    other.furnish()
+    other.create_examples()
     for owner, customer in ((side, "ben"), (other, CUSTOMER)):
         wishes = {"customer_id": customer, "default_method": "card", "language": "nl"}
         owner.client.put("/v1/personalize/preferences", json=wishes)

@@ -20,7 +20,7 @@ from engine.faults import is_temporary
 from engine.settings import Settings
 from tests.marks import SQLITE
 from tests.serving import Server, Side, serving
-from tests.web.people import PASSWORD, log_in, person_of
+from tests.web.people import PASSWORD, add_person, log_in
 
 PURCHASE = {"event_id": "order-1", "customer_id": "c_1", "method_id": "card"}
 Lock = Callable[[], AbstractContextManager[None]]
@@ -76,7 +76,7 @@ def assert_unavailable(answer: httpx.Response) -> None:
 
 def furnished(server: Server) -> Side:
     side, _ = server.sides()
-    side.furnish()
+    side.create_examples()
     return side
 
 
@@ -99,7 +99,7 @@ def test_outcomes_answer_503_while_the_database_is_locked(server: Server, lock: 
 
 def test_log_in_shows_a_page_while_the_database_is_locked(server: Server, lock: Lock) -> None:
     side = furnished(server)
-    person = person_of(server, side)
+    person = add_person(server, side)
     with lock():
         answer = log_in(server.client(), person.email, PASSWORD)
         assert answer.status_code == 503
@@ -111,7 +111,7 @@ def test_log_in_shows_a_page_while_the_database_is_locked(server: Server, lock: 
 def test_pages_can_be_read_while_the_database_is_locked(
     server: Server, lock: Lock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    person = person_of(server, furnished(server))
+    person = add_person(server, furnished(server))
     monkeypatch.setattr("engine.accounts.sessions.TOUCH_MS", 0)
     with lock():
         assert "Card" in person.get("/admin/placements/payment_methods/candidates")

@@ -15,7 +15,7 @@ from engine.model.experiment import Experiment, ExperimentStatus, State, Variant
 from engine.model.placement import Fixed, Split, Thompson
 from tests import factories
 from tests.serving import Server, Side
-from tests.web.people import person_of
+from tests.web.people import add_person
 from tests.web.test_admin_experiments import PAGE, PLACEMENT, act, create, stored
 from web.admin.experiments.experiment_actions import ACTIONS, action_of, actions_for
 from web.admin.shell.frame import Frame
@@ -171,7 +171,7 @@ def test_labels_at_the_ends_of_lines_do_not_overlap() -> None:
 
 
 def test_the_page_says_where_the_changes_of_a_proposed_winner_are(server: Server, side: Side) -> None:
-    admin, actor, engine = person_of(server, side), Actor(side.merchant.id, "engine"), server.engine
+    admin, actor, engine = add_person(server, side), Actor(side.merchant.id, "engine"), server.engine
     create(admin)
     act(admin, "start")
     proposal = {"winner": "paypal-on-top", "reason": "by itself: it is better", "note": "in the draft"}

@@ -30,7 +30,7 @@ from engine.model.resource import Resource
 from engine.store.experiments.log_sample import EnrolledAnswer, SampledUnit
 from tests import factories
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 from tests.web.test_admin_experiments import LIST, PAGE, PLACEMENT, act, add_up, create, report
 from tests.web.test_experiment_words import HOUR, NOW, RUNNING, SHOW, experiment, look
 from web.experiments.funnel_view import funnel_lines, funnel_note
@@ -46,7 +46,7 @@ HTMX = {"hx-request": "true"}
 
 @pytest.fixture
 def person(server: Server, side: Side) -> Person:
-    return person_of(server, side)
+    return add_person(server, side)
 
 
 def decide(side: Side, number: int) -> dict[str, Any]:

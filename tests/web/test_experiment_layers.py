@@ -12,7 +12,7 @@ from engine.experiments.layers import layers_of
 from engine.model.experiment import Experiment, ExperimentStatus
 from engine.model.resource import Resource
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 from tests.web.test_admin_experiments import FORM, LIST, PAGE, PLACEMENT, act, create
 from tests.web.test_experiment_words import NOW, RUNNING, SHOW, experiment, look
 from web.admin.experiments.layers import free_text, layer_views
@@ -24,7 +24,7 @@ DAY = 86_400_000
 
 @pytest.fixture
 def person(server: Server, side: Side) -> Person:
-    return person_of(server, side)
+    return add_person(server, side)
 
 
 def open_one(id: str, offset: float, share: float, *, layer: str = "main", state: Any = "running") -> Experiment:

@@ -18,7 +18,7 @@ from engine.experiments.results import ExperimentVerdict, Results, VerdictKind
 from engine.model.experiment import Experiment, ExperimentStatus, Guardrail, LogEstimate, Method, Variant
 from engine.model.timestamps import DAY
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 from tests.web.test_admin_experiments import LIST, PAGE, act, create
 from tests.web.test_experiment_words import NOW, RUNNING, SHOW, experiment, look
 from web.charts.experiment_charts import VariantLift, lifts
@@ -235,7 +235,7 @@ def test_paper_of_nothing_is_paper_too() -> None:
 
 @pytest.fixture
 def person(server: Server, side: Side) -> Person:
-    return person_of(server, side)
+    return add_person(server, side)
 
 
 def test_results_are_downloaded_as_pdf(person: Person) -> None:

@@ -13,7 +13,7 @@ from engine.model.errors import Invalid
 from engine.model.placement import Contextual, Fixed, Policy, Split, Thompson
 from tests import factories
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 from tests.web.test_admin_experiments import FORM, LIST, PAGE, PLACEMENT, create, stored
 from tests.web.test_experiment_forms import CHOICES, OFF, RULE, again, experiment
 from web.admin.experiments.variant_form import Choices, card_of
@@ -128,7 +128,7 @@ def person(server: Server, side: Side) -> Person:
         rule = {"id": id, "name": f"{id.title()} carts", "enabled": enabled, "effects": [{"exclude": ["paypal"]}]}
         rule["when"] = {"<" if enabled else ">": [{"var": "cart.total"}, 5000]}
         assert side.client.post(RULES, json=rule).status_code == 201
-    return person_of(server, side)
+    return add_person(server, side)
 
 
 def send(person: Person, **values: Any) -> str:

@@ -49,7 +49,7 @@ def empty_cache() -> Iterator[None]:
 def shop(server: Server) -> Side:
     """A merchant with the examples, a fixed placement and one that learns; tests only ask it."""
     side = server.sides()[0]
-    side.furnish()
+    side.create_examples()
     made(
         side,
         ("/payment_methods/rules", SHOW_CVV),
@@ -283,6 +283,6 @@ def test_pages_of_any_origin_may_ask(shop: Side, key: str, path: str, method: st
 
 def test_test_keys_get_warnings(server: Server):
     _, test = server.sides()
-    test.furnish()
+    test.create_examples()
     features = evaluate(test, test.new_key("publishable"), cart={"totl": 5})
     assert "cart.totl" in features["payment_methods@decision"]["defaultValue"]["warnings"]

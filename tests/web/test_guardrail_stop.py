@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.checks.guardrail_stop import EXPERIMENTS, ID, REASON, Shoppers, furnish, poster
 from tests.serving import Server
-from tests.web.people import person_of
+from tests.web.people import add_person
 
 HEALTHY, BROKEN = 60, 240
 
@@ -23,5 +23,5 @@ def test_a_guardrail_that_breaks_live_stops_the_experiment(server: Server):
     server.run(server.engine.supervisor.run())
     assert side.client.get(f"{EXPERIMENTS}/{ID}").json()["status"]["reason"] == REASON
     assert REASON in side.client.get("/v1/audit").text
-    assert REASON in person_of(server, side).get(f"/admin/experiments/payment_methods/{ID}")
+    assert REASON in add_person(server, side).get(f"/admin/experiments/payment_methods/{ID}")
     assert not shoppers.visit()

@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 from engine.accounts.logos import MOST_BYTES, STORED
 from engine.model.documents.tier import Tier
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 from tests.web.test_tiers import TIERS
 
 PAGE, LOGO = "/admin/account", "/admin/account/logo"
@@ -23,7 +23,7 @@ REPORT = "/v1/placements/payment_methods/report"
 
 @pytest.fixture
 def person(server: Server, side: Side) -> Person:
-    return person_of(server, side)
+    return add_person(server, side)
 
 
 def picture(width: int = 1600, height: int = 400, kind: str = "PNG", mode: str = "RGB") -> bytes:
@@ -113,7 +113,7 @@ def test_a_tier_without_a_logo_keeps_it_out_of_reports(server: Server, side: Sid
 
 
 def test_only_admins_change_it_and_nobody_else_sees_it(server: Server, side: Side, person: Person) -> None:
-    editor, other = person_of(server, side, role="editor"), person_of(server, server.sides()[0])
+    editor, other = add_person(server, side, role="editor"), add_person(server, server.sides()[0])
     assert upload(person, picture()).status_code == 303
     assert upload(editor, picture()).status_code == 403
     assert editor.send(f"{LOGO}/remove").status_code == 403

@@ -17,7 +17,7 @@ import uvicorn
 
 from engine.settings import Settings
 from tests.serving import Server, Side, serving
-from tests.web.people import PASSWORD, csrf_in, log_in, person_of
+from tests.web.people import PASSWORD, add_person, csrf_in, log_in
 from web.http import logs
 from web.openapi import examples
 
@@ -69,7 +69,7 @@ def every_place(side: Side) -> list[int]:
 
 def test_nothing_that_a_caller_sent_reaches_the_log(verbose: Server, capfd: pytest.CaptureFixture[str]):
     side, _ = verbose.sides()
-    side.furnish()
+    side.create_examples()
     statuses = every_place(side)
     text = capfd.readouterr().err
     assert {200, 202, 201, 400, 404, 401} <= set(statuses)
@@ -79,7 +79,7 @@ def test_nothing_that_a_caller_sent_reaches_the_log(verbose: Server, capfd: pyte
 
 def test_log_names_nobody_who_logs_in_is_invited_or_joins(verbose: Server, capfd: pytest.CaptureFixture[str]):
     side, _ = verbose.sides()
-    admin = person_of(verbose, side)
+    admin = add_person(verbose, side)
     token = verbose.run(verbose.engine.team.invite(side.merchant.slug, EMAIL, "viewer", actor_name=admin.email))
     newcomer = verbose.client()
     form = {"csrf": csrf_in(newcomer.get(f"/admin/join/{token}").text), "name": MARK, "password": PASSWORD}
@@ -100,7 +100,7 @@ def test_not_even_where_something_breaks(
     verbose: Server, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     side, _ = verbose.sides()
-    side.furnish()
+    side.create_examples()
 
     def broken(*values: Any, **more: Any) -> Any:
         try:

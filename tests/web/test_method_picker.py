@@ -7,7 +7,7 @@ import pytest
 
 from engine.model.placement import Candidate
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 from web.admin.candidates.method_picker import candidate_of
 from web.admin.candidates.method_types import COMMON
 
@@ -17,7 +17,7 @@ METHODS = "/v1/placements/payment_methods/candidates"
 
 @pytest.fixture
 def person(server: Server, side: Side) -> Person:
-    return person_of(server, side)
+    return add_person(server, side)
 
 
 def send(person: Person, *picked: str) -> int:
@@ -58,23 +58,23 @@ def test_nothing_picked_adds_nothing(side: Side, person: Person, picked: tuple[s
 
 def test_methods_of_the_own_country_come_first(server: Server) -> None:
     side = server.sides()[0]
-    person = person_of(server, side)
+    person = add_person(server, side)
     assert person.client.get(PICK).status_code == 303, "there is no placement yet"
-    side.furnish()
+    side.create_examples()
     text = person.get(PICK)
     assert "Canada, United States, in CAD or USD, CA$50.00 to CA$30,000.00; $50.00 to $30,000.00" in text
     assert text.index("In Germany") < text.index("Klarna") < text.index("Everywhere") < text.index("Swish")
 
 
 def test_a_viewer_adds_nothing(server: Server, side: Side) -> None:
-    viewer = person_of(server, side, role="viewer")
+    viewer = add_person(server, side, role="viewer")
     assert viewer.client.get(PICK).status_code == 403
     assert send(viewer, "swish") == 403
 
 
 def test_on_a_side_with_review_they_go_into_the_draft(server: Server, side: Side) -> None:
     server.run(server.engine.accounts.set_review(side.merchant, on=True, actor_name="tester"))
-    person = person_of(server, side)
+    person = add_person(server, side)
     assert send(person, "swish", "twint") == 303
     assert "swish" not in stored(side)
     assert "Swish" in person.get("/admin/live/methods")

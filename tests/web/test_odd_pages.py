@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 
 RTL = "طرق الدفع"
 MARKUP = "<script>alert(1)</script> & \"quotes\" 'single'"
@@ -22,7 +22,7 @@ OF_PLACEMENT = ("", "/learning", "/settings", "/changes", "/versions", "/scenari
 @pytest.fixture(scope="module")
 def empty(server: Server) -> Person:
     live, _ = server.sides()
-    return person_of(server, live)
+    return add_person(server, live)
 
 
 @pytest.fixture(scope="module", params=[RTL, MARKUP, EMOJI, LONG], ids=["rtl", "markup", "emoji", "long"])
@@ -49,7 +49,7 @@ def odd(server: Server, request: pytest.FixtureRequest) -> tuple[Person, str, Si
     ):
         answer = api.post(path, json=body)
         assert answer.status_code == 201, answer.text
-    return person_of(server, live), name, live
+    return add_person(server, live), name, live
 
 
 def status_of(person: Person, path: str) -> int:
@@ -111,7 +111,7 @@ def test_many_candidates_and_rules_open_on_their_pages(server: Server) -> None:
     assert live.client.post("/v1/placements", json={"key": "big", "name": "Big"}).status_code == 201
     assert live.client.post("/v1/placements/big/candidates", json=many).status_code == 201
     assert live.client.post("/v1/placements/big/rules", json=rules).status_code == 201
-    person = person_of(server, live)
+    person = add_person(server, live)
     assert "Rule 199" in person.get("/admin/rules") or status_of(person, "/admin/rules?page=2") == 200
     assert status_of(person, "/admin/placements/big") == 200
     answer = live.client.post("/v1/personalize/decisions", json={"placement": "big"}).json()

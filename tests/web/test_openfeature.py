@@ -30,7 +30,7 @@ TELLING = ("propensity", "beliefs_version", "experiment", "no-invoice", "code-fo
 def merchant(server: Server) -> Side:
     """A merchant with the examples, a placement of one candidate and a fixed one; tests only ask it."""
     side = server.sides()[0]
-    side.furnish()
+    side.create_examples()
     banner = {"key": "banner", "name": "Banner", "shape": {"type": "one"}}
     made = [
         side.client.post("/v1/placements/payment_methods/rules", json=SHOW_CVV),
@@ -269,6 +269,6 @@ def test_pages_of_any_origin_may_evaluate(merchant: Side, page: httpx.Client, pa
 
 def test_test_keys_get_warnings(server: Server):
     _, test = server.sides()
-    test.furnish()
+    test.create_examples()
     assert "cart.totl" in evaluate(test.client, "payment_methods", cart={"totl": 5})["metadata"]["warnings"]
     assert "warnings" not in evaluate(test.client, "payment_methods")["metadata"]

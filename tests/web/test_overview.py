@@ -17,7 +17,7 @@ from engine.store import folds
 from engine.store.folds import HOURS, Sums
 from engine.store.metrics.hours import HourCell
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 from web.format import Show, viewer_locale
 from web.overview.breakdown import median_time
 from web.overview.cards import cards_of, headline, notes_of
@@ -48,7 +48,7 @@ FRAME: Any = Frame()
 
 @pytest.fixture
 def person(server: Server, side: Side) -> Person:
-    return person_of(server, side)
+    return add_person(server, side)
 
 
 def dashboard(**changes: Any) -> Dashboard:
@@ -258,12 +258,12 @@ def test_the_page_refreshes_without_being_loaded(server: Server, side: Side, per
 
 def test_an_empty_account_is_led_to_its_first_rule(server: Server) -> None:
     side = server.sides()[0]
-    person = person_of(server, side)
+    person = add_person(server, side)
     text = person.get("/admin/live/")
     assert "1 of 6 steps done" in text, "the key of the tests"
     assert 'id="dashboard"' not in text
     assert person.client.get("/admin/live/setup?done=1").status_code == 204
-    side.furnish()
+    side.create_examples()
     part = person.get("/admin/live/setup?done=1")
     assert "4 of 6 steps done" in part
     assert "<html" not in part

@@ -22,7 +22,7 @@ from engine.statistics.like_for_like import (
 )
 from engine.statistics.share import Share
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 from web.admin.placements.performance.first_places import first_places_view
 from web.admin.placements.performance.headline import headline_view
 from web.admin.placements.performance.matrix import matrix_table, matrix_view
@@ -44,7 +44,7 @@ class Frame:
 
 @pytest.fixture
 def person(server: Server, side: Side) -> Person:
-    return person_of(server, side)
+    return add_person(server, side)
 
 
 def difference(value, low, high, p_value=0.001):

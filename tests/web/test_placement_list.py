@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.serving import Server, Side
-from tests.web.people import person_of
+from tests.web.people import add_person
 
 
 def cells(page: str) -> list[str]:
@@ -14,7 +14,7 @@ def cells(page: str) -> list[str]:
 
 
 def test_a_placement_shows_how_many_decisions_end_in_a_purchase(server: Server, side: Side):
-    person = person_of(server, side)
+    person = add_person(server, side)
     assert cells(person.get("/admin/live/placements"))[1] == "–"
     decisions = [side.decide(f"c_{number}") for number in range(4)]
     for decision in decisions[:3]:

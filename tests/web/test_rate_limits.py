@@ -96,7 +96,7 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def shop(limited: Server) -> Side:
     side, _ = limited.sides()
-    side.furnish()
+    side.create_examples()
     return side
 
 

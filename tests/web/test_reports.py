@@ -19,7 +19,7 @@ from engine.store import folds
 from engine.store.folds import HOURS, Sums
 from engine.store.metrics.hours import HourCell
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 from web.format import Show, viewer_locale
 from web.overview.cards import MINUS
 from web.overview.course import sums_by_step
@@ -34,7 +34,7 @@ WORD_JOINER = "\N{WORD JOINER}"
 def sold(server: Server) -> Side:
     """A merchant with ten days of sums, a tenth of them held back, whose people read in the merchant's own zone."""
     side = server.sides()[0]
-    side.furnish()
+    side.create_examples()
     luck, sums = random.Random(7), Sums()
     for hours_ago in range(240):
         hour = now_ms() // HOUR - hours_ago
@@ -62,7 +62,7 @@ def sold(server: Server) -> Side:
 
 @pytest.fixture(scope="module")
 def reader(server: Server, sold: Side) -> Person:
-    return person_of(server, sold, role="viewer")
+    return add_person(server, sold, role="viewer")
 
 
 def rows(text: str) -> list[dict[str, str]]:
@@ -170,7 +170,7 @@ def test_the_page_offers_the_files_of_its_own_range(reader: Person) -> None:
 
 def test_a_merchant_without_checkouts_gets_an_empty_report(server: Server) -> None:
     side = server.sides()[1]
-    side.furnish()
+    side.create_examples()
     report = side.client.get(PATH, params={"detail": "detailed"}).json()
     assert (report["decisions"], report["spans"], report["side"]) == (0, [], "test")
     assert report["headline"] == "No checkouts in the last 30 days"

@@ -15,7 +15,7 @@ import pytest
 from engine.settings import Settings
 from rules import loads
 from tests.serving import Server, Side, serving
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 from web.admin.rules.builder import rule_form
 from web.admin.rules.draft_rules import load_rules
 
@@ -29,7 +29,7 @@ INPUT = re.compile(r'<(?:input|textarea)[^>]* name="(version|shown|history)"[^>]
 
 @pytest.fixture
 def person(server: Server, side: Side) -> Person:
-    return person_of(server, side)
+    return add_person(server, side)
 
 
 @pytest.fixture
@@ -199,7 +199,7 @@ def test_what_another_editor_saved_is_told_and_nothing_typed_is_lost(
     path = "/admin/live/rules/payment_methods/first"
     values = {"priority": "100", "enabled": "on", "when": "true", "effects": '[{"exclude": ["card"]}]'}
     seen = person.version(path)
-    assert person_of(server, side).send(path, name="Theirs", version=seen, **values).status_code == 200
+    assert add_person(server, side).send(path, name="Theirs", version=seen, **values).status_code == 200
     answer = person.send(path, name="Mine", version=seen, **values)
     assert answer.status_code == 409
     assert "Someone else saved this while you were editing" in answer.text
@@ -307,8 +307,8 @@ def test_creating_at_the_same_moment_makes_one_rule(person: Person) -> None:
 def test_two_engines_in_one_process_share_no_rules(tmp_path: Path) -> None:
     def names(server: Server, name: str) -> list[str]:
         side, _ = server.sides()
-        side.furnish()
-        create(person_of(server, side), name)
+        side.create_examples()
+        create(add_person(server, side), name)
         frame: Any = SimpleNamespace(engine=server.engine, merchant=side.merchant)
         return [rule.name for rule in server.run(load_rules(frame, "payment_methods")).parsed()]
 

@@ -10,7 +10,7 @@ import pytest
 from engine.decisions.usage import ENOUGH
 from engine.previews.alternatives import Alternative
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 
 RULES = "/v1/placements/payment_methods/rules"
 LIST = "/admin/live/rules?placement=payment_methods"
@@ -30,7 +30,7 @@ def person(server: Server, side: Side) -> Person:
     for _ in range(ENOUGH):
         assert side.client.post("/v1/personalize/decisions", json=body).status_code == 200
     server.run(server.engine.use_counter.flush())
-    return person_of(server, side)
+    return add_person(server, side)
 
 
 def words(text: str) -> str:
@@ -105,6 +105,6 @@ def test_another_merchant_sees_nothing_of_it(server: Server, person: Person) -> 
     other, _ = server.sides()
     assert other.client.get("/v1/placements/payment_methods/rule-uses").status_code == 404
     assert other.client.get("/v1/field-uses").json()["answers"] == 0
-    stranger = person_of(server, other)
+    stranger = add_person(server, other)
     assert stranger.client.get("/admin/live/rules/payment_methods/fires/uses").status_code == 404
     assert "of decisions" not in stranger.get("/admin/fields")

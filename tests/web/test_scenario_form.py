@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 
 PAGE = "/admin/live/placements/payment_methods/scenarios"
 API = "/v1/placements/payment_methods/scenarios"
@@ -16,7 +16,7 @@ LARGE = {"f.geo.country": "Germany", "f.cart.total": "600,50", "f.cart.currency"
 
 @pytest.fixture
 def person(server: Server, side: Side) -> Person:
-    return person_of(server, side, role="admin")
+    return add_person(server, side, role="admin")
 
 
 def test_a_scenario_is_made_without_json(side: Side, person: Person) -> None:

@@ -12,7 +12,7 @@ import pytest
 from engine.accounts import login_limits, second_factor
 from engine.clock import now_ms
 from tests.serving import Server, Side
-from tests.web.people import PASSWORD, Person, csrf_in, log_in, person_of
+from tests.web.people import PASSWORD, Person, add_person, csrf_in, log_in
 
 SECRET = re.compile(r'id="secret">([^<]+)<')
 CODES = re.compile(r"<li><code>([^<]+)</code></li>")
@@ -71,7 +71,7 @@ def is_in(client: httpx.Client) -> bool:
 
 
 def test_password_alone_no_longer_lets_in(server: Server, side: Side, clock: Clock) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
     secret, codes = set_up(person, clock)
     assert len(set(codes)) == 10
     client = half_in(server, person)
@@ -82,7 +82,7 @@ def test_password_alone_no_longer_lets_in(server: Server, side: Side, clock: Clo
 
 
 def test_code_counts_once(server: Server, side: Side, clock: Clock) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
     secret, _ = set_up(person, clock)
     code = clock.next_code(secret)
     assert send_code(half_in(server, person), code).status_code == 303
@@ -92,7 +92,7 @@ def test_code_counts_once(server: Server, side: Side, clock: Clock) -> None:
 
 
 def test_recovery_code_lets_in_once(server: Server, side: Side, clock: Clock) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
     _, codes = set_up(person, clock)
     client = half_in(server, person)
     assert send_code(client, codes[0].upper().replace("-", " ")).status_code == 303
@@ -102,7 +102,7 @@ def test_recovery_code_lets_in_once(server: Server, side: Side, clock: Clock) ->
 
 @pytest.mark.parametrize("code", ["", "000000", "٠٠٠٠٠٠", "abcd-efgh", "0" * 500])
 def test_wrong_code_is_refused(server: Server, side: Side, clock: Clock, code: str) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
     set_up(person, clock)
     clock.now += 10 * STEP_MS
     client = half_in(server, person)
@@ -111,7 +111,7 @@ def test_wrong_code_is_refused(server: Server, side: Side, clock: Clock, code: s
 
 
 def test_codes_of_a_person_are_limited_from_all_addresses(server: Server, side: Side, clock: Clock) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
     secret, _ = set_up(person, clock)
     client = half_in(server, person)
     for number in range(10):
@@ -126,7 +126,7 @@ def test_codes_of_a_person_are_limited_from_all_addresses(server: Server, side: 
 
 
 def test_half_log_in_ends_after_5_minutes(server: Server, side: Side, clock: Clock) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
     secret, _ = set_up(person, clock)
     client = half_in(server, person)
     clock.now += second_factor.CHALLENGE_MS
@@ -145,7 +145,7 @@ def test_code_page_is_not_reached_without_the_password(server: Server) -> None:
 
 @pytest.mark.parametrize("act", ["", "/remove"])
 def test_setup_and_removal_ask_for_the_password(server: Server, side: Side, clock: Clock, act: str) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
     if act:
         set_up(person, clock)
     answer = person.send(f"/admin/profile/second-factor{act}", factor_password="wrong password")
@@ -157,7 +157,7 @@ def test_setup_and_removal_ask_for_the_password(server: Server, side: Side, cloc
 def test_setup_needs_a_right_code_and_hides_the_secret_after_a_wrong_one(
     server: Server, side: Side, clock: Clock
 ) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
     page = person.send("/admin/profile/second-factor", factor_password=PASSWORD)
     assert "<svg width=" in page.text
     answer = person.send("/admin/profile/second-factor/confirm", code="000000")
@@ -167,7 +167,7 @@ def test_setup_needs_a_right_code_and_hides_the_secret_after_a_wrong_one(
 
 
 def test_setup_ends_after_15_minutes(server: Server, side: Side, clock: Clock) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
     page = person.send("/admin/profile/second-factor", factor_password=PASSWORD).text
     match = SECRET.search(page)
     assert match
@@ -177,7 +177,7 @@ def test_setup_ends_after_15_minutes(server: Server, side: Side, clock: Clock) -
 
 
 def test_setup_logs_out_everywhere_else(server: Server, side: Side, clock: Clock) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
     other = server.client()
     log_in(other, person.email, PASSWORD)
     set_up(person, clock)
@@ -186,7 +186,7 @@ def test_setup_logs_out_everywhere_else(server: Server, side: Side, clock: Clock
 
 
 def test_removed_second_factor_is_asked_for_no_more(server: Server, side: Side, clock: Clock) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
     set_up(person, clock)
     assert person.send("/admin/profile/second-factor/remove", factor_password=PASSWORD).status_code == 303
     assert log_in(server.client(), person.email, PASSWORD).headers["location"] == "/admin/"

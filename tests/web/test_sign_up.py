@@ -14,7 +14,7 @@ from engine.accounts.team import Application
 from engine.model.account import MerchantDetails
 from engine.model.documents.tier import Tier
 from engine.settings import Settings
-from tests.mailboxes import Memory
+from tests.mailboxes import MemoryMailServer
 from tests.serving import Server, serving
 from tests.web.people import Person, csrf_in, log_in
 
@@ -45,9 +45,9 @@ def without_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def mail(server: Server) -> Iterator[Memory]:
+def mail(server: Server) -> Iterator[MemoryMailServer]:
     """A mail server in memory."""
-    mailer, memory = server.engine.mail.mailer, Memory()
+    mailer, memory = server.engine.mail.mailer, MemoryMailServer()
     own = mailer._transport
     mailer._transport = memory
     yield memory
@@ -63,7 +63,7 @@ def new_merchant(name: str, tier: str = "") -> Application:
     return Application(name, MerchantDetails(), tier)
 
 
-def link_in(mail: Memory) -> str:
+def link_in(mail: MemoryMailServer) -> str:
     match = re.search(r"https://tap2\.example(/admin/\S+)", mail.messages[-1].get_content())
     assert match
     return match[1]
@@ -138,7 +138,7 @@ def test_an_address_with_an_account_opens_no_second_merchant(server: Server) -> 
     assert server.run(server.engine.accounts.merchants()) == before
 
 
-def test_with_a_mail_server_the_address_is_confirmed_first(server: Server, mail: Memory) -> None:
+def test_with_a_mail_server_the_address_is_confirmed_first(server: Server, mail: MemoryMailServer) -> None:
     client, email = server.client(), "Rosa@Mail.example"
     answer = send(client, email=email)
     assert answer.status_code == 200
@@ -154,7 +154,7 @@ def test_with_a_mail_server_the_address_is_confirmed_first(server: Server, mail:
     assert not server.run(server.engine.team.has_user("other@mail.example"))
 
 
-def test_page_does_not_say_whether_an_address_has_an_account(server: Server, mail: Memory) -> None:
+def test_page_does_not_say_whether_an_address_has_an_account(server: Server, mail: MemoryMailServer) -> None:
     send_all = [send(server.client(), email=email) for email in ("new@mail.example", "new@mail.example")]
     server.run(server.engine.team.sign_up("old@mail.example", "Old", PASSWORD, new_merchant("Old")))
     answer = send(server.client(), email="old@mail.example")
@@ -164,7 +164,7 @@ def test_page_does_not_say_whether_an_address_has_an_account(server: Server, mai
     assert "/admin/login" in mail.messages[-1].get_content()
 
 
-def test_a_confirmation_is_no_invitation_nor_the_other_way_round(server: Server, mail: Memory) -> None:
+def test_a_confirmation_is_no_invitation_nor_the_other_way_round(server: Server, mail: MemoryMailServer) -> None:
     live = server.sides()[0].merchant
     invitation = server.run(server.engine.team.invite(live.slug, "guest@mail.example", "viewer", actor_name="x"))
     send(server.client(), email="guest@mail.example")
@@ -174,14 +174,14 @@ def test_a_confirmation_is_no_invitation_nor_the_other_way_round(server: Server,
     assert server.client().get(f"/admin/join/{invitation}").status_code == 200, "the invitation still stands"
 
 
-def test_a_mail_server_that_is_down_is_named(server: Server, mail: Memory) -> None:
+def test_a_mail_server_that_is_down_is_named(server: Server, mail: MemoryMailServer) -> None:
     mail.fault = "connection"
     answer = send(server.client(), email="down@mail.example")
     assert answer.status_code == 503
     assert "could not be sent" in answer.text
 
 
-def test_nobody_gets_many_mails(server: Server, mail: Memory) -> None:
+def test_nobody_gets_many_mails(server: Server, mail: MemoryMailServer) -> None:
     answers = [send(server.client(), email="busy@mail.example").status_code for _ in range(5)]
     assert answers == [200, 200, 200, 429, 429]
     assert len(mail.messages) == 3
@@ -196,7 +196,9 @@ def test_nobody_opens_many_accounts(server: Server, monkeypatch: pytest.MonkeyPa
     assert server.run(server.engine.accounts.merchants()) == before
 
 
-def test_log_names_nobody_who_signs_up(server: Server, mail: Memory, capfd: pytest.CaptureFixture[str]) -> None:
+def test_log_names_nobody_who_signs_up(
+    server: Server, mail: MemoryMailServer, capfd: pytest.CaptureFixture[str]
+) -> None:
     client = server.client()
     send(client, email="quiet@mail.example")
     link = link_in(mail)

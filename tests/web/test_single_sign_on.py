@@ -19,8 +19,8 @@ from engine.accounts import login_limits
 from engine.clock import now_ms
 from engine.settings import Settings
 from tests.serving import Server, Side, serving
-from tests.web.people import Person, csrf_in, person_of
-from tests.web.provider import Provider, providing
+from tests.web.people import Person, add_person, csrf_in
+from tests.web.provider import Provider, run_provider
 from web.http.openid import OpenIDProvider
 
 BEGIN = "/admin/login/provider"
@@ -29,7 +29,7 @@ CLIENT = "tap2"
 
 @pytest.fixture(scope="module")
 def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
-    with providing(tmp_path_factory.mktemp("provider")) as provider:
+    with run_provider(tmp_path_factory.mktemp("provider")) as provider:
         yield provider
 
 
@@ -89,8 +89,8 @@ def test_login_page_leads_to_the_provider(server: Server, provider: Provider) ->
 
 
 def test_person_of_a_team_logs_in(server: Server, side: Side, provider: Provider) -> None:
-    person = person_of(server, side)
-    provider.answer_with(**claims_of(person.email.upper()))
+    person = add_person(server, side)
+    provider.set_claims(**claims_of(person.email.upper()))
     client = server.client()
     answer = log_in(client, after="/admin/live/rules")
     assert (answer.status_code, answer.headers["location"]) == (303, "/admin/live/rules")
@@ -99,19 +99,19 @@ def test_person_of_a_team_logs_in(server: Server, side: Side, provider: Provider
 
 
 def test_claims_of_the_user_info_count_too(server: Server, side: Side, provider: Provider) -> None:
-    person = person_of(server, side)
+    person = add_person(server, side)
     claims = claims_of(person.email)
-    provider.answer_with(sub=claims["sub"], aud=CLIENT, userinfo=claims)
+    provider.set_claims(sub=claims["sub"], aud=CLIENT, userinfo=claims)
     assert log_in(server.client()).status_code == 303
-    provider.answer_with(sub=claims["sub"], aud=CLIENT, userinfo={**claims, "sub": "somebody else"})
+    provider.set_claims(sub=claims["sub"], aud=CLIENT, userinfo={**claims, "sub": "somebody else"})
     assert log_in(server.client()).status_code == 403
 
 
 def test_invited_person_joins_with_the_provider(server: Server, side: Side, provider: Provider) -> None:
-    admin = person_of(server, side)
+    admin = add_person(server, side)
     email = f"noor@{side.merchant.slug}.example"
     token = server.run(server.engine.team.invite(side.merchant.slug, email, "editor", actor_name=admin.email))
-    provider.answer_with(**claims_of(email, name="Noor"))
+    provider.set_claims(**claims_of(email, name="Noor"))
     client = server.client()
     assert log_in(client).status_code == 303
     assert "Noor" in Person(client, email).get("/admin/team")
@@ -134,8 +134,8 @@ def test_invited_person_joins_with_the_provider(server: Server, side: Side, prov
 def test_wrong_claims_let_nobody_in(
     server: Server, side: Side, provider: Provider, changes: dict[str, object], message: str
 ) -> None:
-    person = person_of(server, side)
-    provider.answer_with(**{**claims_of(person.email), **changes})
+    person = add_person(server, side)
+    provider.set_claims(**{**claims_of(person.email), **changes})
     client = server.client()
     answer = log_in(client)
     assert answer.status_code == 403
@@ -144,21 +144,21 @@ def test_wrong_claims_let_nobody_in(
 
 
 def test_address_given_to_somebody_else_lets_them_not_in(server: Server, side: Side, provider: Provider) -> None:
-    person = person_of(server, side)
-    provider.answer_with(**claims_of(person.email))
+    person = add_person(server, side)
+    provider.set_claims(**claims_of(person.email))
     assert log_in(server.client()).status_code == 303
-    provider.answer_with(**claims_of(person.email, sub="a new employee"))
+    provider.set_claims(**claims_of(person.email, sub="a new employee"))
     answer = log_in(server.client())
     assert answer.status_code == 403
     assert "another account of your provider" in answer.text
-    provider.answer_with(**claims_of("new-address@bakery.example", sub=f"subject of {person.email}"))
+    provider.set_claims(**claims_of("new-address@bakery.example", sub=f"subject of {person.email}"))
     assert log_in(server.client()).status_code == 303
 
 
 def test_removed_person_does_not_come_back_by_the_provider(server: Server, side: Side, provider: Provider) -> None:
-    person_of(server, side)
-    person = person_of(server, side)
-    provider.answer_with(**claims_of(person.email))
+    add_person(server, side)
+    person = add_person(server, side)
+    provider.set_claims(**claims_of(person.email))
     client = server.client()
     log_in(client)
     server.run(server.engine.team.remove(side.merchant.slug, person.email, actor_name="tests"))
@@ -167,8 +167,8 @@ def test_removed_person_does_not_come_back_by_the_provider(server: Server, side:
 
 
 def test_answer_for_another_browser_is_refused(server: Server, side: Side, provider: Provider) -> None:
-    person = person_of(server, side)
-    provider.answer_with(**claims_of(person.email))
+    person = add_person(server, side)
+    provider.set_claims(**claims_of(person.email))
     back = go_to_provider(server.client())
     victim = server.client()
     assert victim.get(back).status_code == 403
@@ -180,8 +180,8 @@ def test_answer_for_another_browser_is_refused(server: Server, side: Side, provi
 
 
 def test_answer_counts_once(server: Server, side: Side, provider: Provider) -> None:
-    person = person_of(server, side)
-    provider.answer_with(**claims_of(person.email))
+    person = add_person(server, side)
+    provider.set_claims(**claims_of(person.email))
     client = server.client()
     back = go_to_provider(client)
     assert client.get(back).status_code == 303
@@ -191,8 +191,8 @@ def test_answer_counts_once(server: Server, side: Side, provider: Provider) -> N
 def test_answers_that_let_nobody_in_are_limited(
     server: Server, side: Side, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    person = person_of(server, side)
-    provider.answer_with(**claims_of(person.email))
+    person = add_person(server, side)
+    provider.set_claims(**claims_of(person.email))
     back = go_to_provider(client := server.client())
     monkeypatch.setattr(login_limits, "MOST_BY_ADDRESS", 0)
     answer = client.get(back)
@@ -209,8 +209,8 @@ def test_callback_without_a_log_in_is_refused(server: Server, query: str) -> Non
 
 
 def test_log_in_never_leads_to_another_host(server: Server, side: Side, provider: Provider) -> None:
-    person = person_of(server, side)
-    provider.answer_with(**claims_of(person.email))
+    person = add_person(server, side)
+    provider.set_claims(**claims_of(person.email))
     assert log_in(server.client(), after="https://evil.example/").headers["location"] == "/admin/"
 
 
@@ -266,7 +266,7 @@ def open_account(client: httpx.Client, form: str) -> httpx.Response:
 @pytest.mark.usefixtures("open_sign_up")
 def test_somebody_unknown_signs_up_with_the_provider(server: Server, provider: Provider) -> None:
     email = "mara@shop.example"
-    provider.answer_with(**claims_of(email, name="Mara"))
+    provider.set_claims(**claims_of(email, name="Mara"))
     client = server.client()
     assert "Sign up with Bakery ID" in client.get("/admin/sign-up").text
     form = log_in(client).headers["location"]
@@ -287,7 +287,7 @@ def test_somebody_unknown_signs_up_with_the_provider(server: Server, provider: P
 def test_two_links_of_a_subject_open_one_account(server: Server, provider: Provider) -> None:
     forms = []
     for email in ("old@shop.example", "new@shop.example"):
-        provider.answer_with(**claims_of(email, sub="moved"))
+        provider.set_claims(**claims_of(email, sub="moved"))
         forms.append(log_in(server.client()).headers["location"])
     assert [open_account(server.client(), form).status_code for form in forms] == [303, 403]
 
@@ -295,7 +295,7 @@ def test_two_links_of_a_subject_open_one_account(server: Server, provider: Provi
 @pytest.mark.usefixtures("open_sign_up")
 @pytest.mark.parametrize("changes", [{"email_verified": False}, {"email": ""}])
 def test_who_signs_up_needs_a_verified_address(server: Server, provider: Provider, changes: dict[str, object]) -> None:
-    provider.answer_with(**{**claims_of("lea@shop.example"), **changes})
+    provider.set_claims(**{**claims_of("lea@shop.example"), **changes})
     answer = log_in(server.client())
     assert answer.status_code == 403
     assert "has not verified" in answer.text

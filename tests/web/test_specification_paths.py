@@ -18,7 +18,7 @@ OTHERS = [each for each in SPECIFIED if not each.target]
 def reader(server):
     """A merchant with the examples, which no test of this file changes."""
     side = server.sides()[0]
-    side.furnish()
+    side.create_examples()
     return side
 
 

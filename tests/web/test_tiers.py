@@ -6,7 +6,7 @@ import pytest
 
 from engine.model.documents.tier import Tier
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 from web.openapi import examples
 
 REPORT = "/v1/placements/payment_methods/report"
@@ -21,7 +21,7 @@ TIERS = {
 
 @pytest.fixture
 def person(server: Server, side: Side) -> Person:
-    return person_of(server, side)
+    return add_person(server, side)
 
 
 def give(server: Server, side: Side, name: str) -> None:

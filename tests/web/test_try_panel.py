@@ -14,7 +14,7 @@ import pytest
 from engine.model.account import Role
 from rules import Problem, Rule
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 from web.admin.rules import rule_edit
 from web.admin.rules.builder.rule_form import RuleForm
 from web.admin.rules.builder.rule_view import RuleContext, RuleView
@@ -30,7 +30,7 @@ FIELD = re.compile(r'<input[^>]* name="(version|shown|history)"[^>]* value="([^"
 def person(server: Server, side: Side) -> Person:
     rule = {"id": "small", "name": "Small carts", "when": SMALL, "effects": [{"exclude": ["paypal"]}]}
     assert side.client.post(RULES, json=rule).status_code == 201
-    return person_of(server, side)
+    return add_person(server, side)
 
 
 def tried(person: Person, path: str = ONE, **values: Any) -> str:
@@ -140,7 +140,7 @@ def test_trying_logs_nothing(side: Side, person: Person) -> None:
 
 @pytest.mark.parametrize("role", ["viewer", "editor", "publisher", "admin"])
 def test_every_role_sees_the_same_answer(server: Server, side: Side, person: Person, role: Role) -> None:
-    person = person_of(server, side, role=role)
+    person = add_person(server, side, role=role)
     sent: dict[str, Any] = dict(FIELD.findall(person.client.get(ONE).text)) | {
         "when": json.dumps(SMALL),
         "effects": '[{"exclude": ["paypal"]}]',
@@ -154,7 +154,7 @@ def test_every_role_sees_the_same_answer(server: Server, side: Side, person: Per
 
 
 def test_a_viewer_may_try_but_save_nothing(server: Server, side: Side, person: Person) -> None:
-    viewer = person_of(server, side, role="viewer")
+    viewer = add_person(server, side, role="viewer")
     assert viewer.send(f"{ONE}/try/scenario", **facts(cart_total="1")).status_code == 403
 
 
@@ -162,9 +162,9 @@ def test_nobody_tries_another_merchants_rules_or_customers(server: Server, side:
     asked = {"placement": "payment_methods", "customer_id": "c_1", "context": {"cart": {"total": 77_700}}}
     decision = side.client.post("/v1/personalize/decisions", json=asked).json()["decision_id"]
     other, _ = server.sides()
-    stranger = person_of(server, other)
+    stranger = add_person(server, other)
     assert stranger.client.get(f"{ONE}/try").status_code == 404
-    other.furnish()
+    other.create_examples()
     mine = f"/admin/live/rules/payment_methods/{other.client.get(RULES).json()['items'][0]['id']}"
     for values in ({"start": decision, "started": ""}, {"find": decision, "looked": ""}, {"find": "c_1", "looked": ""}):
         assert "777.00" not in tried(stranger, mine, **values)

@@ -12,7 +12,7 @@ from sqlalchemy import update
 from engine.kernel.experiments.plans import variant_of
 from engine.store.tables import experiment_exposures
 from tests.serving import Server, Side
-from tests.web.people import Person, person_of
+from tests.web.people import Person, add_person
 from tests.web.test_admin_experiments import PAGE, PLACEMENT, act, create, stored
 
 HTMX = {"hx-request": "true"}
@@ -28,7 +28,7 @@ def person(server: Server, side: Side) -> Person:
     headers = {"if-match": side.client.get(address).headers["etag"]}
     answer = side.client.put(address, json=body, headers=headers)
     assert answer.status_code == 200, answer.text
-    return person_of(server, side)
+    return add_person(server, side)
 
 
 def tried(person: Person, **values: Any) -> str:

@@ -1,4 +1,4 @@
-"""A merchant whose webhooks may call this machine, a clock that a test moves, and short ways to send and to look."""
+"""A merchant whose webhooks may call this machine, and short ways to add events and to read their deliveries."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from engine.webhooks import dispatcher, endpoints
 from tests.receivers import LOOPBACK
 from tests.shop import Shop
 
-TYPES = ("version.published", "arm.jumped")
+EVENT_TYPES = ("version.published", "arm.jumped")
 
 
 class Clock:
-    """The time of sending and of secrets, `ahead` of the real one by so many milliseconds."""
+    """The clock of deliveries and secrets, `ahead` of the real time by some milliseconds."""
 
     def __init__(self, monkeypatch):
         self.ahead = 0
         for module in (dispatcher, endpoints):
             monkeypatch.setattr(module, "now_ms", self)
-        # Nothing else writes events here.
+        # Do not wait for events of other writers: there are none.
         monkeypatch.setattr(dispatcher, "SETTLED_MS", -DAY)
 
     def __call__(self):
         return now_ms() + self.ahead
 
 
-async def hook_shop(open_another):
-    """A merchant on a server whose operator lets webhooks call this machine."""
-    engine = await open_another(webhook_networks=LOOPBACK)
+async def open_webhook_shop(start_engine):
+    """Return a merchant on a server whose webhooks may call this machine."""
+    engine = await start_engine(webhook_networks=LOOPBACK)
     engine.dispatcher._sender._seconds = 2.0
     merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
     return Shop(engine, merchant)
 
 
-async def subscribe(shop, receiver, *, types=TYPES):
+async def subscribe(shop, receiver, *, types=EVENT_TYPES):
     return await shop.engine.webhooks.create(shop.actor(), NewEndpoint(url=receiver.url, types=types))
 
 
-async def tell(shop, *subjects):
-    """Write an event for each subject; return their numbers."""
+async def add_events(shop, *subjects):
+    """Add an event for each subject; return their ids."""
     ids = []
     for subject in subjects:
         async with shop.engine.database.write() as connection:
@@ -56,7 +56,7 @@ async def deliver(shop, times=1):
         await shop.engine.dispatcher.drain()
 
 
-async def log_of(shop, endpoint):
-    """What became of each event, the oldest first: its number, its state and the faults of its attempts."""
+async def delivery_log(shop, endpoint):
+    """Return (event id, state, faults of the attempts) of each delivery, the oldest first."""
     rows = await shop.engine.webhooks.page(shop.id, endpoint.id)
     return [(row.delivery.event_id, row.delivery.state, [each.fault for each in row.attempts]) for row in rows[::-1]]
