@@ -131,7 +131,7 @@ BREAKS: dict[str, tuple[Callable[[Json], Any], str]] = {
 
 
 @pytest.mark.parametrize("change", BREAKS)
-def test_a_change_that_breaks_clients_is_found(served: Json, change: str):
+def test_breaking_change_is_found(served: Json, change: str):
     changed = copy.deepcopy(served)
     apply, problem = BREAKS[change]
     apply(changed)
@@ -156,7 +156,7 @@ HARMLESS: dict[str, Callable[[Json], Any]] = {
 
 
 @pytest.mark.parametrize("change", HARMLESS)
-def test_an_addition_breaks_nothing(served: Json, change: str):
+def test_addition_is_compatible(served: Json, change: str):
     changed = copy.deepcopy(served)
     HARMLESS[change](changed)
     assert changed != served
@@ -172,7 +172,7 @@ DEPRECATED = {
 
 
 @pytest.mark.parametrize("subject", DEPRECATED)
-def test_what_was_deprecated_may_go_from_its_last_day(served: Json, subject: str):
+def test_deprecated_operation_can_be_removed_after_its_sunset(served: Json, subject: str):
     old, changed = copy.deepcopy(served), copy.deepcopy(served)
     mark(old, [Deprecation(subject, "0.2.0", date(2026, 12, 1), until=A_DAY, instead="Nothing.")])
     remove, problem = DEPRECATED[subject]
@@ -181,13 +181,13 @@ def test_what_was_deprecated_may_go_from_its_last_day(served: Json, subject: str
     assert breaking(old, changed, A_DAY) == []
 
 
-def test_a_mark_alone_breaks_nothing(served: Json):
+def test_deprecation_is_compatible(served: Json):
     marked = copy.deepcopy(served)
     mark(marked, [Deprecation(each, "0.2.0", A_DAY, A_DAY, "Nothing.") for each in DEPRECATED])
     assert breaking(served, marked, A_DAY) == []
 
 
-def test_only_what_the_document_has_can_be_deprecated(served: Json):
+def test_only_documented_operations_can_be_deprecated(served: Json):
     for subject in ("GET /v1/nothing", "GET /v1/personalize/methods?nothing", "Problem.nothing"):
         with pytest.raises(KeyError, match="nothing"):
             mark(copy.deepcopy(served), [Deprecation(subject, "0.2.0", A_DAY, A_DAY, "Nothing.")])

@@ -92,13 +92,13 @@ def words_by_heading(page: str) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("page", GUIDES, ids=name_of)
-def test_no_heading_stands_over_too_many_words(page):
+def test_sections_are_short(page):
     counts = words_by_heading(page.read_text())
     assert {title: count for title, count in counts.items() if count > WORDS_A_HEADING and title not in LISTS} == {}
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_every_check_has_a_place_for_its_table(part):
+def test_every_check_has_a_marker_for_its_table(part):
     text = TABLE_PAGES.get(part, TablePage()).page.read_text()
     assert (text.count(f"<!-- {part} -->"), text.count(f"<!-- /{part} -->")) == (1, 1)
 
@@ -180,7 +180,7 @@ def test_decisions_are_numbered_in_one_row_and_indexed_by_their_titles():
         assert re.findall(r"^## (.*)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences"]
 
 
-def test_the_readme_draws_the_walls_where_they_stand():
+def test_readme_draws_the_tested_import_rules():
     rows = dict(re.findall(r"^\| `(\w+)/` \|.*\| (.*) \|$", README, re.MULTILINE))
     reports = {room: set(re.findall(r"`(\w+)`", rows[room])) for room in MAY_IMPORT}
     assert reports == {room: allowed - {room} for room, allowed in MAY_IMPORT.items()}
@@ -254,7 +254,7 @@ def test_the_example_of_a_command_for_the_master_key_works(tmp_path):
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="the README's commands need curl")
-def test_the_readme_leads_to_a_first_decision_and_its_backup(tmp_path):
+def test_readme_leads_to_a_first_decision_and_its_backup(tmp_path):
     with empty_server(tmp_path) as url:
         script = "set -euo pipefail\n" + shell(README).replace("http://127.0.0.1:8000", url) + "\n" + shell(RUNNING)
         ran = subprocess.run(

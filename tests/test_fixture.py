@@ -45,7 +45,7 @@ async def test_every_decision_replays_with_the_same_bytes(engine: Engine) -> Non
     assert all(row["same"] for row in EXPECTED["decisions"].values())
 
 
-async def test_rebuilding_finds_the_same_sums(engine: Engine) -> None:
+async def test_rebuild_gives_the_same_sums(engine: Engine) -> None:
     assert await before.differences(engine) == []
     result = await before.sums(engine)
     assert result.keys() >= EXPECTED["sums"].keys()
@@ -65,7 +65,7 @@ async def test_drafts_tried_again_give_the_same_results(engine: Engine) -> None:
         assert before.comparable(again["result"]) == before.comparable(expected["result"])
 
 
-async def test_asking_and_learning_go_on_as_before(engine: Engine, clock: Clock) -> None:
+async def test_deciding_and_learning_continue_as_before(engine: Engine, clock: Clock) -> None:
     assert await before.continue_log(engine, clock) == EXPECTED["later"]
 
 

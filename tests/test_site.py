@@ -45,7 +45,7 @@ def test_a_page_outside_the_navigation_stops_the_build(tmp_path: Path, monkeypat
         build.write_sources(tmp_path, VERSION)
 
 
-def test_no_page_asks_another_host_for_anything(site: Path):
+def test_no_page_loads_from_another_host(site: Path):
     asked = Counter(
         address
         for path in [*site.rglob("*.html"), *site.rglob("*.css")]
@@ -69,7 +69,7 @@ def test_the_footer_has_the_version_also_without_scripts(site: Path):
     assert footer[1] == f"Tap2 Personalize {VERSION}"
 
 
-def test_pages_read_what_shows_the_versions_from_beside_their_version(site: Path):
+def test_pages_load_the_version_switcher_from_the_parent_folder(site: Path):
     assert all(re.search(r'<script src="[./]*site\.js">', text_of(page)) for page in site.rglob("*.html"))
     assert 'new URL("versions.js", root)' in text_of(site / "site.js")
 

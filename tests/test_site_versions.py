@@ -62,9 +62,7 @@ def test_without_a_release_the_root_leads_to_the_working_copy(tmp_path: Path, bu
     assert 'url=dev/index.html"' in (tmp_path / "site" / "index.html").read_text()
 
 
-def test_adding_a_version_leaves_the_others_and_adding_it_again_changes_nothing(
-    site: Path, built: Callable[[str], Path]
-):
+def test_adding_a_version_is_idempotent_and_keeps_others(site: Path, built: Callable[[str], Path]):
     before = content(site)
     add(site, "0.9.0", built("0.9.0"))
     assert content(site) == before
@@ -118,7 +116,7 @@ def test_a_killed_run_leaves_whole_versions_and_the_next_repairs_the_rest(
 
 
 @pytest.mark.parametrize("tag", ["0.9.0", "v0.9", "v1.0.0-rc1", "main", "v../up", "v9.9.9"])
-def test_what_is_no_tag_of_a_release_is_refused(site: Path, tag: str):
+def test_invalid_release_tag_is_refused(site: Path, tag: str):
     before = content(site)
     with pytest.raises(SystemExit):
         publish.publish(tag, site)

@@ -90,11 +90,11 @@ def test_docstrings_open_with_a_verb():
     assert len(noun_clauses(modules())) / len(docstrings(modules())) < NOUN_CLAUSES
 
 
-def test_old_words_name_nothing():
+def test_no_identifier_is_forbidden():
     assert len(forbidden(modules())) <= FORBIDDEN_NAMES
 
 
-def test_few_class_names_stand_twice():
+def test_few_class_names_are_duplicated():
     assert len(classes_twice(modules())) <= CLASSES_TWICE
 
 

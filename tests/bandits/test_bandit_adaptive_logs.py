@@ -47,14 +47,14 @@ def test_the_first_third_alone_decides():
     assert refusal_beforehand(np.append(np.ones(300), scarce[300:])) == ""
 
 
-def test_what_was_given_up_lately_is_refused():
+def test_recently_abandoned_candidate_is_refused():
     weights = np.ones(900)
     weights[150:300] = 0.0
     weights[160] = 150.0
     assert "as much as" in refusal_beforehand(weights)
 
 
-def test_a_mean_weight_far_from_one_is_refused():
+def test_mean_weight_far_from_1_is_refused():
     assert "mean weight of the first third" in refusal_beforehand(np.full(900, 0.5))
     assert refusal_beforehand(np.ones(5)) == "there are too few decisions"
 

@@ -24,7 +24,7 @@ def test_statistics_add_and_subtract():
     assert total - Statistics(5, 1) == Statistics(10, 4)
 
 
-def test_a_candidate_nobody_tried_may_have_any_rate():
+def test_untried_candidate_has_the_flat_prior():
     assert posterior(Statistics()) == (1, 1)
     assert mean(Statistics()) == 0.5
     assert interval(Statistics()) == pytest.approx((0.025, 0.975))
@@ -36,7 +36,7 @@ def test_the_flat_prior_adds_exactly_one_success_and_failure(statistics):
     assert posterior(statistics) == posterior(statistics, FLAT) == expected
 
 
-def test_a_prior_counts_as_so_many_trials_of_its_mean():
+def test_prior_counts_as_trials_of_its_mean():
     prior = Prior(0.2, 10)
     assert posterior(Evidence(), prior) == (2, 8)
     assert posterior(Evidence(5.5, 1.5), prior) == (3.5, 12)
@@ -84,6 +84,6 @@ def test_an_event_counts_half_after_a_half_life():
     assert recency_weight(60, 30) == 0.25
 
 
-def test_a_half_life_of_nothing_is_refused():
+def test_half_life_of_zero_is_refused():
     with pytest.raises(ValueError, match="half_life_days must be positive"):
         recency_weight(1, 0)

@@ -32,7 +32,7 @@ def test_each_candidate_has_its_own_delays():
     assert curves["b"].share(4 * DAY) > 0.95
 
 
-def test_candidates_that_are_alike_share_their_delays():
+def test_similar_candidates_share_their_delays():
     alike = {name: Delays(spread(5 * MINUTE, 200, seed)) for seed, name in enumerate("abcd")}
     alike["new"] = Delays(in_bin_of(5 * MINUTE, 1))
     assert curves_by_candidate(alike, window_ms=WEEK)["new"].share(DAY) > 0.9
@@ -50,7 +50,7 @@ def test_silence_without_successes_counts_as_few_failures_however_long(trials):
     assert curve.share(WEEK) == 1.0
 
 
-def test_silence_is_failure_where_many_others_are_quick():
+def test_missing_outcome_is_a_failure_if_others_are_fast():
     quick = {name: Delays(spread(5 * MINUTE, 100, seed), settled=(1_000, 100)) for seed, name in enumerate("cdefgh")}
     few = {"a": Delays(in_bin_of(5 * MINUTE, 300), settled=(3_000, 300)), "b": silent(DAY // 2, 200)}
     counted = [
@@ -59,14 +59,14 @@ def test_silence_is_failure_where_many_others_are_quick():
     assert counted[1] > 2 * counted[0]
 
 
-def test_silent_trials_of_a_candidate_with_known_delays_are_failures():
+def test_trials_without_outcomes_are_failures_with_known_delays():
     settled = Delays(spread(5 * MINUTE, 300), settled=(3_000, 300), unresolved=in_bin_of(DAY, 1_000))
     curve = curves_by_candidate({"a": settled, "b": Delays(spread(DAY, 100))}, window_ms=WEEK)["a"]
     assert curve.share(DAY) > 0.97
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_rate_of_a_late_candidate_is_found_while_its_outcomes_come(seed):
+def test_rate_of_a_slow_candidate_is_estimated_before_its_outcomes(seed):
     """Five days of trials, delays of two days: what the curve says of the rate is near the truth, and not below."""
     rng, rate, trials = np.random.default_rng(seed), 0.12, 4_000
     ages = rng.uniform(0, 5 * DAY, trials)
@@ -86,14 +86,14 @@ def test_the_rate_of_a_late_candidate_is_found_while_its_outcomes_come(seed):
     assert seen.sum() / effective_trials(tried, won, weights)[0] == pytest.approx(rate, rel=0.25)
 
 
-def test_open_decisions_tell_of_late_candidates():
+def test_pending_decisions_show_slow_candidates():
     age = bin_of(3 * DAY)
     pending = [PendingCount(age, bin_of(2 * DAY), 30, 0), PendingCount(age, NOT_YET, 0, 270)]
     curves = curves_by_candidate({"a": Delays(in_bin_of(5 * MINUTE, 300)), "b": Delays((), pending)}, window_ms=WEEK)
     assert curves["b"].share(DAY) < 0.1
 
 
-def test_strengths_follow_how_alike_candidates_are():
+def test_strength_follows_the_similarity_of_candidates():
     counts = {"a": np.array(spread(MINUTE, 80), float), "b": np.array(spread(MINUTE, 90, seed=1), float)}
     shapes = {"a": counts["b"] / 90, "b": counts["a"] / 80}
     assert fit_strength(counts, shapes) >= 75
@@ -101,7 +101,7 @@ def test_strengths_follow_how_alike_candidates_are():
     assert fit_strength(apart, {"a": apart["b"] / 90, "b": apart["a"] / 80}) <= 2
 
 
-def test_a_candidate_alone_has_the_curve_it_had():
+def test_single_candidate_keeps_its_curve():
     alone = curves_by_candidate({"a": Delays(in_bin_of(MINUTE, 50))}, in_bin_of(WEEK - 1, 100), window_ms=WEEK)["a"]
     before = DelayCurve(in_bin_of(MINUTE, 50), in_bin_of(WEEK - 1, 100), window_ms=WEEK)
     for age in (MINUTE // 2, 2 * MINUTE, DAY):

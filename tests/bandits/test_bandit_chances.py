@@ -39,13 +39,13 @@ few_values = arrays.arrays(
 
 
 @given(few_values, st.randoms(use_true_random=False))
-def test_chances_are_what_counting_by_hand_gives_even_with_ties(scores, random):
+def test_chances_equal_a_simple_count_with_ties(scores, random):
     taken = tuple(random.sample(range(len(scores)), random.randrange(len(scores))))
     assert chances_without(candidates_of(scores), taken) == pytest.approx(counted_by_hand(scores, taken), abs=1e-12)
 
 
 @pytest.mark.parametrize("taken", [(), (3,), (7, 0), (1, 2, 3)])
-def test_chances_are_what_counting_by_hand_gives(taken):
+def test_chances_equal_a_simple_count(taken):
     scores = scores_of(8, 1024)
     assert chances_without(candidates_of(scores), taken) == pytest.approx(counted_by_hand(scores, taken), abs=1e-12)
 
@@ -82,7 +82,7 @@ def test_the_scores_are_left_alone():
     assert (scores == before).all()
 
 
-def test_a_score_that_is_no_number_is_refused():
+def test_nan_score_is_refused():
     with pytest.raises(ValueError, match="scores must be numbers"):
         chances_without(candidates_of(np.full((2, 8), np.nan)))
 
@@ -102,7 +102,7 @@ def test_a_split_keeps_its_weights():
     assert list(split_chances([50, 30, 20])) == [0.5, 0.3, 0.2]
 
 
-def test_a_split_shares_out_what_the_taken_leave():
+def test_split_redistributes_shares_of_taken_candidates():
     assert list(split_chances([50, 30, 20], (0,))) == [0, 0.6, 0.4]
 
 

@@ -18,7 +18,7 @@ def weekends(factor, days=70):
 
 
 @pytest.mark.parametrize("factor", [1.1, 1.25, 0.8])
-def test_weekends_change_nobody(factor):
+def test_weekends_cause_no_change(factor):
     for seed in range(5):
         assert not changes(*counted(weekends(factor), seed=seed)).firsts.any()
 
@@ -32,7 +32,7 @@ def test_a_sale_is_a_shock_and_no_change():
     assert (result.shocks >= 30).all()
 
 
-def test_a_change_against_the_rest_is_found_on_weekends_too():
+def test_change_against_the_others_is_found_on_weekends():
     for seed in range(5):
         rates = weekends(1.25)
         rates[40:, 1] *= 0.4
@@ -41,7 +41,7 @@ def test_a_change_against_the_rest_is_found_on_weekends_too():
         assert not firsts[[0, 2, 3]].any()
 
 
-def test_a_great_fall_is_seen_without_a_rest():
+def test_large_fall_is_found_without_other_candidates():
     tried = np.tile([[500, 1, 1, 1]], (40, 1))
     rates = np.tile(RATES, (40, 1))
     rates[25:, 0] = 0.02
@@ -55,7 +55,7 @@ def test_a_fall_of_all_is_no_change_however_great():
     assert not changes(*counted(rates)).firsts.any()
 
 
-def test_what_was_found_stays_found():
+def test_detected_change_is_kept():
     rates = np.tile(RATES, (60, 1))
     rates[20:, 0] = 0.05
     tried, won = counted(rates)
@@ -63,7 +63,7 @@ def test_what_was_found_stays_found():
     assert set(firsts) == {firsts[0]}
 
 
-def test_memory_forgets_the_changed_and_shortens_others():
+def test_memory_resets_changed_candidates_and_fades_others():
     rates = np.tile(RATES, (60, 1))
     rates[30:, 2] = 0.8
     tried, won = counted(rates)
@@ -74,7 +74,7 @@ def test_memory_forgets_the_changed_and_shortens_others():
     assert weights[first:].all()
 
 
-def test_an_arm_alone_is_judged_by_its_own_rate():
+def test_single_arm_is_compared_with_its_own_rate():
     tried = np.full((40, 1), 300)
     rates = np.where(np.arange(40) < 20, 0.3, 0.1)[:, None]
     won = np.random.default_rng(0).binomial(tried, rates)

@@ -13,7 +13,7 @@ from benchmarks.checks.customers import METHODS, coverage, draw_log
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("visits", [1, 20])
-def test_intervals_hold_the_truth_if_customers_come_back(method, visits):
+def test_intervals_have_nominal_coverage_with_returning_customers(method, visits):
     assert 0.88 <= coverage(method, visits, sticky=True, seeds=range(120)) <= 0.99
 
 

@@ -65,7 +65,7 @@ def test_a_refit_is_nearer_to_the_truth_than_small_batches():
     assert refit < batches
 
 
-def test_a_refit_of_nothing_is_nothing():
+def test_refit_without_data_is_empty():
     assert refitted({}, 3).factors == {}
 
 
@@ -75,7 +75,7 @@ def test_a_refit_shrinks_a_rare_candidate_to_the_others():
     assert beliefs["new"].mean == pytest.approx(TRUTH["card"], abs=0.8)
 
 
-def test_many_small_batches_end_near_one_large_one():
+def test_many_small_batches_agree_with_a_large_batch():
     batch = observations(TRUTH["card"], 2000)
     once = WeightEvidence(3).updated({"card": batch})
     bit_by_bit = WeightEvidence(3)
@@ -157,7 +157,7 @@ def test_successes_alone_keep_weights_finite():
         assert rate(x @ belief.mean) == pytest.approx(wins, abs=0.02)
 
 
-def test_features_far_from_earlier_ones_do_no_harm():
+def test_outlying_features_are_harmless():
     evidence = evidence_of(1000)
     far = Observations(np.array([[1.0, 200.0, -200.0]]), np.ones(1), np.zeros(1))
     belief = beliefs_of(evidence.updated({"card": far}), ["card"])["card"]
@@ -232,7 +232,7 @@ def evidence_of_two_kinds(size=3):
     )
 
 
-def test_an_untried_candidate_starts_at_the_weights_of_its_kind():
+def test_untried_candidate_starts_from_the_weights_of_its_attributes():
     evidence = evidence_of_two_kinds()
     beliefs = beliefs_of(evidence, ["w3", "b3", "other"], KINDS)
     assert beliefs["w3"].mean[1] > 0.8
@@ -241,7 +241,7 @@ def test_an_untried_candidate_starts_at_the_weights_of_its_kind():
     assert beliefs["w3"].covariance == pytest.approx(np.eye(3) * SPREAD**2)
 
 
-def test_a_tried_candidate_may_differ_from_its_kind():
+def test_tried_candidate_can_differ_from_its_attributes():
     evidence = evidence_of_two_kinds().updated({"w3": observations(np.array([-1.0, -1.5, 0.0]), 5000, seed=9)}, KINDS)
     assert beliefs_of(evidence, ["w3"], KINDS)["w3"].mean[1] == pytest.approx(-1.5, abs=0.3)
 
@@ -269,7 +269,7 @@ def test_kinds_still_matter_above_two_hundred_features():
     assert new["b3"].mean[1] < -0.5
 
 
-def test_another_candidate_hardly_moves_a_tried_one():
+def test_other_candidate_hardly_changes_a_tried_candidate():
     learned = observations(TRUTH["card"], 5000)
     alone = beliefs_of(WeightEvidence(3).updated({"card": learned}), ["card"])["card"]
     beside = beliefs_of(

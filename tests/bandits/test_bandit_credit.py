@@ -25,11 +25,11 @@ def converted(*texts, model="cascade"):
 # Cascade, by selection.
 
 
-def test_nothing_is_credited_before_anything_happened():
+def test_no_credit_without_outcomes():
     assert selected() == converted() == {}
 
 
-def test_being_shown_alone_is_worth_nothing_yet():
+def test_shown_alone_has_no_credit_yet():
     assert selected("shown card") == converted("shown card") == {}
 
 
@@ -38,7 +38,7 @@ def test_candidates_above_the_selected_get_a_trial_those_below_none():
 
 
 @pytest.mark.parametrize("end", ["abandoned", "closed"])
-def test_when_nobody_is_chosen_all_were_seen_and_passed_over(end):
+def test_without_a_selection_all_candidates_are_failures(end):
     assert selected(end) == converted(end) == dict.fromkeys(RANKING, SEEN)
 
 
@@ -46,15 +46,15 @@ def test_without_a_choice_candidates_below_the_last_shown_are_unseen():
     assert selected("shown card", "shown paypal", "closed") == {"card": SEEN, "paypal": SEEN}
 
 
-def test_an_answer_shown_as_a_whole_was_all_seen():
+def test_completely_shown_answer_is_fully_examined():
     assert selected("shown", "closed") == dict.fromkeys(RANKING, SEEN)
 
 
-def test_the_last_selected_is_the_chosen_one():
+def test_last_selected_candidate_is_the_choice():
     assert selected("selected klarna", "selected card") == {"card": WON, "paypal": SEEN, "klarna": SEEN}
 
 
-def test_a_selection_stays_one_whatever_becomes_of_the_payment():
+def test_selection_counts_regardless_of_the_payment():
     for resolution in ("declined card", "converted card", "refunded card", "closed"):
         assert selected("selected card", resolution) == {"card": WON}
 
@@ -78,25 +78,25 @@ def test_a_choice_from_outside_the_answer_examined_all():
 # Cascade, by conversion.
 
 
-def test_a_payment_in_flight_credits_nobody_yet():
+def test_pending_payment_has_no_credit():
     assert converted("selected paypal") == {}
 
 
-def test_a_conversion_is_a_success_after_trials_above_it():
+def test_conversion_is_a_success_with_failures_above_it():
     assert converted("selected paypal", "converted paypal") == {"card": SEEN, "paypal": WON}
     assert converted("converted paypal") == {"card": SEEN, "paypal": WON}
 
 
 @pytest.mark.parametrize("end", ["declined paypal", "abandoned", "closed"])
-def test_a_payment_that_fails_counts_against_the_chosen_one(end):
+def test_failed_payment_counts_against_its_candidate(end):
     assert converted("selected paypal", end) == {"card": SEEN, "paypal": SEEN}
 
 
-def test_a_decline_without_a_selection_counts_against_it_as_well():
+def test_decline_without_a_selection_is_a_failure():
     assert converted("declined paypal") == {"card": SEEN, "paypal": SEEN}
 
 
-def test_after_a_decline_the_next_method_earns_its_own_success():
+def test_success_after_a_decline_is_credited_to_the_next_method():
     story = ["selected card", "declined card", "selected klarna"]
     assert converted(*story) == {}
     assert converted(*story, "converted klarna") == {"card": SEEN, "paypal": SEEN, "klarna": WON}
@@ -106,7 +106,7 @@ def test_a_decline_does_not_settle_another_payment_in_flight():
     assert converted("selected card", "selected paypal", "declined card") == {}
 
 
-def test_a_second_try_with_the_same_method_is_one_trial():
+def test_second_attempt_with_the_same_method_is_one_trial():
     assert converted("selected card", "declined card", "selected card", "converted card") == {"card": WON}
 
 
@@ -163,16 +163,16 @@ def test_shown_credits_whatever_was_shown():
     assert converted(*story, "converted klarna", model="shown") == {"card": SEEN, "klarna": WON}
 
 
-def test_shown_counts_everything_where_no_report_singles_any_out():
+def test_shown_without_a_candidate_counts_all():
     assert selected("selected card", model="shown") == {**dict.fromkeys(RANKING, SEEN), "card": WON}
 
 
-def test_an_answer_that_nobody_reported_on_was_perhaps_never_shown():
+def test_answer_without_reports_has_no_credit():
     assert selected("closed", model="shown") == {}
     assert selected("shown", "closed", model="shown") == dict.fromkeys(RANKING, SEEN)
 
 
-def test_the_chosen_was_shown_even_if_nobody_said_so():
+def test_selected_candidate_was_shown_without_a_report():
     assert selected("shown card", "selected ideal", model="shown") == {"card": SEEN, "ideal": WON}
 
 
@@ -187,7 +187,7 @@ def test_without_any_outcome_the_examined_are_still_waited_for(model, waiting):
 # Whatever happens.
 
 
-def test_an_outcome_that_must_name_its_candidate_is_refused_without():
+def test_outcome_without_a_required_candidate_is_refused():
     with pytest.raises(ValueError, match="candidate: a converted outcome must name its candidate"):
         Event("converted")
 
@@ -221,7 +221,7 @@ def test_differences_in_any_order_of_arrival_sum_to_the_credit(story, pair, data
 
 
 @given(stories, st.sampled_from(PAIRS))
-def test_saying_everything_twice_in_a_row_changes_nothing(story, pair):
+def test_repeated_reports_change_nothing(story, pair):
     twice = [event for event in story for _ in range(2)]
     assert credit(*pair, RANKING, twice) == credit(*pair, RANKING, story)
 

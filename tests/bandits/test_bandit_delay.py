@@ -52,12 +52,12 @@ def test_failures_reported_as_fast_as_successes_leave_little_weight():
     assert all(curve.share(age * HOUR) < 0.05 for age in (0.1, 0.5, 1, 2))
 
 
-def test_outcomes_that_all_take_equally_long_tell_nothing_before():
+def test_equal_delays_give_no_earlier_evidence():
     curve = DelayCurve(histogram([1_000_000] * 300), histogram([1_000_000] * 700), window_ms=2_000_000)
     assert curve.share(990_000) < 0.01
 
 
-def test_without_outcomes_a_pending_decision_weighs_nothing_until_its_end():
+def test_without_outcomes_a_pending_decision_has_weight_zero():
     for pending in ([], [PendingCount(bin_of(30 * MINUTE), NOT_YET, 0, 50)]):
         curve = DelayCurve([], window_ms=HOUR, pending=pending)
         assert [curve.share(HOUR * part) for part in (0, 0.25, 0.5, 0.75, 1, 2)] == [0, 0, 0, 0, 1, 1]
@@ -84,7 +84,7 @@ def pending_counts(delays, ages, *, failures_are_reported=False):
     ]
 
 
-def test_unseen_slow_successes_do_not_make_delays_look_short():
+def test_missing_slow_successes_do_not_shorten_delays():
     rng, mean = np.random.default_rng(0), HOUR
     delays, ages = rng.exponential(mean, 20_000), rng.uniform(0, 4 * mean, 20_000)
     seen = pending_counts(delays, ages)
@@ -118,7 +118,7 @@ def test_reported_failures_of_pending_decisions_leave_little_weight():
     assert all(reported.share(age * mean) < 0.25 * silent.share(age * mean) for age in (0.25, 0.5, 1))
 
 
-def test_pending_and_closed_decisions_count_alike_once_resolved():
+def test_pending_and_closed_decisions_agree_once_resolved():
     delays = np.random.default_rng(3).exponential(HOUR, 4_000)
     old = [PendingCount(bin_of(30 * DAY), bin_of(int(delay)), 1, 0) for delay in delays[:2_000]]
     both = DelayCurve(histogram(delays[2_000:]), window_ms=40 * DAY, pending=old)
@@ -137,7 +137,7 @@ def test_when_the_window_closes_an_open_decision_is_a_failure():
     assert DelayCurve(delays_of(DAY), delays_of(DAY), window_ms=HOUR).share(HOUR) == 1
 
 
-def test_a_window_of_nothing_is_refused():
+def test_window_of_zero_is_refused():
     with pytest.raises(ValueError, match="window_ms must be positive"):
         DelayCurve([], window_ms=0)
 

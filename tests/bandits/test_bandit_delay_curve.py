@@ -108,7 +108,7 @@ PENDING = (
     (histogram(m59=500), histogram(s1=1), ()),
 ], ids=["successes", "both", "failures", "pending", "successes, pending", "all", "one", "late"])  # fmt: skip
 @pytest.mark.parametrize("window", [WINDOW, 30 * DAY])
-def test_the_curve_is_its_formulas_at_every_edge(successes, failures, pending, window):
+def test_curve_equals_its_formula_at_every_edge(successes, failures, pending, window):
     curve = DelayCurve(successes, failures, window_ms=window, pending=pending)
     expected = weights(successes, failures, window, pending)
     for edge, weight in zip(EDGES, expected, strict=True):
@@ -128,7 +128,7 @@ def test_the_weight_is_whole_from_the_end_of_the_window(age, share):
 
 
 @pytest.mark.parametrize("window", [1, 999, 1_000, 1_001, 400 * DAY])
-def test_any_window_has_a_curve_from_nothing_to_all(window):
+def test_every_window_has_a_curve_from_0_to_1(window):
     curve = DelayCurve([], window_ms=window)
     assert (curve.share(0), curve.share(window)) == (0.0, 1.0)
 

@@ -3,7 +3,7 @@ import numpy as np
 from bandits.evaluation.discovery import discoveries, p_value
 
 
-def test_pages_without_effects_seldom_tell_one():
+def test_false_findings_are_rare_without_effects():
     rng = np.random.default_rng(0)
     false = [discoveries([p_value(z, 1.0) for z in rng.normal(size=208)]).any() for _ in range(400)]
     assert np.mean(false) <= 0.13
@@ -14,7 +14,7 @@ def test_pages_without_effects_seldom_tell_one():
     assert np.mean(weighted) <= 0.13
 
 
-def test_hypotheses_that_little_is_known_of_take_little_from_others():
+def test_hypotheses_with_little_data_cost_others_little():
     rng, strong = np.random.default_rng(2), np.arange(208) < 32
     pages = [[p_value(z, 1.0) for z in rng.normal(3.3 * (np.arange(208) < 2), 1.0)] for _ in range(300)]
     weighted, plain = (
@@ -44,6 +44,6 @@ def test_the_textbook_example_is_decided_as_printed():
     assert discoveries(values, share=0.05).sum() == 4
 
 
-def test_nothing_is_found_in_nothing():
+def test_no_hypotheses_have_no_findings():
     assert discoveries([]).tolist() == []
     assert p_value(1.0, 0.0) == 1.0

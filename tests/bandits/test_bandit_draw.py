@@ -38,7 +38,7 @@ def arranged(weights=(5, 3, 2, 1), *, key="dec_1", rest=None, length=None, drawn
 
 
 @pytest.mark.parametrize("case", SPEC["uniforms"], ids=lambda case: f"{case['key']} {case['slot']} {case['candidate']}")
-def test_uniforms_are_the_pinned_ones(case):
+def test_uniforms_equal_the_specified_values(case):
     assert seed_of(case["key"]) == int(case["seed"], 16)
     assert candidate_hash(case["candidate"]) == int(case["hash"], 16)
     u = uniforms(seed_of(case["key"]), hashes_of(case["candidate"]), case["slot"] + 1)
@@ -46,7 +46,7 @@ def test_uniforms_are_the_pinned_ones(case):
 
 
 @pytest.mark.parametrize("case", SPEC["picks"], ids=lambda case: f"{case['key']} {case['chances']}")
-def test_picks_are_the_pinned_ones(case):
+def test_picks_equal_the_specified_values(case):
     (index,) = picked(case["chances"], [case["key"]], case["candidates"])
     assert case["candidates"][index] == case["picked"]
 
@@ -78,7 +78,7 @@ def test_a_chance_of_0_is_never_picked():
     assert set(picked([0.0, 1.0, 0.0], [str(n) for n in range(500)], "abc")) == {1}
 
 
-def test_a_smaller_weight_moves_only_those_who_had_it():
+def test_smaller_weight_moves_only_its_customers():
     customers = [f"customer {n}" for n in range(3_000)]
     pairs = list(zip(picked([5, 3, 2], customers, "abc"), picked([5, 3, 1], customers, "abc"), strict=True))
     assert all(old in (new, 2) for old, new in pairs)
@@ -134,7 +134,7 @@ def test_pins_beyond_the_last_slot_move_up_in_their_order():
     assert arranged(drawn=0, pins={7: 0, 9: 1}).order == (2, 3, 0, 1)
 
 
-def test_a_pin_beyond_the_answers_length_keeps_its_candidate_out():
+def test_pin_beyond_the_length_excludes_its_candidate():
     for n in range(50):
         assert 0 not in arranged(key=f"dec_{n}", length=2, pins={3: 0}).order
 
@@ -162,5 +162,5 @@ def test_any_pins_give_a_permutation_with_its_propensity(count, length, drawn, w
     )
 
 
-def test_whole_orders_come_as_often_as_their_propensity_says():
+def test_frequency_of_orders_equals_their_propensity():
     assert order_p_value(3, 6_000) > 1e-4

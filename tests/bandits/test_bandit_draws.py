@@ -15,12 +15,12 @@ def test_draws_are_made_again_from_the_same_seed():
     assert (make_draws(IDS, KNOWN, seed=813).rates != again.rates).any()
 
 
-def test_a_candidates_draws_do_not_depend_on_who_else_takes_part():
+def test_draws_of_a_candidate_do_not_depend_on_other_candidates():
     alone = make_draws(["klarna"], KNOWN[2:], seed=1).rates[0]
     assert (make_draws(IDS, KNOWN, seed=1).rates[2] == alone).all()
 
 
-def test_draws_have_a_row_per_candidate_ready_for_the_race():
+def test_draws_have_a_row_for_each_candidate():
     draws = make_draws(IDS, KNOWN, seed=1)
     assert draws.rates.shape == (3, DRAWS)
     assert draws.rates.dtype == np.float32
@@ -39,14 +39,14 @@ def test_draws_follow_the_posterior():
     assert rates.mean(axis=1) == pytest.approx([mean(learned) for learned in KNOWN], abs=0.005)
 
 
-def test_draws_follow_the_prior_where_little_is_known():
+def test_draws_follow_the_prior_with_little_data():
     priors = [Prior(0.1, 50), Prior(0.9, 50), FLAT]
     draws = make_draws(IDS, [Evidence(2.5, 1.5)] * 3, seed=1, priors=priors, count=100_000)
     assert list(draws.means) == [mean(Evidence(2.5, 1.5), prior) for prior in priors]
     assert draws.rates.mean(axis=1) == pytest.approx(draws.means, abs=0.005)
 
 
-def test_flat_priors_are_what_is_believed_without():
+def test_missing_priors_are_flat():
     assert (make_draws(IDS, KNOWN, seed=7, priors=[FLAT] * 3).rates == make_draws(IDS, KNOWN, seed=7).rates).all()
 
 
@@ -68,6 +68,6 @@ def test_the_posterior_narrows_with_the_root_of_the_trials():
     assert spread_slope() == pytest.approx(-0.5, abs=0.02)
 
 
-def test_the_pinned_draws_come_out_on_every_release_of_numpy():
+def test_draws_equal_the_specified_values_on_every_numpy():
     rates = make_draws(["card"], [Statistics(7, 3)], seed=812).rates[0, :3]
     assert rates.tolist() == pytest.approx(PINNED, rel=1e-6)

@@ -16,7 +16,7 @@ def counted(*phases, trials=50, seed=0):
     return np.full(len(rates), trials), rng.binomial(trials, rates)
 
 
-def test_a_jump_is_found_where_it_was():
+def test_jump_is_found_at_its_time():
     for seed in range(20):
         assert abs(last_change(*counted((0.3, 100), (0.1, 50), seed=seed)) - 100) <= 3
 
@@ -43,7 +43,7 @@ cells = st.lists(st.integers(0, 60).flatmap(lambda n: st.tuples(st.just(n), st.i
 
 
 @given(cells, cells)
-def test_a_verdict_stays_what_it_was_when_later_cells_come(early, late):
+def test_verdict_does_not_depend_on_later_cells(early, late):
     learned = last_change(*zip(*early, strict=True)) if early else 0
     trials, successes = np.array(early + late, np.int64).reshape(-1, 2).T
     again = last_change(trials, successes)
@@ -62,14 +62,14 @@ def test_a_verdict_stays_what_it_was_when_later_cells_come(early, late):
         ([0, 9, 0], [0, 9, 0]),
     ],
 )
-def test_nothing_ever_happened_or_always_the_same_is_no_change(trials, successes):
+def test_constant_rates_have_no_change(trials, successes):
     assert last_change(trials, successes) == 0
 
 
 # What is remembered.
 
 
-def test_nothing_is_forgotten_while_nothing_jumps():
+def test_without_a_jump_nothing_is_forgotten():
     trials, successes = counted((0.3, 50))
     assert (memory(np.column_stack([trials] * 3), np.column_stack([successes] * 3)) == 1).all()
 
@@ -85,7 +85,7 @@ def test_after_a_jump_other_arms_keep_a_little():
     assert (weights[:first, 1] @ successes[:first, 1]) / OTHERS_KEEP == pytest.approx(0.2, abs=0.02)
 
 
-def test_who_was_tried_less_than_that_keeps_it_all():
+def test_candidate_with_few_trials_keeps_all_data():
     jumped = counted((0.3, 100), (0.1, 50))
     rare = np.zeros(150), np.zeros(150)
     rare[0][:4] = 1
@@ -93,7 +93,7 @@ def test_who_was_tried_less_than_that_keeps_it_all():
     assert (weights[:, 1] == 1).all()
 
 
-def test_no_arms_and_no_cells_have_nothing_to_forget():
+def test_empty_input_has_no_drift():
     assert memory(np.zeros((0, 3)), np.zeros((0, 3))).shape == (0, 3)
     assert memory(np.zeros((5, 0)), np.zeros((5, 0))).shape == (5, 0)
 

@@ -69,13 +69,13 @@ def test_a_reward_is_weighed_by_the_slots_down_to_it():
     assert estimate.largest_weight == 2.0
 
 
-def test_the_effect_is_the_difference_from_what_was_earned():
+def test_effect_is_the_difference_from_the_logged_reward():
     estimate = effect([1.0, 1.0, 2.0, 0.5], [1.0, 0.0, 1.0, 0.0])
     assert estimate.value == pytest.approx((2 / 2.5 - 0.5) / 2)
     assert estimate.n == 4
 
 
-def test_a_policy_that_changes_nothing_has_no_effect():
+def test_unchanged_policy_has_no_effect():
     estimate = effect([1.0] * 50, [1.0, 0.0] * 25)
     assert (estimate.value, estimate.low, estimate.high) == (0.0, 0.0, 0.0)
 
@@ -131,7 +131,7 @@ def test_doubling_all_rewards_doubles_the_value(log, factor):
 # Clusters of customers
 
 
-def test_decisions_of_the_same_customer_tell_less():
+def test_repeated_customers_widen_the_interval():
     weights, rewards = np.ones(400), np.repeat([1.0, 0.0] * 20, 10)
     alone, together = ips(weights, rewards), ips(weights, rewards, clusters=np.repeat(np.arange(40), 10))
     assert together.value == alone.value
@@ -147,25 +147,25 @@ def test_clusters_are_numbered_and_summed():
     assert clusters.with_single_rows(2).count == 4
 
 
-def test_too_few_customers_cannot_tell():
+def test_too_few_customers_have_no_interval():
     few = Clusters.of(np.arange(10), np.ones(10))
     assert few.refusal().startswith("the decisions tell as much as those of 10 customers")
     assert Clusters.of(np.arange(50), np.ones(50)).refusal() == ""
 
 
-def test_with_each_customer_once_the_error_is_nearly_the_plain_one():
+def test_single_visits_have_nearly_the_usual_standard_error():
     values = np.random.default_rng(1).normal(size=500)
     clusters = Clusters.of(np.arange(500), np.ones(500))
     assert standard_error(values, clusters) == pytest.approx(standard_error(values), rel=0.01)
 
 
 @pytest.mark.parametrize(("mean", "off"), [(1.0, False), (1.05, False), (1.5, True), (0.5, True)])
-def test_weights_whose_mean_is_not_one_are_noticed(mean, off):
+def test_weights_with_a_wrong_mean_are_detected(mean, off):
     weights = mean * np.random.default_rng(2).exponential(size=400)
     assert is_off_one(weights / weights.mean() * mean) == off
 
 
-def test_paired_differences_of_equal_policies_are_nothing():
+def test_paired_difference_of_equal_policies_is_zero():
     estimate = paired_difference(np.ones(200), np.array([1.0, 0.0] * 100), np.array([1.0, 0.0] * 100))
     assert estimate.value == pytest.approx(0.0)
 
@@ -178,7 +178,7 @@ def test_too_little_has_an_endless_interval(terms):
     assert unskewed_interval(np.array(terms)) == (-math.inf, math.inf)
 
 
-def test_terms_that_are_all_alike_have_no_width():
+def test_equal_terms_have_an_interval_of_width_zero():
     assert unskewed_interval(np.full(10, 0.25)) == (0.25, 0.25)
 
 
@@ -219,7 +219,7 @@ def test_a_p_value_is_two_sided(estimate, error, p):
     ([0.06, 0.9], [False, False]),
     ([0.9, 0.001, 0.04, 0.06], [False, True, True, True]),
 ])  # fmt: skip
-def test_what_may_be_called_sure_depends_on_all_of_the_page(values, found):
+def test_significance_depends_on_all_hypotheses(values, found):
     assert discoveries(values).tolist() == found
 
 

@@ -46,7 +46,7 @@ def all_estimates(n, seed=0):
 
 
 @pytest.mark.parametrize("name", ["ips", "snips", "dr", "dros"])
-def test_every_estimator_finds_the_value_of_the_other_policy(name):
+def test_every_estimator_estimates_the_value_of_the_policy(name):
     estimate = all_estimates(100_000)[name]
     assert estimate.value == pytest.approx(NEW @ RATES, abs=0.01)
     assert not estimate.refused
@@ -59,14 +59,14 @@ def test_unbiased_estimators_have_narrow_intervals_around_the_truth(name):
     assert estimate.high - estimate.low < 0.02
 
 
-def test_estimators_that_trust_their_model_have_no_interval():
+def test_model_based_estimators_have_no_interval():
     weights, rewards, actions = logged(10_000)
     expected = models(actions)
     for estimate in (direct(weights, expected["expected_new"]), dros(weights, rewards, **expected)):
         assert np.isnan([estimate.low, estimate.high]).all()
 
 
-def test_the_logged_policy_has_its_plain_mean_and_interval():
+def test_logged_policy_has_the_sample_mean_and_interval():
     _, rewards, _ = logged(50_000)
     for estimate in (ips(np.ones(50_000), rewards), snips(np.ones(50_000), rewards)):
         margin = 1.96 * rewards.std() / np.sqrt(50_000)
@@ -149,7 +149,7 @@ def test_equal_rewards_are_an_answer(reward):
         ([[1, 1]], [[1, 0]], "one row for each decision"),
     ],
 )
-def test_what_does_not_fit_is_named(weights, rewards, message):
+def test_invalid_input_is_named(weights, rewards, message):
     with pytest.raises(ValueError, match=message):
         snips(weights, rewards)
 
@@ -177,7 +177,7 @@ def test_untouched_decisions_do_not_change_the_effect():
     assert diluted.n == 100_000
 
 
-def test_a_policy_that_changes_nothing_has_no_effect():
+def test_unchanged_policy_has_no_effect():
     estimate = effect(np.ones(500), np.arange(500) % 2)
     assert (estimate.value, estimate.low, estimate.high, estimate.refused) == (0, 0, 0, "")
 

@@ -18,11 +18,11 @@ def shown(weights, *, trials=2_000, seed=0):
 
 
 @pytest.mark.parametrize("weights", [WEIGHTS, np.array([1, 0.9, 0.1, 0.02]), np.array([1, 0.3, 0.6, 0.2]), np.ones(3)])
-def test_the_weights_of_slots_are_found_again_falling_or_not(weights):
+def test_weights_of_slots_are_recovered(weights):
     assert estimate_weights(*shown(weights)) == pytest.approx(weights, rel=0.15, abs=0.01)
 
 
-def test_a_slot_with_few_trials_stays_near_the_one_above():
+def test_slot_with_few_trials_is_near_the_slot_above():
     trials, successes = shown(np.array([1, 0.5, 0.25]))
     trials[:, 2], successes[:, 2] = 1, 0
     weights = estimate_weights(trials, successes)
@@ -30,7 +30,7 @@ def test_a_slot_with_few_trials_stays_near_the_one_above():
     assert weights[2] == pytest.approx(weights[1], rel=0.5)
 
 
-def test_good_candidates_do_not_make_their_slots_look_good():
+def test_candidates_do_not_bias_the_weights_of_slots():
     # The same slots, but the best are nearly always above: a plain success rate by slot would fall far too fast.
     rng = np.random.default_rng(1)
     trials = np.full((8, 8), 40) + np.diag([4_000] * 8)

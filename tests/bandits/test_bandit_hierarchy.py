@@ -17,7 +17,7 @@ def family(strength, *, rate=0.2, children=200, seed=0):
 
 
 @pytest.mark.parametrize("strength", [3, 10, 40])
-def test_the_strength_of_siblings_is_found_again(strength):
+def test_strength_of_siblings_is_recovered(strength):
     assert fit_strength([family(strength)]) == pytest.approx(strength, rel=0.35)
 
 
@@ -49,7 +49,7 @@ def test_a_mean_at_the_edge_gives_an_answer(family):
     assert LEAST <= fit_strength([family]) <= CAP
 
 
-def test_siblings_nobody_tried_change_nothing():
+def test_untried_siblings_change_nothing():
     mean, trials, successes = family(10)
     more = Siblings(mean, [*trials, 0, 0], [*successes, 0, 0])
     assert fit_strength([more]) == fit_strength([family(10)])
@@ -58,7 +58,7 @@ def test_siblings_nobody_tried_change_nothing():
 # A new merchant's prior.
 
 
-def test_a_new_merchants_prior_is_common_to_the_others():
+def test_prior_of_a_new_merchant_is_the_common_prior():
     _, trials, successes = family(20)
     prior = fit_prior([Statistics(int(n), int(s)) for n, s in zip(trials, successes, strict=True)])
     assert prior.mean == pytest.approx(0.2, rel=0.1)
@@ -71,7 +71,7 @@ def test_a_merchant_with_much_traffic_does_not_speak_for_all():
 
 
 @pytest.mark.parametrize("others", [[], [Statistics(100, 50)] * 2, [Statistics(100, 50)] * 2 + [Statistics()] * 5])
-def test_fewer_than_three_merchants_teach_nothing(others):
+def test_fewer_than_three_merchants_give_no_prior(others):
     assert fit_prior(others) == FLAT
 
 
@@ -92,26 +92,26 @@ def test_a_childs_prior_is_its_parents_mean():
 PRIORS = [Prior(float(rate), 100.0) for rate in RATES]
 
 
-def test_a_merchant_without_trials_starts_like_the_others():
+def test_merchant_without_trials_starts_from_the_common_prior():
     assert temper(PRIORS, [Statistics()] * len(PRIORS)) == PRIORS
 
 
-def test_a_merchant_like_the_others_keeps_all_that_they_teach():
+def test_similar_merchant_keeps_the_whole_prior():
     assert temper(PRIORS, [Evidence(200, 200 * rate) for rate in RATES]) == PRIORS
 
 
-def test_a_merchant_unlike_the_others_keeps_little_of_it():
+def test_different_merchant_keeps_little_of_the_prior():
     for before, now in zip(PRIORS, temper(PRIORS, [Evidence(200, 200 * rate) for rate in RATES[::-1]]), strict=True):
         assert now.strength < before.strength / 5
         assert abs(now.mean - RATES.mean()) <= abs(before.mean - RATES.mean())
 
 
-def test_arms_that_nobody_knows_stay_as_open_as_they_are():
+def test_untried_arms_keep_their_prior():
     flat = [FLAT] * 3
     assert temper(flat, [Statistics(1_000, 0), Statistics(1_000, 1_000), Statistics(10, 5)]) == flat
 
 
-def test_nobody_has_nothing_to_temper():
+def test_no_merchants_are_not_tempered():
     assert temper([], []) == []
 
 

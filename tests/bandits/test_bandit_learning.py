@@ -19,6 +19,6 @@ def test_a_returning_customers_favourite_is_first_after_5_purchases(favourite):
     assert favourite_first(favourite, loyalty=1.0, purchases=5, customers=20) > 0.9
 
 
-def test_a_new_customer_sees_what_most_choose():
+def test_new_customer_gets_the_most_popular_candidate():
     assert favourite_first("card", loyalty=1.0, purchases=0, customers=3) > 0.9
     assert favourite_first("wero", loyalty=1.0, purchases=0, customers=3) < 0.1

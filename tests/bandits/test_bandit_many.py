@@ -20,7 +20,7 @@ def test_discoveries_are_those_of_statsmodels(count: int) -> None:
         assert discoveries(p_values, share=SHARE).tolist() == expected.tolist()
 
 
-def test_nothing_is_found_among_nothing() -> None:
+def test_no_hypotheses_have_no_findings() -> None:
     assert discoveries([], share=SHARE).tolist() == []
     assert discoveries([0.2, 0.9], share=SHARE).tolist() == [False, False]
 

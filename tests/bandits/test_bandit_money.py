@@ -17,7 +17,7 @@ def amount_draws(amounts=KNOWN, ids=IDS, *, seed=812, typical=5_000.0, **options
     return make_amount_draws(ids, amounts, seed=seed, typical=typical, **options)
 
 
-def test_the_mean_amount_lies_between_typical_and_seen():
+def test_mean_amount_is_between_prior_and_data():
     assert mean_amount(Amounts(), typical=5_000) == 5_000
     assert mean_amount(Amounts(TYPICAL_STRENGTH, TYPICAL_STRENGTH * 8_000), typical=5_000) == 6_500
     assert mean_amount(Amounts(10**6, 10**6 * 8_000), typical=5_000) == pytest.approx(8_000, rel=1e-4)
@@ -29,14 +29,14 @@ def test_draws_follow_the_mean_amount():
     assert made.means == pytest.approx([mean_amount(learned, typical=5_000) for learned in KNOWN])
 
 
-def test_the_more_amounts_were_seen_the_closer_the_draws():
+def test_draws_narrow_with_more_amounts():
     card, paypal, klarna = amount_draws(count=MANY).draws.std(axis=1)
     assert card == pytest.approx(8_000 / np.sqrt(400), rel=0.05)
     assert paypal == pytest.approx(8_000 / np.sqrt(40), rel=0.1)
     assert klarna > 3_000
 
 
-def test_a_success_is_worth_the_margin_less_the_fee():
+def test_value_of_a_success_is_margin_minus_fee():
     whole, part = amount_draws(), amount_draws(margin=0.3, fees=[35, 0, 10_000])
     fees = np.array([35, 0, 10_000])
     assert part.means == pytest.approx(0.3 * whole.means - fees)
@@ -64,7 +64,7 @@ def test_draws_of_amounts_are_read_only_single_precision():
         made.draws[0, 0] = 1
 
 
-def test_a_typical_amount_of_nothing_is_refused():
+def test_typical_amount_of_zero_is_refused():
     with pytest.raises(ValueError, match="typical must be positive"):
         amount_draws(typical=0)
 

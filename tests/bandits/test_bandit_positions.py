@@ -49,7 +49,7 @@ def curve_of(impressions, start=None):
 
 
 @pytest.mark.parametrize("favourite", [0.0, 1.0])
-def test_successes_alone_tell_slots_from_candidates(favourite):
+def test_successes_distinguish_slots_from_candidates(favourite):
     effects = curve_of(impressions_of(10_000, favourite=favourite)).effects()
     assert effects.weights == pytest.approx(SEEN, rel=0.1)
     assert ((effects.low < SEEN) | (SEEN == 1)).all()
@@ -73,7 +73,7 @@ def test_a_curve_without_successes_is_flat():
     assert impossible.effects().weights.tolist() == [1.0, 1.0]
 
 
-def test_unlikely_fillings_keep_their_share_of_the_chances():
+def test_unlikely_orders_keep_their_share_of_the_chances():
     """With many candidates nearly all fillings are unlikely; without them the worst would lose a third."""
     ids = [f"arm {number:02}" for number in range(30)]
     draws = bandits.make_draws(ids, [bandits.Evidence(300.0, 30.0 + number) for number in range(30)], seed=1)
@@ -84,7 +84,7 @@ def test_unlikely_fillings_keep_their_share_of_the_chances():
 
 
 @pytest.mark.parametrize("favourite", [0.0, 1.0])
-def test_slots_are_told_from_the_candidates_in_them(favourite):
+def test_slots_are_distinguished_from_their_candidates(favourite):
     effects = position_effects(position_sums(impressions_of(10_000, favourite=favourite), COUNT))
     assert effects.weights == pytest.approx(SEEN, rel=0.1)
     assert ((effects.low < SEEN) | (SEEN == 1)).all()
@@ -104,7 +104,7 @@ def test_sums_of_two_logs_add():
     assert parts[0] + parts[1] == pytest.approx(position_sums(both, COUNT))
 
 
-def test_a_slot_without_data_is_like_the_one_above():
+def test_slot_without_data_equals_the_slot_above():
     effects = position_effects(np.zeros((COUNT, 2, 8)))
     assert effects.weights.tolist() == [1.0, 1.0, 1.0]
     assert effects.low[2] < 0.2
@@ -136,7 +136,7 @@ def test_impatience_is_no_demerit_of_candidates_below():
     assert plain.rates[0].min() < 0.6 * RATES[3]
 
 
-def test_weights_are_found_where_the_best_differs_by_bucket():
+def test_weights_are_recovered_if_the_best_differs_by_bucket():
     world = World((RATES, RATES[::-1]), batches=15, visits=2_000)
     plain, identified = (play(world, 3, identified=identified) for identified in (False, True))
     assert identified.weights[:4] == pytest.approx(WEIGHTS[:4], rel=0.2)

@@ -44,7 +44,7 @@ def test_log_gamma_is_scipys(x):
     assert float(log_gamma(x)) == pytest.approx(special.gammaln(x), rel=1e-10, abs=1e-10)
 
 
-def test_outside_of_shares_the_distribution_is_nothing_or_all():
+def test_distribution_is_0_or_1_outside_of_the_unit_interval():
     assert (distribution(-1, 2, 3), distribution(2, 2, 3)) == (0.0, 1.0)
 
 
@@ -55,7 +55,7 @@ def test_outside_of_shares_the_distribution_is_nothing_or_all():
     (Evidence(0.5, 0.25), FLAT, (1.25, 1.25)),
     (Statistics(3, 3), FLAT, (4.0, 1.0)),
 ])  # fmt: skip
-def test_the_posterior_adds_what_was_seen_to_the_prior(evidence, prior, parameters):
+def test_posterior_adds_data_to_the_prior(evidence, prior, parameters):
     assert posterior(evidence, prior) == pytest.approx(parameters)
     assert mean(evidence, prior) == pytest.approx(parameters[0] / sum(parameters))
 
@@ -67,12 +67,12 @@ def test_impossible_evidence_is_refused(evidence):
 
 
 @pytest.mark.parametrize(("level", "low", "high"), [(0.95, 0.234, 0.766), (0.5, 0.402, 0.598)])
-def test_an_interval_holds_its_share(level, low, high):
+def test_interval_contains_its_share(level, low, high):
     assert interval(Evidence(10, 5), level) == pytest.approx((low, high), abs=0.001)
 
 
 @pytest.mark.parametrize("level", [0, 1, -0.5, 1.5])
-def test_a_level_that_is_no_share_is_refused(level):
+def test_invalid_level_is_refused(level):
     with pytest.raises(ValueError, match="level must lie between 0 and 1"):
         interval(Evidence(), level)
 
@@ -96,7 +96,7 @@ def test_evidence_halves_with_each_half_life(age, half_life, weight):
     assert recency_weight(age, half_life) == pytest.approx(weight, abs=1e-4)
 
 
-def test_a_half_life_of_nothing_is_refused():
+def test_half_life_of_zero_is_refused():
     with pytest.raises(ValueError, match="half_life_days must be positive"):
         recency_weight(1, 0)
 
@@ -143,7 +143,7 @@ def test_draws_of_a_margin_are_a_share_less_the_fee():
     assert part.draws[0] == pytest.approx(0.3 * whole.draws[0] - 35, rel=1e-4)
 
 
-def test_draws_of_amounts_are_the_same_again_and_others_with_another_seed():
+def test_draws_of_amounts_depend_only_on_the_seed():
     assert (drawn(Amounts(3, 9_000)).draws == drawn(Amounts(3, 9_000)).draws).all()
     assert (drawn(Amounts(3, 9_000)).draws != drawn(Amounts(3, 9_000), seed=2).draws).any()
 
@@ -154,6 +154,6 @@ def test_draws_of_amounts_cannot_be_changed():
 
 
 @pytest.mark.parametrize("typical", [0, -5, math.nan])
-def test_a_typical_amount_of_nothing_is_refused(typical):
+def test_typical_amount_of_zero_is_refused(typical):
     with pytest.raises(ValueError, match="typical must be positive"):
         drawn(Amounts(), typical=typical)

@@ -19,7 +19,7 @@ def test_the_floor_falls_as_traffic_grows():
     assert multiples == pytest.approx([MOST, 6.0, 0.6, LEAST])
 
 
-def test_two_thirds_of_it_are_spread_evenly():
+def test_two_thirds_of_probes_are_uniform():
     assert probes().shares.sum() == pytest.approx(1.0)
     assert probes().shares.min() >= 0.065
 
@@ -42,9 +42,9 @@ def test_a_candidate_alone_gets_all():
     assert shares.tolist() == [1.0]
 
 
-def test_an_improvement_is_found_within_ninety_days():
+def test_improvement_is_detected_within_ninety_days():
     assert floor.day_found(0, spent=True, most=90) <= 90
 
 
-def test_probes_cost_less_where_traffic_is_heavy():
+def test_probes_cost_less_with_more_traffic():
     assert floor.cost_a_day(0, 20_000, spent=True) < 0.5 * floor.cost_a_day(0, 20_000, spent=False)

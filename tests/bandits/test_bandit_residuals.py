@@ -43,7 +43,7 @@ def judge(residuals, before):
     return residuals.tested(before * CELLS_A_DAY)
 
 
-def test_a_jump_against_what_was_expected_is_dated():
+def test_jump_against_expectation_is_dated():
     for seed in range(5):
         residuals, jumps = played(days((1, 0.4, 1)), RATES, seed=seed).tested(41 * CELLS_A_DAY)
         assert jumps.keys() == {"klarna"}
@@ -51,12 +51,12 @@ def test_a_jump_against_what_was_expected_is_dated():
         assert residuals.cells.keys() == {"card", "paypal"}
 
 
-def test_a_sale_that_nobody_expected_moves_nobody():
+def test_unexpected_sale_moves_no_candidate():
     for seed in range(5):
         assert played(days((1.5, 1.5, 1.5)), RATES, seed=seed).tested(41 * CELLS_A_DAY)[1] == {}
 
 
-def test_another_audience_is_no_jump_where_the_model_expected_it():
+def test_expected_change_of_audience_is_no_jump():
     """The raw test takes it for one."""
     rates = days((1, 2.4, 1))
     residuals = played(rates)
@@ -65,13 +65,13 @@ def test_another_audience_is_no_jump_where_the_model_expected_it():
     assert judge(residuals, 41)[1] == {}
 
 
-def test_a_model_in_doubt_finds_no_jump():
+def test_uncertain_model_finds_no_jump():
     """While it learns, its first guesses are far off, and it says so."""
     assert played(days((1, 0.4, 1)), RATES, doubt=0.0).tested(41 * CELLS_A_DAY)[1]
     assert played(days((1, 0.4, 1)), RATES, doubt=80.0).tested(41 * CELLS_A_DAY)[1] == {}
 
 
-def test_open_days_are_not_judged_and_judged_ones_not_twice():
+def test_days_are_tested_once_after_they_end():
     residuals = played(days((1, 0.2, 1), since=30))
     residuals = residuals.after(41 * CELLS_A_DAY, {"klarna": ExpectedSuccesses(TRIED, 5.0, 80.0, 64.0, 0.0)})
     later, jumps = judge(residuals, 41)
@@ -89,7 +89,7 @@ def test_a_jump_is_found_when_half_of_its_day_is_over():
 
 
 @pytest.mark.parametrize("before", [80, 81, 82])
-def test_daily_rhythms_of_their_own_move_nobody(before):
+def test_daily_patterns_are_no_jump(before):
     halves = np.where(np.arange(80)[:, None] % CELLS_A_DAY, (0.6, 1.4, 1), (1.4, 0.6, 1)) * RATES
     for seed in range(5):
         residuals, first = played(halves, RATES, seed=seed).tested(before - 10)
@@ -114,7 +114,7 @@ def test_older_days_are_kept_in_sum():
             assert sums[0] == pytest.approx(sums[1], abs=0.1)
 
 
-def test_what_is_taken_back_leaves_no_negative_cell():
+def test_retracted_outcome_leaves_no_negative_cell():
     residuals = Residuals().after(1, {"card": ExpectedSuccesses(-3.0, -1.0, -0.5, -0.4, 0.1)})
     residuals = residuals.after(2, {"card": ExpectedSuccesses(100.0, 30.0, 30.0, 21.0, 0.5)})
     assert residuals.tested(3)[1] == {}
@@ -147,7 +147,7 @@ def test_expected_successes_err_as_far_as_the_doubt_says():
     assert abs(np.mean(errors)) < 0.4
 
 
-def test_choices_are_expected_by_slot_and_by_what_stands_beside():
+def test_expected_choices_depend_on_slot_and_other_candidates():
     orders = [("card", "klarna", "paypal"), ("klarna", "card")]
     seen = [ChoiceObservation(orders[n % 2], f"s{n % 2}", (0,) if n % 3 else ()) for n in range(600)]
     belief = ChoiceModel.nothing().after(aggregate(seen)).belief()

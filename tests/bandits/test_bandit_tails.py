@@ -24,26 +24,26 @@ def first(amounts):
     return float((draws[1] > draws[0]).mean())
 
 
-def test_one_outlier_moves_next_to_nothing():
+def test_outlier_hardly_changes_the_mean():
     plain = {"a": binned([6_000] * 1_000), "b": binned([5_000] * 1_000)}
     outlier = {"a": binned([6_000] * 1_000), "b": binned([5_000] * 1_000 + [2_000_000])}
     assert abs(first(cut(outlier)) - first(cut(plain))) < 0.1
 
 
 @pytest.mark.parametrize("count", [10, 50, 200])
-def test_one_outlier_among_few_moves_at_most_a_tenth(count):
+def test_outlier_among_few_changes_the_mean_by_at_most_a_tenth(count):
     rng = np.random.default_rng(count)
     a, b = (np.exp(rng.normal(np.log(mean), 0.5, count)).astype(int).tolist() for mean in (6_000, 5_700))
     before = first(cut({"a": binned(a), "b": binned(b)}))
     assert abs(first(cut({"a": binned(a), "b": binned([*b, 2_000_000])})) - before) < 0.1
 
 
-def test_sums_are_as_they_were_below_the_tail():
+def test_sums_below_the_tail_are_unchanged():
     learned = cut({"a": binned([5_000] * 500 + [5_010] * 500)})["a"]
     assert (learned.count, learned.total) == (1_000, pytest.approx(5_005_000))
 
 
-def test_what_varies_more_tells_less():
+def test_larger_variance_gives_less_evidence():
     rng = np.random.default_rng(3)
     heavy = np.exp(rng.normal(8, 1.6, 5_000)).astype(int).tolist()
     learned = cut({"a": binned(heavy), "b": binned([3_000] * 5_000)})

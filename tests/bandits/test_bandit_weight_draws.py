@@ -105,7 +105,7 @@ def test_another_kind_of_processor_gives_the_same_draws_and_scores(kind):
     assert outputs[0] == outputs[1]
 
 
-def test_the_features_of_a_request_decide_who_is_first():
+def test_features_of_a_request_decide_the_first_candidate():
     weights = make_weights(["card", "paypal"], evidence_of(5000), seed=1)
     likes_card, likes_paypal = np.tile([1.0, 2.0, 0.0], (2, 1)), np.tile([1.0, -2.0, 1.0], (2, 1))
     assert first_of(weights, likes_card)[0] > 0.99
@@ -131,7 +131,7 @@ def test_rates_match_the_scores():
     assert np.isfinite(rates_of(np.array([[-200.0, 200.0]], np.float32))).all()
 
 
-def test_one_candidate_gets_the_slot():
+def test_single_candidate_gets_the_slot():
     weights = make_weights(["card"], WeightEvidence(3), seed=1)
     assert first_of(weights, [[1.0, 0.0, 0.0]]).tolist() == [1.0]
 

@@ -48,7 +48,7 @@ def test_a_right_model_rarely_raises_an_alarm():
     assert np.mean(alarms) < 0.08
 
 
-def test_a_wrong_expectation_raises_an_alarm_for_its_arm_alone():
+def test_wrong_expectation_raises_an_alarm_only_for_its_arm():
     weeks = calibrations(residuals(np.random.default_rng(3), rates={"a": 0.2, "b": 0.35}))
     off = {week.arm for week in weeks if week.is_off}
     assert "b" in off
@@ -64,10 +64,10 @@ def test_a_models_own_doubt_is_no_alarm():
 
 
 @pytest.mark.parametrize("day", [JUDGED, JUDGED - 22])
-def test_open_days_and_sums_of_old_ones_are_left_out(day: int):
+def test_incomplete_days_and_old_sums_are_excluded(day: int):
     assert calibrations(on_day(day, ExpectedSuccesses(100, 20.0, 20.0, 16.0, 0.0))) == []
 
 
-def test_few_trials_tell_nothing():
+def test_few_trials_give_no_verdict():
     few = ExpectedSuccesses(10, 8.0, 2.0, 1.6, 0.0)
     assert {week.is_off for week in calibrations(on_day(95, few))} == {None}

@@ -38,7 +38,7 @@ def test_the_ratio_of_odds_is_the_slots(odds):
     assert 0 < variances[1] < 0.02
 
 
-def test_a_slot_that_nobody_chose_says_nothing():
+def test_slot_without_choices_has_no_effect():
     logs, variances = choice_effects(sums_of(0.0))
     assert logs.tolist() == [0.0, 0.0]
     assert variances[1] == pytest.approx(1.0)
@@ -51,7 +51,7 @@ def test_effects_that_agree_stay_learned():
     assert contradicting_effects(belief, np.zeros(1), np.zeros(1)) == ()
 
 
-def test_effects_that_contradict_take_their_place():
+def test_contradicting_effects_replace_the_model():
     belief = model_of().belief()
     logs = np.concatenate(([0.0], belief.mean[:2] - 1.0))
     effects = contradicting_effects(belief, logs, np.array([0.0, 0.01, 0.02]))
@@ -74,7 +74,7 @@ def test_identified_effects_are_not_moved_by_choices():
     assert free.mean[0] != pytest.approx(-2.0, abs=1.0)
 
 
-def test_what_choices_say_given_the_effect_is_kept():
+def test_evidence_of_choices_given_the_effect_is_kept():
     model, layout = model_of(), model_of().layout
     belief = model.belief(ChoicePrior(identified=(IdentifiedEffect(0, -2.0, 0.04),)))
     free = model.belief()

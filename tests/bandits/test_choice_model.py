@@ -34,14 +34,14 @@ def differences(belief, stratum="s0"):
     return utilities[0] - utilities[1], utilities[0] - utilities[2]
 
 
-def test_utilities_are_found_in_batches():
+def test_utilities_are_recovered_in_batches():
     belief = learned(observed(20_000), batches=20).belief()
     assert differences(belief) == pytest.approx((1.3, 0.6), abs=0.12)
     assert belief.outside("s1") - belief.outside("s0") == pytest.approx(1.5, abs=0.2)
     assert belief.mean[0] == pytest.approx(-0.6, abs=0.1)
 
 
-def test_many_batches_end_near_one():
+def test_many_batches_agree_with_a_single_batch():
     seen = observed(4_000)
     apart = differences(learned(seen, batches=1).belief()), differences(learned(seen, batches=40).belief())
     assert apart[0] == pytest.approx(apart[1], abs=0.03)
@@ -78,7 +78,7 @@ def test_learning_again_gives_the_same_bits():
     assert first.settled.precision.tobytes() == second.settled.precision.tobytes()
 
 
-def test_a_choice_taken_back_leaves_what_was_before():
+def test_retracted_choice_restores_the_previous_state():
     before = learned(observed(3_000))
     more = observed(200, seed=1)
     after = before.after(aggregate(more)).after(aggregate([seen._replace(weight=-1.0) for seen in more]))
@@ -98,20 +98,20 @@ def test_several_positives_count_in_equal_parts():
     assert aggregate([ChoiceObservation(IDS, "s0", (0, 2))]).picked.tolist() == [[0.5, 0.0, 0.5, 0.0]]
 
 
-def test_fading_returns_to_what_is_expected():
+def test_fading_returns_to_the_prior():
     item = learned(observed(2_000))
     assert item.faded(0.0).belief().mean == pytest.approx(ChoicePrior().of(item.layout).mean)
     half, whole = differences(item.faded(0.5).belief())[0], differences(item.belief())[0]
     assert 0.8 * whole < half < whole
 
 
-def test_a_newcomer_begins_where_its_siblings_are():
+def test_new_candidate_starts_from_its_siblings():
     belief = learned(observed(5_000)).belief(candidates=("wero",))
     siblings = belief.utilities(IDS, "s0").mean()
     assert belief.utilities(["wero"], "new")[0] == pytest.approx(siblings, abs=0.35)
 
 
-def test_forgetting_one_keeps_what_is_known_of_others():
+def test_resetting_a_candidate_keeps_the_others():
     item = learned(observed(5_000))
     left = item.without(["invoice"])
     belief, before = left.belief(), item.belief()
@@ -125,14 +125,14 @@ def test_forgetting_one_keeps_what_is_known_of_others():
     assert again.utilities(["invoice"], "elsewhere")[0] == pytest.approx(0.0)
 
 
-def test_an_open_decision_of_no_share_says_nothing():
+def test_pending_decision_with_share_zero_is_ignored():
     item = learned(observed(500))
     pending = aggregate([ChoiceObservation(IDS, "s0", shares=(0.0, 0.0, 0.0))] * 50)
     assert np.abs(item.after(NOTHING, pending).pending.precision).max() < 1e-9
     assert item.after(NOTHING, pending).belief().mean == pytest.approx(item.belief().mean, abs=1e-9)
 
 
-def test_an_open_decision_past_its_window_is_a_failure():
+def test_pending_decision_after_its_window_is_a_failure():
     item, late = learned(observed(500)), [ChoiceObservation(IDS, "s0")] * 50
     pending = aggregate([seen._replace(shares=(1.0, 1.0, 1.0)) for seen in late])
     as_failures = item.after(aggregate(late)).belief().mean
@@ -146,14 +146,14 @@ def test_waiting_is_replaced_and_not_added():
     assert twice.after(NOTHING).belief().mean == pytest.approx(item.belief().mean)
 
 
-def test_who_answers_late_is_not_blamed_for_silence():
+def test_slow_candidate_is_not_penalised_for_missing_outcomes():
     item = learned(observed(2_000))
     silent = aggregate([ChoiceObservation(IDS, "s0", shares=(1.0, 1.0, 0.0))] * 300)
     early, late = differences(item.after(NOTHING, silent).belief())[1], differences(item.belief())[1]
     assert early < late - 0.2
 
 
-def test_a_favourite_known_beforehand_is_no_merit():
+def test_known_favourite_gets_no_credit():
     rng, seen, strong = np.random.default_rng(3), [], 3.0
     for number in range(6_000):
         offsets = (0.0, strong if number % 2 else 0.0)
@@ -165,7 +165,7 @@ def test_a_favourite_known_beforehand_is_no_merit():
     assert card == pytest.approx(paypal + item.mean[0], abs=0.15)
 
 
-def test_strata_beyond_the_last_share_what_is_common():
+def test_strata_beyond_the_limit_share_utilities():
     item = ChoiceModel.nothing()
     for number in range(MOST_STRATA + 5):
         item = item.after(aggregate([ChoiceObservation(IDS, f"s{number:02}")]))
@@ -173,7 +173,7 @@ def test_strata_beyond_the_last_share_what_is_common():
     assert item.belief().outside("s54") == item.belief().mean[EFFECTS]
 
 
-def test_what_was_learned_apart_adds():
+def test_separate_evidence_is_additive():
     seen = observed(2_000)
     together = learned(seen[:1_000]) + learned([item._replace(stratum="other") for item in seen[1_000:]])
     assert set(together.layout.strata) == {"other", "s0", "s1"}

@@ -19,12 +19,12 @@ from benchmarks.checks.experiments import METRICS
 
 
 @pytest.mark.parametrize(("draw", "estimate"), [(visits_and_orders, ratios), (value_and_past, adjusted)])
-def test_intervals_hold_at_every_look(draw, estimate):
+def test_intervals_are_valid_at_every_look(draw, estimate):
     assert sum(missed(draw, estimate, seed, units=2_000) for seed in range(25)) <= 3
 
 
 @pytest.mark.parametrize(("draw", "estimate"), [(visits_and_orders, ratios), (value_and_past, adjusted)])
-def test_the_drawn_lift_is_the_true_one(draw, estimate):
+def test_simulated_lift_is_the_true_lift(draw, estimate):
     control, variant = (Moments.of(rows) for rows in draw(np.random.default_rng(1), 100_000))
     first, second = estimate([control, variant])
     assert second.value / first.value - 1 == pytest.approx(LIFT, abs=0.02)

@@ -24,7 +24,7 @@ def looked(seed: int, *, lost: float = 0.0) -> np.ndarray:
     return np.array([imbalances(each) for each in logs])
 
 
-def test_balanced_groups_are_seldom_reported_at_any_look() -> None:
+def test_balanced_groups_are_rarely_reported() -> None:
     runs = 1_000
     reported = np.mean([looked(seed).any() for seed in range(runs)])
     assert reported <= FALSE_SHARE + 2 * (FALSE_SHARE * (1 - FALSE_SHARE) / runs) ** 0.5
@@ -59,6 +59,6 @@ def test_means_of_a_covariate_are_compared() -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, 0.01, 0.2])
-def test_the_p_value_is_one_over_the_evidence(value: float) -> None:
+def test_p_value_is_the_inverse_of_the_evidence(value: float) -> None:
     estimate = MetricEstimate(value, 1.0, 4_000)
     assert anytime_p_value(estimate, 0.03) == pytest.approx(min(1.0, np.exp(-log_e_value(estimate, 0.03))))

@@ -23,7 +23,7 @@ FIRST_SEED = 10**6
 
 
 @pytest.mark.parametrize("metric", DRAWS)
-def test_variants_that_are_alike_are_seldom_rejected(metric: MetricName) -> None:
+def test_equal_variants_are_rarely_rejected(metric: MetricName) -> None:
     assert sum(rejected(metric, FIRST_SEED + seed, units=2_000) for seed in range(30)) <= 4
 
 

@@ -112,12 +112,12 @@ def test_a_difference_has_the_error_of_both():
     assert difference.error == pytest.approx(math.sqrt(0.01 + 0.01))
 
 
-def test_a_lift_over_nothing_is_not_a_number():
+def test_lift_over_zero_is_nan():
     assert math.isnan(lift_of(estimate(0.0), estimate(1.0)).value)
 
 
 @pytest.mark.parametrize(("control", "variant", "lift"), [(2.0, 3.0, 0.5), (2.0, 1.0, -0.5), (4.0, 4.0, 0.0)])
-def test_a_lift_is_what_the_variant_adds(control, variant, lift):
+def test_lift_is_the_difference_of_the_variant(control, variant, lift):
     assert lift_of(estimate(control), estimate(variant)).value == pytest.approx(lift)
 
 
@@ -165,7 +165,7 @@ def test_intervals_that_always_hold_are_wider(n):
     assert margin(estimate(0.0, 1.0, n), rho) > normal_quantile(0.975) * estimate(0.0, 1.0, n).error
 
 
-def test_before_the_first_unit_the_interval_is_everything():
+def test_interval_is_infinite_before_the_first_unit():
     interval = sequential(MetricEstimate(0.0, 1.0, 0), 0.1)
     assert (interval.low, interval.high, interval.p_value) == (-math.inf, math.inf, 1.0)
 
@@ -175,7 +175,7 @@ def test_the_anytime_p_value_is_a_chance(value, n):
     assert 0 <= anytime_p_value(estimate(value, 1.0, n), precision_for(1_000)) <= 1
 
 
-def test_without_spread_nothing_is_proved():
+def test_zero_variance_proves_nothing():
     assert anytime_p_value(estimate(1.0, 0.0), 0.1) == 1.0
 
 
@@ -208,7 +208,7 @@ def test_error_is_spent_little_by_little(share):
     assert spent(2.0, share=share) == share
 
 
-def test_a_single_look_is_the_plain_test():
+def test_single_look_is_the_fixed_sample_test():
     assert bounds([1.0])[0] == pytest.approx(1.96, abs=0.001)
     assert group_inflation(1) == pytest.approx(1.0, abs=0.001)
 
@@ -230,7 +230,7 @@ def test_a_smaller_effect_needs_more_units(base, lift):
 
 
 @pytest.mark.parametrize("split", [(0.5, 0.5), (0.8, 0.2), (3.0, 1.0)])
-def test_what_a_size_detects_is_the_goal(split):
+def test_size_detects_the_goal(split):
     goal = Goal(0.02, 0.25)
     assert detectable(size_for(goal, split).fixed, goal, split) == pytest.approx(0.02, rel=1e-3)
 
@@ -300,7 +300,7 @@ def test_certain_values_share_the_win():
 
 
 @pytest.mark.parametrize("chance", [0.0, -0.1, 1.1, math.nan])
-def test_a_chance_that_is_none_is_refused(chance):
+def test_invalid_probability_is_refused(chance):
     with pytest.raises(ValueError, match="chances"):
         scores([0], [chance], [1.0], variants=2)
 

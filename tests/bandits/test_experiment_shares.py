@@ -44,7 +44,7 @@ def test_periods_of_one_unit_are_scores_of_units(units):
     assert covariance[2, 2] + covariance[0, 0] - 2 * covariance[0, 2] == pytest.approx(difference.variance, abs=1e-9)
 
 
-def test_moments_go_on_from_the_past():
+def test_moments_continue_from_earlier_sums():
     periods = [period((0.5, 0.5), [(0, 1.0), (1, 0.0)]), period((0.9, 0.1), [(0, 1.0), (1, 1.0), (0, 0.0)])]
     whole, _ = moments_of(periods)
     first, past = moments_of(periods[:1])
@@ -81,7 +81,7 @@ def test_shares_keep_the_floor_and_add_up():
     assert shares == pytest.approx([0.05, 0.95])
 
 
-def test_a_wrong_split_is_seen_and_a_right_one_is_not():
+def test_wrong_split_is_detected_and_correct_split_is_not():
     rng = np.random.default_rng(5)
     shares = np.array([(0.5, 0.5), (0.2, 0.8), (0.1, 0.9)] * 20)
     right = np.array([rng.multinomial(200, row) for row in shares], float)

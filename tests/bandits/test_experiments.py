@@ -26,7 +26,7 @@ def test_looking_all_the_time_rejects_few_experiments_without_effect(metric):
     assert peeked.z_test.mean() > 0.2
 
 
-def test_intervals_hold_at_every_look_while_a_bandit_moves_traffic():
+def test_intervals_are_valid_while_a_bandit_changes_traffic():
     missed = np.array([checks.bandit_run((0.1, 0.13), seed, units=2_000) for seed in range(20)])
     assert missed[:, 0].sum() <= 3
     assert missed[:, 1].sum() > missed[:, 0].sum()
@@ -38,7 +38,7 @@ def test_intervals_of_a_fixed_horizon_hold_the_truth():
     assert 0.45 <= 1 - fixed.variance_ratio <= 0.53
 
 
-def test_looking_costs_what_the_calculator_says():
+def test_cost_of_looks_equals_the_calculator():
     times = checks.stopping_times(400)
     assert np.median(times) <= 1.15
     assert np.quantile(times, 0.8) == pytest.approx(sequential_inflation(), rel=0.15)
@@ -46,7 +46,7 @@ def test_looking_costs_what_the_calculator_says():
     assert group_inflation(5) <= 1.1
 
 
-def test_sums_of_units_say_what_the_units_say():
+def test_sums_give_the_same_result_as_units():
     rows = np.random.default_rng(1).lognormal(size=(500, 3))
     whole = Moments.of(rows[:200]) + Moments.of(rows[200:])
     assert whole.means == pytest.approx(rows.mean(axis=0))
@@ -58,7 +58,7 @@ def test_heavy_tails_are_capped():
     assert (mean_of(units).value, units.products[0, 0]) == (13 / 3, 105.0)
 
 
-def test_a_ratio_of_sums_knows_that_visits_of_a_unit_belong_together():
+def test_ratio_of_sums_clusters_visits_by_unit():
     rng = np.random.default_rng(2)
     visits = rng.geometric(0.2, 4_000)
     orders = rng.binomial(visits, rng.beta(1, 4, 4_000))
@@ -105,7 +105,7 @@ def test_holm_adjusts_in_steps():
     assert holm([0.9, 0.8]) == [1.0, 1.0]
 
 
-def test_bounds_of_five_looks_are_the_published_ones():
+def test_bounds_of_five_looks_equal_published_values():
     # Lan and DeMets' O'Brien-Fleming spending, two-sided .05, as in the R package ldbounds.
     assert bounds([0.2, 0.4, 0.6, 0.8, 1.0]) == pytest.approx([4.8769, 3.3569, 2.6803, 2.2898, 2.0310], abs=2e-4)
     assert bounds([1.0]) == pytest.approx([1.959964], abs=1e-4)
@@ -129,7 +129,7 @@ def test_the_sequence_is_narrowest_for_the_planned_number_of_units():
 @pytest.mark.parametrize(
     ("units", "ready"), [([1.0] * 10 + [0.0] * 990, False), ([1.0] * 50 + [0.0] * 950, True), ([1.0] * 50, False)]
 )
-def test_nothing_is_told_before_there_are_events(units, ready):
+def test_no_verdict_before_events(units, ready):
     assert is_ready(mean_of(Moments.of(units)), binary=True) is ready
 
 
@@ -199,7 +199,7 @@ def test_lift_is_relative_to_the_control():
     assert lift.error == pytest.approx(0.1 * math.hypot(0.4850, 0.4974 / 1.1) * 1.0, rel=0.2)
 
 
-def test_a_loss_in_one_segment_is_found_and_health_is_not_disturbed():
+def test_loss_in_a_segment_is_found_without_health_warnings():
     assert checks.mismatches(8, lost=0.02) == 1.0
     assert checks.mismatches(25, lost=0.0, units=20_000) <= 0.04
 

@@ -25,7 +25,7 @@ def test_extra_orders_and_margin_are_those_of_a_customer():
     assert effect.verdict == "gains"
 
 
-def test_an_offer_that_only_pays_those_who_buy_anyway_loses_money():
+def test_offer_to_certain_buyers_loses_money():
     held_back, shown = customers([1] * 200 + [0] * 800, 1_500), customers([1] * 200 + [0] * 800, 1_500, 1_000)
     effect = incremental_effect(held_back, shown, cost=200.0)
     assert effect.verdict == "loses"
@@ -33,7 +33,7 @@ def test_an_offer_that_only_pays_those_who_buy_anyway_loses_money():
     assert effect.cost_per_order == (None, pytest.approx(200 / effect.orders.high), None)
 
 
-def test_few_orders_tell_nothing():
+def test_few_orders_give_no_verdict():
     effect = incremental_effect(customers([1] * 9 + [0] * 900, 1_500), customers([1] * 300, 1_500), cost=0.0)
     assert effect.verdict == "too_few"
 

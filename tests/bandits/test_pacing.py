@@ -28,7 +28,7 @@ def step(spent: float, **changes: float) -> PacingStep:
     return PacingStep(spent, **(values | changes))
 
 
-def test_spending_what_is_due_keeps_the_price():
+def test_spending_on_pace_keeps_the_price():
     assert next_price(2.0, step(10.0)) == 2.0
 
 
@@ -46,7 +46,7 @@ def test_steps_are_larger_in_the_beginning():
 
 
 @pytest.mark.parametrize("changes", [{"left": 0.0}, {"elapsed": 0.0}, {"to_come": 0.0}])
-def test_nothing_due_keeps_the_price(changes):
+def test_zero_due_keeps_the_price(changes):
     assert next_price(2.0, step(7.0, **changes)) == 2.0
 
 
@@ -67,7 +67,7 @@ def test_a_profile_without_traffic_is_even():
     assert hourly_profile([0] * 24) == EVEN
 
 
-def test_a_busy_hour_gets_more_and_a_quiet_one_something():
+def test_busy_hours_get_more_and_quiet_hours_some():
     profile = hourly_profile([0] * 23 + [2_400])
     assert profile[23] > 10 * profile[0] > 0
     assert sum(profile) == pytest.approx(24)

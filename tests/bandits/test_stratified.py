@@ -24,7 +24,7 @@ def visits(seed, *, gap=0.05):
     return values.astype(float), first, strata, customers
 
 
-def test_a_group_that_only_poor_customers_see_is_not_worse():
+def test_candidate_shown_to_low_value_customers_is_not_penalised():
     values = np.repeat([0.0, 1.0, 0.0, 1.0], [180, 20, 60, 140])
     first = np.tile([True, False], 200)
     strata = np.repeat(["poor", "rich"], 200)

@@ -268,7 +268,7 @@ def test_offers_and_a_budget_with_entries_are_accessible(
 
 
 @pytest.mark.parametrize("path", EMPTY)
-def test_an_empty_page_is_accessible_and_says_what_to_do(newcomer: Page, path: str) -> None:
+def test_empty_page_is_accessible_and_explains_the_next_step(newcomer: Page, path: str) -> None:
     newcomer.goto(path)
     _is_accessible(newcomer)
     _fits(newcomer)
@@ -276,7 +276,7 @@ def test_an_empty_page_is_accessible_and_says_what_to_do(newcomer: Page, path: s
     save_screenshot(newcomer, f"empty{path.removesuffix('/').replace('/', '-')}")
 
 
-def test_what_is_forbidden_is_said_accessibly(page: Page, site: Site) -> None:
+def test_forbidden_page_is_accessible(page: Page, site: Site) -> None:
     site.run("user", "add", "viewer@example.com", "--merchant", "demo", "--role", "viewer")
     log_in(page, "viewer@example.com")
     page.goto("/admin/rules/new")

@@ -34,7 +34,7 @@ def same_document(page: Page) -> bool:
     return bool(page.evaluate("window.sameDocument === true"))
 
 
-def test_a_switch_turns_in_place_and_keeps_the_focus_of_the_keyboard(stays: Page) -> None:
+def test_switch_updates_without_a_reload_and_keeps_focus(stays: Page) -> None:
     open_at(stays, "/admin/methods")
     switch = stays.get_by_role("switch", name="Offer Klarna")
     switch.focus()
@@ -46,7 +46,7 @@ def test_a_switch_turns_in_place_and_keeps_the_focus_of_the_keyboard(stays: Page
     assert same_document(stays)
 
 
-def test_methods_change_places_in_place(stays: Page) -> None:
+def test_methods_are_reordered_without_a_reload(stays: Page) -> None:
     open_at(stays, "/admin/methods")
     names = stays.locator("tbody th a.row-link")
     first, second = names.nth(0).inner_text(), names.nth(1).inner_text()
@@ -57,7 +57,7 @@ def test_methods_change_places_in_place(stays: Page) -> None:
     assert same_document(stays)
 
 
-def test_a_wrong_form_keeps_what_was_typed_and_leads_to_the_first_mistake(stays: Page) -> None:
+def test_invalid_form_keeps_values_and_focuses_the_first_mistake(stays: Page) -> None:
     open_at(stays, "/admin/methods/new")
     stays.get_by_label("Name").fill("Twint")
     stays.get_by_label("Countries").fill("Switzerland")
@@ -69,7 +69,7 @@ def test_a_wrong_form_keeps_what_was_typed_and_leads_to_the_first_mistake(stays:
     assert same_document(stays)
 
 
-def test_saving_says_so_beside_the_button(stays: Page) -> None:
+def test_saving_shows_a_message_beside_the_button(stays: Page) -> None:
     open_at(stays, "/admin/methods/card")
     fee = stays.get_by_label("Fee, fixed").input_value()
     stays.get_by_label("Fee, fixed").fill("0.31")
@@ -81,7 +81,7 @@ def test_saving_says_so_beside_the_button(stays: Page) -> None:
     assert same_document(stays)
 
 
-def test_a_deleted_method_comes_back_with_one_click(stays: Page) -> None:
+def test_deleted_method_is_restored_with_one_click(stays: Page) -> None:
     open_at(stays, "/admin/methods/new")
     stays.get_by_label("Name").fill("Voucher")
     stays.locator("#field-id").fill("voucher")
@@ -106,7 +106,7 @@ def test_figures_renew_themselves_without_moving_anything(stays: Page) -> None:
     assert same_document(stays)
 
 
-def test_a_chart_labels_its_axes_and_tells_a_point_when_it_is_pointed_at(stays: Page) -> None:
+def test_chart_labels_its_axes_and_shows_tooltips(stays: Page) -> None:
     for _ in range(TRIES):
         stays.goto("/admin/placements/payment_methods?bucket=DE")
         if stays.locator("#chart-shares").count():
@@ -136,7 +136,7 @@ def test_a_candidate_is_two_clicks_from_the_list_of_placements(stays: Page) -> N
     expect(stays).to_have_url(re.compile("days=7"))
 
 
-def test_figures_hold_still_while_they_are_being_read(stays: Page) -> None:
+def test_figures_do_not_refresh_while_being_read(stays: Page) -> None:
     open_at(stays, "/admin/placements/payment_methods")
     stays.locator("#arms table").hover()
     expect(stays.get_by_text("Paused while you read")).to_be_visible()
@@ -167,7 +167,7 @@ def test_figures_that_arrive_while_older_figures_are_being_read_are_not_shown(st
     expect(table).not_to_have_attribute("data-older", "yes")
 
 
-def test_a_theme_is_chosen_at_once_and_kept(stays: Page) -> None:
+def test_theme_changes_at_once_and_is_stored(stays: Page) -> None:
     open_at(stays, "/admin/placements/payment_methods")
     background = "getComputedStyle(document.body).backgroundColor"
     light = stays.evaluate(background)
@@ -199,7 +199,7 @@ def test_a_slash_leads_to_the_search_but_not_from_within_a_text(stays: Page) -> 
     expect(stays.get_by_label("Notes")).to_have_value("/")
 
 
-def test_a_mistake_leads_to_its_line(stays: Page) -> None:
+def test_mistake_links_to_its_line(stays: Page) -> None:
     open_at(stays, "/admin/rules/new")
     stays.get_by_label("Condition", exact=True).fill('{"and": [\n  true,\n  {"<": [{"var": "cart.totl"}, 1]}\n]}')
     stays.get_by_role("button", name="Line 3").click()
@@ -235,7 +235,7 @@ def test_what_is_typed_before_the_script_runs_is_read(demo: Page) -> None:
     expect(demo.locator("#rule-builder")).to_contain_text("did you mean cart.total?")
 
 
-def test_an_answer_leaves_alone_the_text_that_is_being_replaced(demo: Page) -> None:
+def test_response_does_not_overwrite_text_being_typed(demo: Page) -> None:
     demo.goto("/admin/live/rules/new?placement=payment_methods")
     condition = demo.get_by_label("Condition", exact=True)
     condition.fill('{"<": [{"var": "cart.totl"}, 3000]}')

@@ -152,7 +152,7 @@ def test_customer_walks_through_the_center_in_arabic(shop: httpx.Client, page: P
     checks(page, "arabic-erased")
 
 
-def test_followed_link_without_a_secret_says_so(chromium: Browser, site: Site, page_errors: PageErrors) -> None:
+def test_link_without_its_secret_has_a_message(chromium: Browser, site: Site, page_errors: PageErrors) -> None:
     context = chromium.new_context(base_url=site.url, locale="ar")
     page = context.new_page()
     page_errors.watch(page)

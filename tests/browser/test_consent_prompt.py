@@ -69,7 +69,7 @@ def shop(chromium: Browser, package: Path, killable_server: Killable) -> Iterato
         context.close()
 
 
-def test_a_customer_allows_some_and_is_not_asked_again(shop: Shop):
+def test_customer_accepts_some_purposes_and_sees_no_prompt_again(shop: Shop):
     shop.page.get_by_label("Card").fill("4111")
     shop.ask(language="de-AT")
     expect(shop.page.get_by_role("heading", name="Ihre Wahl bei")).to_be_visible()
@@ -93,7 +93,7 @@ def test_a_customer_allows_some_and_is_not_asked_again(shop: Shop):
     assert shop.answer()["personalized"] is True
 
 
-def test_closing_says_nothing_and_arabic_runs_from_the_right(shop: Shop):
+def test_closing_stores_no_consent_and_arabic_is_right_to_left(shop: Shop):
     shop.ask(language="ar")
     dialog = shop.page.get_by_role("dialog")
     expect(dialog).to_be_visible()
@@ -106,7 +106,7 @@ def test_closing_says_nothing_and_arabic_runs_from_the_right(shop: Shop):
     expect(dialog).to_have_count(0)
 
 
-def test_the_checkout_goes_on_where_the_server_does_not_answer(shop: Shop, killable_server: Killable):  # noqa: F811
+def test_checkout_continues_without_the_server(shop: Shop, killable_server: Killable):  # noqa: F811
     killable_server.process.freeze()
     shop.ask(timeoutMs=200)
     assert shop.answer() is None

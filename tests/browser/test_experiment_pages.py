@@ -75,7 +75,7 @@ def is_accessible(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_an_experiment_goes_from_the_form_to_its_winner(page: Page, shop: Shop) -> None:
+def test_experiment_runs_from_the_form_to_a_winner(page: Page, shop: Shop) -> None:
     log_in(page, shop.email)
     page.get_by_role("link", name="Experiments").click()
     expect(page.get_by_role("heading", name="No experiments yet")).to_be_visible()

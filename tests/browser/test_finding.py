@@ -18,7 +18,7 @@ def faults_of(page: Page) -> list[str]:
     return [violation["id"] for violation in page.evaluate("axe.run()")["violations"]]
 
 
-def test_the_palette_opens_pages_and_things_with_the_keyboard_alone(demo: Page) -> None:
+def test_command_palette_works_with_the_keyboard(demo: Page) -> None:
     page = demo
     page.goto("/admin/live/keys")
     page.keyboard.press("Control+k")
@@ -56,7 +56,7 @@ def test_help_leads_to_the_documentation_and_the_palette(demo: Page) -> None:
     expect(page.get_by_role("combobox", name="Page, thing or action")).to_be_focused()
 
 
-def test_a_paused_method_is_asked_about_in_two_clicks(demo: Page) -> None:
+def test_pause_is_previewed_with_two_clicks(demo: Page) -> None:
     page = demo
     page.goto("/admin/live/methods")
     page.get_by_role("link", name="What if Klarna were paused").click()
@@ -86,7 +86,7 @@ def test_an_unfinished_condition_takes_no_focus_from_a_pill(demo: Page) -> None:
     expect(page.locator(".pill input").first).to_be_focused()
 
 
-def test_what_was_typed_is_there_again_after_a_log_in(demo: Page) -> None:
+def test_typed_values_are_restored_after_a_login(demo: Page) -> None:
     page = demo
     address = "/admin/live/rules/new?placement=payment_methods"
     page.goto(address)

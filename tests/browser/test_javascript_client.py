@@ -67,7 +67,7 @@ def test_an_outcome_of_the_last_moment_arrives(shop: Page, killable_server: Kill
     wait_for_outcomes(killable_server, "shown", "abandoned")
 
 
-def test_what_waits_for_another_attempt_goes_when_the_page_is_left(shop: Page, killable_server: Killable):  # noqa: F811
+def test_queued_outcomes_are_sent_when_the_page_is_left(shop: Page, killable_server: Killable):  # noqa: F811
     shop.route(FEEDBACK, lambda route: route.fulfill(status=429, headers=WAIT, body="{}"))
     with shop.expect_response(FEEDBACK):
         shop.evaluate(REPORT, "shown")
@@ -77,7 +77,7 @@ def test_what_waits_for_another_attempt_goes_when_the_page_is_left(shop: Page, k
     wait_for_outcomes(killable_server, "shown")
 
 
-def test_the_next_page_sends_what_the_last_did_not_deliver(shop: Page, killable_server: Killable):  # noqa: F811
+def test_next_page_sends_undelivered_outcomes(shop: Page, killable_server: Killable):  # noqa: F811
     shop.evaluate("() => { window.lose = () => new Promise(() => {}); }")
     shop.evaluate(REPORT, "shown")
     shop.goto("/left")

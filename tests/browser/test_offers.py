@@ -33,7 +33,7 @@ class Checkout(Shop):
         return self.ask("/v1/personalize/offers", {"customer_id": customer, "context": {"cart": CART}})
 
 
-def test_an_offer_goes_from_its_form_to_the_last_unit(page: Page, site: Site) -> None:
+def test_offer_is_created_shown_and_used_up(page: Page, site: Site) -> None:
     shop = Checkout(site, "offers")
     site.run("user", "add", SECOND, "--merchant", "offers", "--role", "admin", "--name", "Sam")
     log_in(page, shop.email)

@@ -122,7 +122,7 @@ def test_invited_person_joins_gets_another_role_and_is_removed(
     expect(admin.get_by_role("switch", name="Offer Card")).to_have_attribute("aria-checked", "true")
 
 
-def test_used_link_says_so(admin: Page, opens: Opens, slug: str) -> None:
+def test_used_link_has_a_message(admin: Page, opens: Opens, slug: str) -> None:
     link = invite(admin, f"noor@{slug}.example", "Editor")
     join(opens(), link, "Noor")
     late = opens()
@@ -147,7 +147,7 @@ def test_tab_on_test_changes_test_while_another_shows_live(admin: Page, site: Si
     expect(admin.get_by_role("switch", name="Offer iDEAL")).to_have_attribute("aria-checked", "true")
 
 
-def test_emergency_pause_is_seen_by_others_and_undone(admin: Page, opens: Opens, site: Site, slug: str) -> None:
+def test_emergency_pause_is_visible_to_others_and_undone(admin: Page, opens: Opens, site: Site, slug: str) -> None:
     furnish(site, slug)
     admin.goto(f"/admin/live/placements/{examples.PLACEMENT['key']}/changes")
     admin.get_by_role("button", name="Turn on review").click()

@@ -17,7 +17,7 @@ def faults_of(page: Page) -> list[str]:
     return [violation["id"] for violation in page.evaluate("axe.run()")["violations"]]
 
 
-def test_a_draft_is_tried_with_the_keyboard_alone_and_kept(demo: Page) -> None:
+def test_draft_is_previewed_with_the_keyboard_and_kept(demo: Page) -> None:
     page = demo
     page.goto(PAGE)
     assert faults_of(page) == []
@@ -38,7 +38,7 @@ def test_a_draft_is_tried_with_the_keyboard_alone_and_kept(demo: Page) -> None:
     save_screenshot(page, "preview")
 
 
-def test_the_days_are_asked_for_only_where_they_count(demo: Page) -> None:
+def test_dates_are_shown_only_for_a_custom_period(demo: Page) -> None:
     page = demo
     page.goto(PAGE)
     expect(page.get_by_label("First day")).to_be_hidden()

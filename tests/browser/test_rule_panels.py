@@ -47,7 +47,7 @@ def test_a_customer_is_tried_while_facts_and_rule_are_typed(demo: Page, hands: t
 
 
 @pytest.mark.parametrize("hands", [Hands, Keys], ids=["mouse", "keyboard"])
-def test_what_was_tried_is_kept_as_a_scenario(demo: Page, hands: type[Hands]) -> None:
+def test_trial_is_saved_as_a_scenario(demo: Page, hands: type[Hands]) -> None:
     one = hands(demo)
     demo.goto(RULE)
     panel = demo.locator("#try")
@@ -64,7 +64,7 @@ def test_what_was_tried_is_kept_as_a_scenario(demo: Page, hands: type[Hands]) ->
     expect(demo.get_by_role("link", name="No pay-later for 900")).to_have_count(0)
 
 
-def test_a_fact_that_another_row_asks_for_joins_the_panel(demo: Page) -> None:
+def test_fact_of_a_new_row_is_added_to_the_panel(demo: Page) -> None:
     demo.goto(RULE)
     panel = demo.locator("#try")
     expect(panel.get_by_label("Cart total", exact=True)).to_be_visible()

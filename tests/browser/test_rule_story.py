@@ -136,9 +136,7 @@ class Shop:
 
 
 @pytest.mark.parametrize("hands", [Hands, pytest.param(Keys, marks=pytest.mark.long)], ids=["mouse", "keyboard"])
-def test_a_rule_goes_from_a_template_to_the_checkout_and_back(
-    page: Page, colleague: Page, site: Site, hands: type[Hands]
-) -> None:
+def test_rule_is_created_published_and_rolled_back(page: Page, colleague: Page, site: Site, hands: type[Hands]) -> None:
     shop = Shop(site, f"story-{hands.name}")
     log_in(page, shop.email)
     hand = hands(page)
@@ -310,7 +308,7 @@ def _finds_both_versions(page: Page, hand: Hands) -> None:
     _looked_at(page, f"{hand.name}-versions")
 
 
-def test_the_builder_and_its_json_stay_in_step_and_survive_a_reload(demo: Page) -> None:
+def test_builder_and_json_stay_synchronised_after_a_reload(demo: Page) -> None:
     demo.goto("/admin/rules/payment_methods/no-pay-later-above-500")
     when = demo.get_by_label("Condition", exact=True)
     demo.get_by_label("Cart total, value").fill("120.50")

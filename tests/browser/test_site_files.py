@@ -97,7 +97,7 @@ def test_a_reader_changes_the_version_of_a_page(folder: Path, reader: Page):
     expect(reader.get_by_label("Version: next", exact=True)).to_be_visible()
 
 
-def test_only_pages_of_other_versions_say_that_they_are_not_the_newest(folder: Path, reader: Page):
+def test_only_older_versions_show_a_notice(folder: Path, reader: Page):
     notice = reader.get_by_role("complementary", name="Version", exact=True)
     reader.goto(f"{folder.as_uri()}/api/decide.html")
     expect(notice).to_have_text("This page describes version 0.9.0. See 0.10.0, the newest.")

@@ -18,7 +18,7 @@ RULE = "Klarna not for carts under 30"
 CONTEXT = {"geo": {"country": "DE"}, "device": {"type": "mobile"}, "cart": {"total": 2500, "currency": "EUR"}}
 
 
-def test_a_merchant_sees_arms_move_steers_with_a_rule_and_proves_an_answer(demo: Page, site: Site) -> None:
+def test_merchant_watches_arms_publishes_a_rule_and_replays_a_decision(demo: Page, site: Site) -> None:
     demo.get_by_role("link", name="Placements", exact=True).click()
     demo.get_by_role("link", name="Payment methods").click()
     expect(demo.get_by_role("heading", name="Payment methods", level=1)).to_be_visible()

@@ -42,7 +42,7 @@ def page(chromium: Browser, side: Side) -> Iterator[Page]:  # noqa: F811
         context.close()
 
 
-def test_a_page_gets_its_order_and_keeps_it_when_loaded_again(page: Page, side: Side):  # noqa: F811
+def test_page_keeps_its_order_after_a_reload(page: Page, side: Side):  # noqa: F811
     with page.expect_response(FLAGS) as first:
         page.goto("/")
     page.wait_for_function("window.details")
@@ -59,7 +59,7 @@ def test_a_page_gets_its_order_and_keeps_it_when_loaded_again(page: Page, side: 
     assert page.evaluate("details.flagMetadata.decision_id") == decision
 
 
-def test_a_page_hears_of_a_new_plan_without_polling(page: Page, side: Side):  # noqa: F811
+def test_page_receives_a_new_plan_without_polling(page: Page, side: Side):  # noqa: F811
     with page.expect_response("**/ofrep/v1/events/**") as stream:
         page.goto("/")
     assert stream.value.status == 200

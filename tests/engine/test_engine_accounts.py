@@ -43,14 +43,14 @@ async def test_a_password_is_kept_only_as_an_argon2_hash(shop, user):
     assert not any(PASSWORD in text for text in await texts_of(shop.engine))
 
 
-async def test_a_person_logs_in_whatever_the_case_of_the_address_and_sees_both_sides(shop, user):
+async def test_login_ignores_the_case_of_the_address_and_opens_both_sides(shop, user):
     token, _ = await shop.engine.sessions.log_in(" ADA@shop.example", PASSWORD)
     visit = await shop.engine.sessions.visit(token)
     assert visit.user.id == user.id
     assert [(merchant.slug, merchant.mode) for merchant in visit.merchants] == [("shop", "live"), ("shop", "test")]
 
 
-async def test_a_wrong_password_and_an_unknown_address_are_told_alike_and_take_alike(shop, user):
+async def test_wrong_password_and_unknown_address_have_the_same_message_and_duration(shop, user):
     details, seconds = set(), {"ada@shop.example": [], "nobody@shop.example": []}
     for _ in range(3):
         for email, own in seconds.items():
@@ -77,7 +77,7 @@ async def test_a_session_ends_when_the_person_leaves(shop, user):
     assert await sessions.visit("anything") is None
 
 
-async def test_a_session_ends_by_itself_and_is_forgotten(shop, user, monkeypatch):
+async def test_session_expires_and_is_deleted(shop, user, monkeypatch):
     sessions = shop.engine.sessions
     token, _ = await sessions.log_in("ada@shop.example", PASSWORD)
     assert not any(token in text for text in await texts_of(shop.engine))
@@ -136,7 +136,7 @@ async def test_the_last_admin_stays(shop, user):
     assert [type(result) for result in results].count(Conflict) == 1
 
 
-async def test_parallel_guesses_are_counted_before_they_are_tried(shop, user, monkeypatch):
+async def test_parallel_guesses_are_counted_before_verification(shop, user, monkeypatch):
     tried = []
 
     async def matches(hashed, password):
@@ -158,12 +158,12 @@ async def test_parallel_guesses_are_counted_before_they_are_tried(shop, user, mo
         await shop.engine.sessions.log_in(user.email, "from elsewhere", address="192.0.2.2")
 
 
-async def test_log_ins_that_succeed_count_for_nothing(shop, user):
+async def test_successful_logins_are_not_counted(shop, user):
     for _ in range(12):
         assert await shop.engine.sessions.log_in(user.email, PASSWORD, address="192.0.2.1")
 
 
-async def test_few_passwords_wait_and_the_others_are_refused(shop, user):
+async def test_queue_of_passwords_is_bounded(shop, user):
     guesses = (shop.engine.sessions.log_in(f"{number}@shop.example", "x", address="192.0.2.1") for number in range(30))
     results = await asyncio.gather(*guesses, return_exceptions=True)
     assert [type(result) for result in results].count(TooMany) == 30 - MOST_WAITING - 1
@@ -224,14 +224,14 @@ async def test_log_ins_and_changes_are_in_the_audit_log(shop, user):
         ({"email": "ADA@shop.example"}, Conflict, "email"),
     ],
 )
-async def test_a_person_is_made_properly_or_not_at_all(shop, user, changes, error, field):
+async def test_invalid_person_is_not_created(shop, user, changes, error, field):
     proper = {"email": "b@shop.example", "name": "B", "slug": "shop", "role": "viewer", "password": PASSWORD}
     with pytest.raises(error) as refused:
         await shop.engine.team.add_user(*(proper | changes).values())
     assert refused.value.field == field
 
 
-async def test_a_merchants_slug_is_taken_once_and_its_timezone_exists(shop):
+async def test_slug_is_unique_and_timezone_is_valid(shop):
     with pytest.raises(Conflict):
         await shop.engine.accounts.add_merchant("shop", "Another")
     with pytest.raises(Invalid, match="Mars"):
@@ -266,7 +266,7 @@ def _load(folder, queue):
     queue.put(load_key("", Path(folder)))
 
 
-def test_processes_that_start_together_agree_on_one_key_that_only_the_owner_may_read(tmp_path):
+def test_concurrent_starts_create_one_key_readable_only_by_the_owner(tmp_path):
     folder = tmp_path / "new"
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
@@ -282,7 +282,7 @@ def test_processes_that_start_together_agree_on_one_key_that_only_the_owner_may_
     assert len(keys.pop()) >= 32
 
 
-def test_a_key_may_come_from_the_settings_but_not_a_short_one(tmp_path):
+def test_key_from_the_settings_has_a_minimum_length(tmp_path):
     assert load_key("s" * 32, tmp_path) == b"s" * 32
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(UnusableKey, match="TAP2_CUSTOMER_KEY must have at least 32 characters"):

@@ -54,7 +54,7 @@ async def deliver(mailing: MailingShop, *, later: int = HOUR) -> list[tuple[str,
     return [(str(each["To"]), str(each["Message-ID"])) for each in mailing.server.messages]
 
 
-async def test_each_alert_is_sent_once_to_those_who_chose_it(mailing: MailingShop) -> None:
+async def test_each_alert_is_sent_once_to_its_subscribers(mailing: MailingShop) -> None:
     await add_events(mailing, FALLBACKS)
     ada = await add(mailing)
     bob = await add(mailing, "bob@shop.example", types=("budget.alert", "metric.alert"))
@@ -80,7 +80,7 @@ async def test_two_processes_make_each_mail_once(mailing: MailingShop) -> None:
     assert await deliver(mailing) == [], "the other process has made the mail in the same transaction"
 
 
-async def test_an_alert_waits_for_the_server_but_not_for_days(mailing: MailingShop) -> None:
+async def test_alert_is_retried_for_a_limited_time(mailing: MailingShop) -> None:
     item = await add(mailing)
     await add_events(mailing, FALLBACKS)
     mailing.server.fault = "connection"
@@ -92,7 +92,7 @@ async def test_an_alert_waits_for_the_server_but_not_for_days(mailing: MailingSh
     assert len(await deliver(mailing, later=LATEST_MS + HOUR)) == 1, "what happened days ago is no news"
 
 
-async def test_changed_alerts_count_from_then_on(mailing: MailingShop) -> None:
+async def test_changed_subscription_applies_to_later_alerts(mailing: MailingShop) -> None:
     service, item = mailing.shop.engine.mail.alerts, await add(mailing)
     only_budgets = NewAlertRecipient(recipient="ada@shop.example", types=("budget.alert",))
     await service.replace(mailing.shop.actor(), item.id, only_budgets, version=1)
@@ -102,7 +102,7 @@ async def test_changed_alerts_count_from_then_on(mailing: MailingShop) -> None:
         await service.replace(mailing.shop.actor(), item.id, only_budgets, version=1)
 
 
-async def test_a_removed_recipient_gets_nothing_any_more(mailing: MailingShop) -> None:
+async def test_removed_recipient_gets_no_mail(mailing: MailingShop) -> None:
     service, item = mailing.shop.engine.mail.alerts, await add(mailing)
     await add_events(mailing, FALLBACKS)
     mailing.server.fault = "timeout"
@@ -120,7 +120,7 @@ async def test_an_address_has_its_alerts_once(mailing: MailingShop) -> None:
         await add(mailing, "ADA@shop.example")
 
 
-async def test_what_is_no_alert_cannot_be_chosen(mailing: MailingShop) -> None:
+async def test_unknown_alert_type_is_refused(mailing: MailingShop) -> None:
     with pytest.raises(Invalid):
         await add(mailing, types=("preference.updated",))
 
@@ -133,7 +133,7 @@ async def test_the_audit_log_names_no_recipient(mailing: MailingShop) -> None:
     assert "ada@" not in str(msgspec.to_builtins(entries))
 
 
-async def test_a_mail_finds_its_event_and_no_other(mailing: MailingShop) -> None:
+async def test_mail_reads_its_own_event(mailing: MailingShop) -> None:
     [number] = await add_events(mailing, FALLBACKS)
     event = await mailing.shop.engine.mail.alerts.event(mailing.shop.id, number)
     assert event is not None

@@ -62,7 +62,7 @@ async def purchases(shop: Any, customer: str) -> dict[str, int]:
 
 
 @given(SETTINGS, SETTINGS)
-def test_what_is_joined_contradicts_nothing(own: CustomerSettings, other: CustomerSettings):
+def test_joined_preferences_are_consistent(own: CustomerSettings, other: CustomerSettings):
     both = joined(own, other)
     said = both.preferences
     assert not {said.default_method, *said.favorites} & set(said.excluded)
@@ -77,7 +77,7 @@ def test_what_is_joined_contradicts_nothing(own: CustomerSettings, other: Custom
 
 
 @given(SETTINGS)
-def test_who_said_nothing_takes_over_what_was_said(other: CustomerSettings):
+def test_customer_without_preferences_inherits_those_of_the_device(other: CustomerSettings):
     assert joined(CustomerSettings(), other) == other
     assert joined(other, CustomerSettings()) == other
 
@@ -87,7 +87,7 @@ def test_who_said_nothing_takes_over_what_was_said(other: CustomerSettings):
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_past_follows_also_what_comes_later(shop):
+async def test_later_events_of_the_device_are_joined(shop):
     await buys(shop, "device")
     open_answer = await shop.decide("device")
     assert await purchases(shop, "anna") == {}
@@ -122,7 +122,7 @@ async def test_a_repeated_link_changes_nothing(shop):
     assert await contents(shop.engine.database) == before
 
 
-async def test_two_known_customers_are_never_joined(shop):
+async def test_two_identified_customers_are_never_joined(shop):
     await link(shop, "anna", "device")
     for customer, anonymous in (("ben", "device"), ("ben", "anna"), ("device", "phone")):
         with pytest.raises(Conflict):
@@ -132,7 +132,7 @@ async def test_two_known_customers_are_never_joined(shop):
     assert (await link(shop, "anna", "device")).is_new is False
 
 
-async def test_of_links_at_the_same_time_one_wins(shop):
+async def test_only_one_of_concurrent_links_succeeds(shop):
     pairs = [("anna", "device"), ("ben", "device"), ("device", "anna"), ("device", "ben")]
     for customer, anonymous in itertools.permutations(("anna", "ben", "clara"), 2):
         pairs.append((customer, anonymous))
@@ -158,7 +158,7 @@ async def test_another_merchants_link_is_unknown(shop):
 # What was said
 
 
-async def test_consent_and_wishes_follow_into_the_history(shop):
+async def test_consents_and_preferences_are_joined_with_their_history(shop):
     await says(shop, "device", analytics=False, personalization=True)
     change = PreferenceChange(default_method="card", language="de")
     await shop.engine.preferences.change(shop.id, "device", change, BROWSER)
@@ -171,7 +171,7 @@ async def test_consent_and_wishes_follow_into_the_history(shop):
     assert (entry.changer.name, entry.record.served_at) == ("log-in", "log-in")
 
 
-async def test_what_was_taken_back_since_is_not_brought_back(shop):
+async def test_later_withdrawal_is_kept(shop):
     await says(shop, "device", analytics=False)
     await link(shop)
     await says(shop, "anna", analytics=True)
@@ -184,7 +184,7 @@ async def test_what_was_taken_back_since_is_not_brought_back(shop):
     assert states["cross_merchant"] is False
 
 
-async def test_who_refuses_as_a_customer_refuses_on_the_device(shop):
+async def test_refusal_of_the_customer_applies_to_the_device(shop):
     await says(shop, "anna", personalization=False)
     await link(shop)
     assert (await shop.decide("device")).is_personal is False
@@ -196,7 +196,7 @@ async def test_who_refuses_as_a_customer_refuses_on_the_device(shop):
 # Rights
 
 
-async def test_an_export_contains_what_was_done_and_said_before(shop):
+async def test_export_contains_data_from_before_the_link(shop):
     await shop.decide("device")
     await shop.decide("anna")
     await says(shop, "device", analytics=False)
@@ -230,7 +230,7 @@ async def test_an_erasure_that_suppresses_suppresses_the_devices(shop):
     assert len(list(shop.engine.eraser._file.lines())) == 2
 
 
-async def test_an_erased_device_takes_its_past_from_the_customer(shop):
+async def test_erasing_a_device_removes_its_data_from_the_customer(shop):
     await buys(shop, "device")
     await link(shop)
     await shop.engine.eraser.erase(shop.id, "device")

@@ -64,7 +64,7 @@ def change(pair):
 
 
 @SQLITE_FIRST
-async def test_a_rule_is_compared_with_and_without_itself_alone(engine, actor, log):
+async def test_rule_is_compared_with_the_plan_without_it(engine, actor, log):
     """Other changes in the draft do not enter, and the sign is what the rule brings."""
     await engine.drafts.save(actor, KEY, NO_SEPA, revision=None)
     result = await asked(engine, actor, "off", "no-klarna-in-norway")
@@ -78,7 +78,7 @@ async def test_a_rule_is_compared_with_and_without_itself_alone(engine, actor, l
 
 
 @SQLITE
-async def test_what_older_versions_answered_does_not_enter(engine, actor, log):
+async def test_answers_of_older_versions_are_not_used(engine, actor, log):
     """The log is of a version without the rule that is in force now, and of one more candidate."""
     await engine.catalogue.create(actor, "rule", KEY, [NO_SEPA])
     await engine.catalogue.switch(actor, KEY, "apple_pay", enabled=False, reason="")
@@ -92,7 +92,7 @@ async def test_what_older_versions_answered_does_not_enter(engine, actor, log):
 
 
 @SQLITE
-async def test_where_the_log_is_of_the_plan_in_force_both_ways_agree(engine, actor, log):
+async def test_estimate_agrees_with_the_log_of_the_active_plan(engine, actor, log):
     """The draft beside the log, and the same change beside the plan in force."""
     alone = await asked(engine, actor, "paused", "klarna")
     await engine.previews.put_in_draft(actor, KEY, Alternative("paused", "klarna"))
@@ -107,7 +107,7 @@ async def test_where_the_log_is_of_the_plan_in_force_both_ways_agree(engine, act
 
 
 @SQLITE
-async def test_asking_leaves_the_draft_alone_until_it_is_put_there(engine, actor, log):
+async def test_preview_does_not_change_the_draft(engine, actor, log):
     await asked(engine, actor, "minimum", "klarna", 15_000)
     assert not (await engine.drafts.get(actor.merchant_id, KEY)).changes
     await engine.previews.put_in_draft(actor, KEY, Alternative("minimum", "klarna", 15_000))
@@ -124,7 +124,7 @@ async def test_a_minimum_matters_only_below_it(engine, actor, log):
 
 
 @SQLITE
-async def test_first_means_first_in_every_answer_of_a_learned_order(engine, actor, log):
+async def test_first_slot_is_fixed_in_every_learned_order(engine, actor, log):
     result = await asked(engine, actor, "first", "paypal")
     assert places_of(result, "paypal").first[1] == DECISIONS
     await engine.previews.put_in_draft(actor, KEY, Alternative("first", "paypal"))
@@ -133,7 +133,7 @@ async def test_first_means_first_in_every_answer_of_a_learned_order(engine, acto
 
 
 @SQLITE
-async def test_a_rule_that_is_only_in_the_draft_can_be_asked_about(engine, actor, log):
+async def test_rule_of_the_draft_can_be_previewed(engine, actor, log):
     await engine.drafts.save(actor, KEY, NO_SEPA, revision=None)
     result = await asked(engine, actor, "off", "no-sepa")
     assert places_of(result, "sepa_debit").shown[1] == 0
@@ -153,7 +153,7 @@ async def test_names_and_orders_alone_touch_no_learned_answer(engine, actor, log
 
 
 @SQLITE_FIRST
-async def test_each_question_keeps_its_own_answer(engine, actor, log):
+async def test_each_preview_keeps_its_own_result(engine, actor, log):
     await asked(engine, actor, "paused", "klarna")
     await asked(engine, actor, "paused", "paypal")
     merchant_id, previews = actor.merchant_id, engine.previews
@@ -164,7 +164,7 @@ async def test_each_question_keeps_its_own_answer(engine, actor, log):
 
 
 @SQLITE
-async def test_what_is_not_there_or_off_already_cannot_be_asked_about(engine, actor, log):
+async def test_missing_or_disabled_candidate_cannot_be_previewed(engine, actor, log):
     with pytest.raises(NotFound):
         await asked(engine, actor, "off", "no-such-rule")
     with pytest.raises(NotFound):

@@ -22,7 +22,7 @@ def unfaded(_candidate, _day):
     return 1.0
 
 
-def test_one_order_of_20000_moves_no_chance():
+def test_single_large_order_does_not_change_chances():
     assert abs(money.large_order(cut=True)) <= 0.1
     assert money.large_order(cut=False) > 0.9
 
@@ -40,7 +40,7 @@ def test_amounts_count_in_relation_to_known_carts():
     assert amounts["klarna"].total == pytest.approx(49_500, rel=0.01)
 
 
-def test_sums_from_before_bins_lie_at_the_mean_of_their_day():
+def test_sums_without_bins_use_the_mean_of_their_day():
     rows = [AmountRow("card", 0, 44, 2, 5, 5 * 8_000)]
     days = [DayRow("card", 0, 1, 9, 4, 4, 24_000), DayRow("card", 0, 2, 30, 7, 7, 7 * 8_000)]
     card = amounts_by_candidate(rows, days, unfaded, typical=5_000)["card"]
@@ -48,7 +48,7 @@ def test_sums_from_before_bins_lie_at_the_mean_of_their_day():
 
 
 @pytest.mark.parametrize("cart", [None, 0, -5, True, "12"])
-def test_a_cart_that_is_not_known_gives_no_share(cart):
+def test_unknown_cart_has_no_share(cart):
     assert relative_amount(500, cart) is None
 
 

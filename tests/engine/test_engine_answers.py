@@ -74,7 +74,7 @@ def test_a_clear_winner_is_nearly_always_first():
     assert firsts(of, learned)["ideal"] == len(KEYS)
 
 
-def test_without_evidence_everybody_is_tried():
+def test_without_evidence_every_candidate_is_tried():
     assert set(firsts(plan())) == set(METHODS)
 
 
@@ -85,14 +85,14 @@ def test_a_new_candidate_among_old_ones_is_tried():
 
 
 @pytest.mark.parametrize("floor", [0.05, 0.3])
-def test_a_floor_keeps_a_loser_in_sight(floor):
+def test_floor_keeps_a_minimum_chance(floor):
     of = plan(placement=placement(policy=Thompson(floor=floor)), candidates=candidates("good", "bad"))
     learned = beliefs(of, good=(5_000, 2_500), bad=(5_000, 500))
     chances = {ranked.id: ranked.confidence for ranked in answer(of, beliefs=learned).ranking}
     assert chances["bad"] == pytest.approx(floor / 2, abs=1e-6)
 
 
-def test_a_customers_favourite_comes_first_for_this_customer_alone():
+def test_favourite_is_first_only_for_its_customer():
     of = plan()
     learned = beliefs(of, **dict.fromkeys(METHODS, (500, 100)))
     fan = {"sepa_debit": Past(8.0, 8.0, 8)}
@@ -101,7 +101,7 @@ def test_a_customers_favourite_comes_first_for_this_customer_alone():
     assert firsts(of, learned)["sepa_debit"] < 0.4 * len(KEYS)
 
 
-def test_a_customer_who_never_takes_it_sees_it_later():
+def test_unused_candidate_moves_down_for_its_customer():
     of = plan(candidates=candidates("card", "paypal"))
     learned = beliefs(of, card=(500, 100), paypal=(500, 100))
     tired = {"card": Past(9.0, 0.0, 0)}
@@ -119,7 +119,7 @@ def test_a_boost_helps_more_the_closer_the_race():
     assert share(300, 150) < 0.05
 
 
-def test_a_pinned_slot_is_sure_and_the_others_are_drawn():
+def test_pinned_slot_is_certain_and_others_are_drawn():
     decisions = [answer(plan(rule(pin("ideal", 2))), key=key) for key in KEYS[:60]]
     assert {order(decision)[1] for decision in decisions} == {"ideal"}
     assert {decision.ranking[1].chance for decision in decisions} == {1.0}
@@ -141,7 +141,7 @@ def test_a_split_gives_each_its_share(weights, shares):
         assert ranked.chance == pytest.approx(shares[ranked.id])
 
 
-def test_a_hidden_variant_leaves_its_share_to_the_others():
+def test_share_of_a_hidden_variant_goes_to_the_others():
     of = plan(rule({"exclude": ["a"]}), placement=placement(shape=One(), policy=Split({"a": 2, "b": 1, "c": 1})),
               candidates=candidates("a", "b", "c"))  # fmt: skip
     [ranked] = answer(of, customer="c1").ranking
@@ -159,7 +159,7 @@ def test_only_what_is_allowed_is_shown(allowed, key):
 
 
 @given(st.permutations(METHODS), st.text(max_size=12))
-def test_pins_of_everybody_make_the_order_certain(chosen_order, key):
+def test_pins_of_all_candidates_make_the_order_certain(chosen_order, key):
     pins = [pin(name, slot) for slot, name in enumerate(chosen_order, start=1)]
     decision = answer(plan(rule(*pins)), key=key)
     assert order(decision) == list(chosen_order)

@@ -16,7 +16,7 @@ from tests.engine.stored_texts import texts_of
 pytestmark = pytest.mark.anyio
 
 
-async def test_ten_rotations_at_once_leave_one_successor(shop):
+async def test_concurrent_rotations_create_one_successor(shop):
     accounts = shop.engine.accounts
     old, _ = await accounts.create_key(shop.merchant, "secret", "web", actor_name="x")
     rotations = (accounts.rotate_key(shop.merchant, old.id, overlap_hours=1, actor_name="x") for _ in range(10))
@@ -44,7 +44,7 @@ async def test_a_key_opens_its_own_side_and_is_kept_only_as_a_hash(shop):
     assert accounts.access("") is None
 
 
-async def test_a_rotated_key_goes_on_for_the_overlap_and_no_longer(shop, monkeypatch):
+async def test_rotated_key_works_until_the_overlap_ends(shop, monkeypatch):
     accounts = shop.engine.accounts
     old, old_plain = await accounts.create_key(shop.merchant, "secret", "Checkout", actor_name="ada")
     new, new_plain = await accounts.rotate_key(shop.merchant, old.id, overlap_hours=24, actor_name="ada")
@@ -57,7 +57,7 @@ async def test_a_rotated_key_goes_on_for_the_overlap_and_no_longer(shop, monkeyp
     assert accounts.access(new_plain)
 
 
-async def test_a_key_that_is_to_end_does_not_live_longer_by_being_rotated_again(shop):
+async def test_second_rotation_does_not_extend_the_overlap(shop):
     accounts = shop.engine.accounts
     old, _ = await accounts.create_key(shop.merchant, "secret", "Checkout", actor_name="ada")
     await accounts.rotate_key(shop.merchant, old.id, overlap_hours=1, actor_name="ada")
@@ -67,7 +67,7 @@ async def test_a_key_that_is_to_end_does_not_live_longer_by_being_rotated_again(
     assert kept[old.id].expires_at <= now_ms() + DAY // 24
 
 
-async def test_a_revoked_key_opens_nothing_and_cannot_be_rotated(shop):
+async def test_revoked_key_is_refused_and_cannot_be_rotated(shop):
     accounts = shop.engine.accounts
     key, plain = await accounts.create_key(shop.merchant, "publishable", "Browser", actor_name="ada")
     await accounts.revoke_key(shop.merchant, key.id, actor_name="ada")
@@ -95,7 +95,7 @@ async def test_an_older_load_does_not_bring_a_revoked_key_back(shop, monkeypatch
     assert shop.engine.accounts.access(plain) is None
 
 
-async def test_a_key_of_another_merchant_is_not_there(shop):
+async def test_key_of_another_merchant_is_not_found(shop):
     accounts = shop.engine.accounts
     other, _ = await accounts.add_merchant("other", "Other")
     key, plain = await accounts.create_key(shop.merchant, "secret", "Checkout", actor_name="ada")
@@ -109,7 +109,7 @@ async def test_a_key_of_another_merchant_is_not_there(shop):
     assert await accounts.keys(other.id) == []
 
 
-async def test_what_happens_to_keys_is_in_the_audit_log_without_the_key(shop):
+async def test_audit_log_lists_key_changes_without_the_key(shop):
     accounts = shop.engine.accounts
     key, plain = await accounts.create_key(shop.merchant, "secret", "Checkout", actor_name="ada")
     await accounts.rotate_key(shop.merchant, key.id, overlap_hours=1, actor_name="bob")

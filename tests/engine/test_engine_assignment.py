@@ -39,14 +39,14 @@ def test_units_arrive_in_the_shares_of_the_weights(weights):
         assert (counts[index] - expected) ** 2 / (expected * (1 - weight / total)) < CHI_SQUARED_1
 
 
-def test_new_weights_move_only_what_they_must():
+def test_new_weights_move_the_fewest_customers():
     before, after = shares("e", {"a": 50, "b": 50}), shares("e", {"a": 60, "b": 40})
     moved = sum(old != new for old, new in zip(before, after, strict=True))
     assert moved / len(UNITS) == pytest.approx(0.1, abs=0.01)
     assert all(new == 0 for old, new in zip(before, after, strict=True) if old != new)
 
 
-def test_a_variant_that_leaves_keeps_the_others():
+def test_removed_variant_moves_only_its_own_customers():
     before, after = shares("e", {"a": 1, "b": 1, "c": 1}), shares("e", {"a": 1, "b": 1})
     assert all(old == new for old, new in zip(before, after, strict=True) if old < 2)
 

@@ -18,13 +18,13 @@ def descriptions(*candidates):
     return [trait.where for trait in traits(candidates)]
 
 
-def test_what_several_have_but_not_all_is_learned_from():
+def test_attributes_of_some_candidates_are_features():
     assert descriptions(*WALLETS, *BANKS) == ["whose days is 2", "whose type is bank", "whose type is wallet"]
     assert descriptions(*WALLETS) == ["whose days is 2"]
     assert descriptions(candidate("card"), candidate("paypal")) == []
 
 
-def test_words_become_yes_or_no_and_numbers_keep_their_scale():
+def test_text_attributes_are_binary_and_numbers_are_scaled():
     rows = attributes_of(traits([*WALLETS, *BANKS])).matrix(["w1", "b0", "unlisted"])
     assert rows.tolist() == [[1.0, number_feature(2.0), 0.0, 1.0], [1.0, 0.0, 1.0, 0.0], [1.0, 0.0, 0.0, 0.0]]
 
@@ -43,7 +43,7 @@ def test_of_very_many_the_commonest_are_taken():
 @SQLITE_FIRST
 @pytest.mark.anyio
 @pytest.mark.usefixtures("reproducible_draws")
-async def test_a_new_candidate_begins_with_what_those_alike_have_shown(empty_shop):
+async def test_new_candidate_starts_from_similar_candidates(empty_shop):
     store = empty_shop
     policy = Contextual(("device.type",), floor=0.2)
     await store.add_placement(placement(policy=policy, credit="first"), *WALLETS, *BANKS)

@@ -52,7 +52,7 @@ async def numbers(shop: Any) -> list[int]:
         return list((await connection.execute(query, {"merchant_id": shop.id})).scalars())
 
 
-async def test_entries_are_numbered_and_nothing_differs(shop):
+async def test_entries_are_numbered_and_verified(shop):
     written = await check(shop)
     assert written.problem == ""
     assert await numbers(shop) == list(range(1, written.entries + 1))
@@ -136,12 +136,12 @@ async def test_a_chain_that_was_computed_anew_lacks_the_noted_end(shop):
 
 
 @pytest.mark.parametrize("noted", ["", "x", "12", "-1:" + "a" * 64, "1:" + "a" * 63, "²:" + "a" * 64])
-def test_an_end_that_is_none_is_refused(noted):
+def test_invalid_head_is_refused(noted):
     with pytest.raises(Invalid, match="number and the digest"):
         read_end(noted)
 
 
-async def test_processes_that_write_at_once_make_one_chain(shop, start_engine):
+async def test_concurrent_processes_write_one_chain(shop, start_engine):
     engines = [shop.engine, *[await start_engine() for _ in range(3)]]
     before = (await check(shop)).entries
     together = asyncio.Barrier(len(engines))
@@ -157,7 +157,7 @@ async def test_processes_that_write_at_once_make_one_chain(shop, start_engine):
     assert await numbers(shop) == list(range(1, before + 41))
 
 
-async def test_a_change_that_is_taken_back_leaves_no_gap(shop):
+async def test_rolled_back_change_leaves_no_gap(shop):
     async def fail() -> None:
         async with shop.engine.database.write() as connection:
             await audit.write(connection, note(shop))
@@ -180,7 +180,7 @@ async def test_each_side_has_a_chain_of_its_own(shop):
     assert (await shop.engine.audit_chain.check(test.id)).problem == ""
 
 
-async def test_an_erasure_takes_reasons_and_keeps_the_chain(shop):
+async def test_erasure_removes_reasons_and_keeps_the_chain(shop):
     actor = Actor(shop.id, "ada@shop.example")
     for customer in ("anna", "ben"):
         await shop.engine.customer_look_up.read(actor, customer, reason=f"{REASON} {customer}")
@@ -196,7 +196,7 @@ async def test_an_erasure_takes_reasons_and_keeps_the_chain(shop):
     assert rows == [(shop.engine.hasher(shop.id, "ben"), f"{REASON} ben")]
 
 
-async def test_what_an_entry_says_of_a_customer_cannot_be_changed(shop):
+async def test_changed_reason_of_an_entry_is_detected(shop):
     await shop.engine.customer_look_up.read(shop.actor(), "anna", reason=REASON)
     for column, value in (("why", "no reason"), ("customer", shop.engine.hasher(shop.id, "ben")), ("salt", "00")):
         async with shop.engine.database.write() as connection:
@@ -207,7 +207,7 @@ async def test_what_an_entry_says_of_a_customer_cannot_be_changed(shop):
     assert (await check(shop)).problem == ""
 
 
-async def test_customers_read_in_their_export_who_was_looking(shop):
+async def test_export_lists_look_ups_of_the_customer(shop):
     await shop.engine.customer_look_up.read(Actor(shop.id, "ada@shop.example"), "anna", reason=REASON)
     sections = {section.name: section.rows for section in await shop.engine.customer_export.sections(shop.id, "anna")}
     (row,) = sections["access"]
@@ -239,7 +239,7 @@ async def test_a_publication_and_a_change_of_the_draft_wait_in_the_same_order(sh
     assert (await check(shop)).problem == ""
 
 
-async def test_ends_of_chains_go_to_the_server_log_when_they_move(shop, capsys):
+async def test_changed_heads_are_written_to_the_server_log(shop, capsys):
     logs.configure("info")
 
     async def logged() -> list[str]:

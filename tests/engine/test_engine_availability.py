@@ -78,7 +78,7 @@ def test_an_offer_needs_room_in_every_budget(budget: str, balance: Balance, is_a
     assert reasons == ({} if is_available else {"x": f"budget “{budget}” has too little left"})
 
 
-def test_a_new_day_begins_with_nothing_spent():
+def test_daily_budget_starts_at_zero():
     plan = plan_of(offer_candidate("x", budgets=("spring", "daily")))
     spent = {BalanceKey(1, "daily", 20_000, ""): Balance(spent_uses=1)}
     tomorrow = context_of()._replace(now=NOW + DAY)
@@ -86,7 +86,7 @@ def test_a_new_day_begins_with_nothing_spent():
     assert unavailable(plan, tomorrow, state(spent)) == {}
 
 
-def test_an_own_hold_pays_for_as_much_as_it_holds():
+def test_own_hold_covers_its_amount():
     plan = plan_of(offer_candidate("x", budgets=("spring",)))
     spent = {BalanceKey(1, "spring", TOTAL, ""): Balance(held=900)}
     assert unavailable(plan, context_of(total=4_000), state(spent, x=400)) == {}
@@ -127,14 +127,14 @@ def decision_of(plan: Plan, values: dict[str, object]):
     return decide(plan, Active(plan).flat, Facts(values), "dec_1", expires_at="-")
 
 
-def test_what_is_unavailable_is_excluded_with_its_reason():
+def test_unavailable_candidate_is_excluded_with_its_reason():
     plan = plan_of(offer_candidate("first"), offer_candidate("second", position=1))
     decision = decision_of(plan, {UNAVAILABLE: {"first": "spent", "gone": "spent"}})
     assert [ranked.id for ranked in decision.ranking] == ["second"]
     assert [(each.id, each.reason) for each in decision.excluded] == [("first", "spent")]
 
 
-def test_the_catalogues_reason_comes_first():
+def test_reason_of_the_catalogue_is_first():
     limited = msgspec.structs.replace(offer_candidate("first"), countries=("DE",))
     decision = decision_of(plan_of(limited), {"geo.country": "FR", UNAVAILABLE: {"first": "spent"}})
     assert [each.reason for each in decision.excluded] == ["not offered in FR"]
@@ -145,7 +145,7 @@ def test_a_fact_of_another_type_excludes_nothing(value: object):
     assert decision_of(plan_of(offer_candidate("first")), {UNAVAILABLE: value}).excluded == []
 
 
-def test_a_fallback_answer_leaves_out_what_is_unavailable():
+def test_fallback_excludes_unavailable_candidates():
     plan = plan_of(offer_candidate("first"), Candidate(id="none", label="No offer", position=1))
     decision = fall_back(plan, Facts({UNAVAILABLE: {"first": "failed"}}), "dec_1", expires_at="-")
     assert [ranked.id for ranked in decision.ranking] == ["none"]

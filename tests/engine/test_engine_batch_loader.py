@@ -31,7 +31,7 @@ def loader_of(database: Database) -> BatchLoader[str, str]:
     return BatchLoader(database, read, partial(str, "nothing"))
 
 
-async def test_keys_that_come_while_one_look_up_runs_share_the_next():
+async def test_keys_during_a_look_up_share_the_next_one():
     database = Database()
     loader = loader_of(database)
     first = loader.load("a")

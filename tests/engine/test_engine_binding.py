@@ -61,7 +61,7 @@ def test_bookkeeping_binds_no_learned_answer(candidates):
     ],
     ids=["limit", "country", "off", "new"],
 )
-def test_who_is_offered_binds_every_answer(candidates):
+def test_eligibility_is_binding_in_every_answer(candidates):
     for policy in (Thompson(), Fixed(), Split()):
         assert bound(document(policy=policy)) != bound(document(policy=policy, candidates=candidates))
 
@@ -72,7 +72,7 @@ def test_the_order_binds_a_fixed_order():
     assert bound(document(policy=Split())) == bound(document(policy=Split(), candidates=reordered))
 
 
-def test_fees_bind_where_the_margin_is_learned():
+def test_fees_are_binding_if_the_margin_is_learned():
     dear = changed("card", fee_percent=3.0)
     assert bound(document(reward="margin")) != bound(document(reward="margin", candidates=dear))
     assert bound(document(reward="margin")) != bound(document(reward="margin", margin_percent=10.0))
@@ -89,14 +89,14 @@ def test_fees_bind_where_the_margin_is_learned():
     ],
     ids=["exclude", "pin", "boost", "set"],
 )
-def test_effects_bind_where_the_rule_fires_and_only_there(effect):
+def test_effects_are_binding_only_if_the_rule_fires(effect):
     in_germany = rule(effect, id="draft", when={"==": [{"var": "geo.country"}, "DE"]})
     assert bound(document()) != bound(document(rules=(in_germany,)))
     abroad = {**FACTS, "geo.country": "NL"}
     assert bound(document(), abroad) == bound(document(rules=(in_germany,)), abroad)
 
 
-def test_effects_on_who_is_not_offered_bind_nothing():
+def test_effects_on_ineligible_candidates_are_not_binding():
     boost = rule({"boost": {"candidates": ["klarna"], "factor": 1.5}}, id="draft", when=True)
     pin = rule({"pin": {"candidate": "klarna", "slot": 1}}, id="draft", when=True)
     hide = rule({"exclude": ["klarna"]}, id="draft", when=True)
@@ -118,7 +118,7 @@ def test_settings_that_enter_chances_bind():
         assert bound(document()) == bound(document(**changes))
 
 
-def test_shares_bind_those_who_are_offered():
+def test_shares_are_binding_for_eligible_candidates():
     weights = {"card": 1.0, "paypal": 2.0, "klarna": 3.0}
     even = document(policy=Split(weights))
     assert bound(even) != bound(document(policy=Split({**weights, "card": 2.0})))

@@ -93,7 +93,7 @@ async def test_a_success_between_failures_keeps_the_breaker_closed(shop):
     assert not breaker.is_open
 
 
-async def test_a_row_that_is_refused_opens_no_breaker(shop):
+async def test_refused_row_does_not_open_the_breaker(shop):
     """One merchant's fault must not cost the others their answers."""
     row = await stored(shop, await shop.decide())
     for number in range(2 * FAILURES):
@@ -103,7 +103,7 @@ async def test_a_row_that_is_refused_opens_no_breaker(shop):
     assert not shop.engine.recorder.breaker.is_open
 
 
-async def test_a_decision_without_its_past_is_better_than_a_fallback(shop, monkeypatch):
+async def test_decision_without_history_is_preferred_to_a_fallback(shop, monkeypatch):
     async def fail(*_):
         raise OperationalError("SELECT", {}, Exception("disk I/O error"))
 

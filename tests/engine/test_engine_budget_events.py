@@ -64,7 +64,7 @@ async def test_all_that_happens_to_a_hold_is_an_event(shop):
     assert await shop.engine.events.page(shop.id + 1, after=0, type=None, limit=10) == []
 
 
-async def test_only_the_offer_that_was_shown_is_told(shop):
+async def test_only_shown_offers_have_events(shop):
     await open_offers(shop, offer_candidate("first"), offer_candidate("second", position=1))
     held = await decide_offers(shop)
     await shop.report(held.answer, "shown", "second", event="e")
@@ -73,7 +73,7 @@ async def test_only_the_offer_that_was_shown_is_told(shop):
     assert msgspec.json.decode(row.body, type=OfferEvent).offer_id == "second"
 
 
-async def test_what_is_refused_is_no_event(shop):
+async def test_refusal_has_no_event(shop):
     await open_offers(shop, amount=1_000)
     await decide_offers(shop)
     await decide_offers(shop)
@@ -82,7 +82,7 @@ async def test_what_is_refused_is_no_event(shop):
     assert [row.type for row in await events(shop)] == ["offer.held"]
 
 
-async def test_codes_stand_in_no_event(shop):
+async def test_events_contain_no_codes(shop):
     await open_offers(shop, offer_candidate(codes="pool"))
     await shop.engine.codes.add(shop.actor(), "offers", "ten-percent", ["SECRET-1"])
     [hold] = (await decide_offers(shop)).holds
@@ -90,7 +90,7 @@ async def test_codes_stand_in_no_event(shop):
     assert not any("SECRET-1" in row.body for row in await events(shop))
 
 
-async def test_events_go_with_the_retention(shop):
+async def test_events_are_deleted_after_the_retention(shop):
     await open_offers(shop)
     await decide_offers(shop)
     await purge(shop.engine.database, retention_days=90)
@@ -102,7 +102,7 @@ async def test_events_go_with_the_retention(shop):
 # Alerts
 
 
-async def test_each_level_is_said_once_by_one_process(shop):
+async def test_each_threshold_is_reported_once_by_one_process(shop):
     await open_offers(shop, amount=2_000)
     alerts, others = shop.engine.alerts, Alerts(shop.engine.database)
     assert await alerts.run(now=now_ms()) == 0
@@ -129,7 +129,7 @@ async def test_a_budget_by_day_and_by_uses_is_watched(shop):
     assert msgspec.json.decode(row.body, type=BudgetAlert) == BudgetAlert("daily", 50, now // DAY)
 
 
-async def test_a_raised_cap_lets_a_level_be_said_again(shop):
+async def test_raised_cap_reports_a_threshold_again(shop):
     await open_offers(shop, amount=1_000)
     await decide_offers(shop)
     assert await shop.engine.alerts.run(now=now_ms()) == 3
@@ -150,7 +150,7 @@ def test_a_level_falls_only_with_some_distance(percent, alerted, level):
 # The course of a budget
 
 
-def test_what_was_left_follows_from_what_is_left_now():
+def test_earlier_balance_is_derived_from_the_present_balance():
     days = {100: DayOfSpending(300, 200), 102: DayOfSpending(500, 400)}
     course = burn_down(days, left=200, started_at=100 * DAY + 1_000, now=102 * DAY + DAY // 2)
     assert [left for _, left in course.points] == [1_000, 700, 700, 200]
@@ -159,7 +159,7 @@ def test_what_was_left_follows_from_what_is_left_now():
     assert moments == sorted(moments)
 
 
-def test_the_pace_of_a_week_tells_when_nothing_is_left():
+def test_spending_of_a_week_predicts_the_end():
     days = {day: DayOfSpending(100, 100) for day in range(80, 100)}
     course = burn_down(days, left=1_000, started_at=80 * DAY, now=100 * DAY)
     assert course.pace == pytest.approx(100)

@@ -75,7 +75,7 @@ def row(document, id="", kind="rule"):
     ],
     ids=["new rule", "in vain", "other limit", "name", "country", "new candidate", "placement's name", "policy"],
 )
-def test_a_change_counts_by_itself(document, changes):
+def test_change_is_counted_separately(document, changes):
     assert reach(document) == changes
 
 
@@ -85,9 +85,9 @@ def test_other_changes_of_the_draft_do_not_count():
     assert reach(hides, everyone) == 10
 
 
-def test_a_deletion_counts_where_the_rule_fired():
+def test_deletion_is_counted_where_the_rule_fired():
     assert reach(None, id="large") == 10
 
 
-def test_a_rule_that_needs_another_change_cannot_be_told_alone():
+def test_dependent_rule_has_no_separate_count():
     assert reach(rule({"exclude": ["card"]}, id="new", when={"==": [{"var": "shop.theme"}, "dark"]})) is None

@@ -54,7 +54,7 @@ async def shop_until_learned(shop, batches, *, context=None, customer=None, seed
 
 
 @SQLITE_FIRST
-async def test_a_limit_on_the_worst_does_not_put_it_first(empty_shop):
+async def test_limit_on_the_worst_candidate_does_not_make_it_first(empty_shop):
     await empty_shop.add_placement(choosing(), *LIMITED)
     firsts = await shop_until_learned(empty_shop, 24)
     assert firsts["invoice"] < 0.1 * firsts.total()
@@ -73,7 +73,7 @@ async def test_answers_from_choices_replay(empty_shop):
         assert (await empty_shop.engine.logbook.replay(empty_shop.id, made.decision.decision_id)).same
 
 
-async def test_a_favourite_moves_its_customer_and_nobody_else(empty_shop):
+async def test_favourite_changes_only_its_customer(empty_shop):
     await empty_shop.add_placement(choosing(), *LIMITED)
     await shop_until_learned(empty_shop, 4)
     before = await empty_shop.decide(cart_total=5_000, cart_currency="EUR")
@@ -122,7 +122,7 @@ def some_evidence(size: int) -> GaussianEvidence:
     return GaussianEvidence(np.arange(size, dtype=float), precision)
 
 
-def test_stored_evidence_comes_back_to_the_bit_in_less_space():
+def test_stored_evidence_is_restored_exactly():
     evidence = some_evidence(200)
     numbers = np.concatenate((evidence.information, evidence.precision[np.triu_indices(200)])).astype("<f4")
     as_before = b64encode(numbers.tobytes()).decode()
@@ -139,7 +139,7 @@ FRENCH = {"card": 0.6, "paypal": 0.15, "invoice": 0.3}
 
 
 @SQLITE_FIRST
-async def test_the_arms_page_shows_what_decisions_of_the_group_show(empty_shop):
+async def test_arms_page_agrees_with_decisions_of_the_group(empty_shop):
     """A rule fires for everybody, so nobody is in the stratum of a group without rules."""
     shop = empty_shop
     candidates = [candidate(name, position=number) for number, name in enumerate(("card", "paypal", "invoice", "gift"))]

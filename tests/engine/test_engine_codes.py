@@ -93,7 +93,7 @@ async def test_the_same_customer_keeps_the_code(shop):
     assert shown_offers(await decide_offers(shop, "ben")) == []
 
 
-async def test_a_budget_that_is_spent_gives_the_code_back(shop, monkeypatch):
+async def test_spent_budget_releases_the_code(shop, monkeypatch):
     await open_pool(shop, "AAAA", "BBBB")
     await set_budget_caps(shop.engine.database, amount=1_500)
     assert shown_offers(await decide_offers(shop)) == ["ten-percent"]
@@ -109,7 +109,7 @@ async def test_a_budget_that_is_spent_gives_the_code_back(shop, monkeypatch):
     assert await counts(shop) == CodeCounts(free=1, held=1)
 
 
-async def test_an_expired_hold_gets_its_code_or_another_one(shop):
+async def test_renewed_hold_gets_its_code_or_another_code(shop):
     await open_pool(shop, "AAAA", "BBBB")
     [hold] = (await decide_offers(shop)).holds
     await shop.engine.holds.expire_due(now=now_ms() + 16 * MINUTE)
@@ -124,7 +124,7 @@ async def test_an_expired_hold_gets_its_code_or_another_one(shop):
     assert await is_verified(shop)
 
 
-async def test_a_typed_code_is_held_itself(shop):
+async def test_typed_code_is_reserved(shop):
     await open_pool(shop, "AAAA", "BBBB")
     hold = await shop.engine.redemptions.hold(await quote(shop, "bbbb"))
     assert hold.code == "BBBB"
@@ -141,7 +141,7 @@ async def test_a_typed_code_is_held_itself(shop):
         await quote(shop, "AAAA", offer="other")
 
 
-async def test_who_was_shown_a_code_may_type_it(shop):
+async def test_shown_code_can_be_typed(shop):
     await open_pool(shop, "AAAA")
     [shown_hold] = (await decide_offers(shop, "anna")).holds
     asked = await quote(shop, "AAAA", "anna")
@@ -153,7 +153,7 @@ async def test_who_was_shown_a_code_may_type_it(shop):
 # Codes of customers
 
 
-async def test_a_customer_has_one_code_and_uses_it_once(shop):
+async def test_customer_has_one_code_and_redeems_it_once(shop):
     await open_offers(shop, offer_candidate(codes="customer"))
     assert exclusion_reasons(await decide_offers(shop)) == {"ten-percent": "needs a known customer"}
     [hold], [other] = (await decide_offers(shop, "anna")).holds, (await decide_offers(shop, "ben")).holds
@@ -202,7 +202,7 @@ async def test_codes_are_added_once_and_generated(shop):
 @pytest.mark.parametrize(
     ("texts", "field"), [(["AAAA", "a b"], "codes/1"), (["ab"], "codes/0"), ([], "codes"), (["x" * 65], "codes/0")]
 )
-async def test_what_is_no_code_is_refused_with_its_line(shop, texts, field):
+async def test_invalid_code_is_refused_with_its_line(shop, texts, field):
     await open_pool(shop)
     with pytest.raises(Invalid) as refusal:
         await shop.engine.codes.add(shop.actor(), *POOL, texts)

@@ -27,7 +27,7 @@ def resource(id, position, *, place=KEY):
     return Resource("candidate", place, id, 1, candidate(id, position=position), 0)
 
 
-def test_numbers_follow_the_order_and_never_come_again():
+def test_numbers_follow_the_order_and_are_not_reused():
     assert next_number({}) == 0
     assert next_number({"card": 0, "gone": 4}) == 5
     stored = Configuration([resource("card", 3), resource("paypal", 1)], 1, colours={KEY: {"card": 0, "gone": 1}})
@@ -39,7 +39,7 @@ def test_numbers_follow_the_order_and_never_come_again():
 
 
 @pytest.mark.anyio
-async def test_the_publisher_numbers_what_it_creates(empty_shop):
+async def test_publisher_numbers_created_candidates(empty_shop):
     await empty_shop.add_placement(placement(), candidate("card", position=5), candidate("paypal", position=1))
     async with empty_shop.engine.database.read() as connection:
         [numbers] = (await colours.of_merchant(connection, empty_shop.id)).values()

@@ -59,7 +59,7 @@ async def segments(shop):
 
 
 @pytest.mark.parametrize("texts", [TEXTS, ("", "", "{}", "{}", "{}"), ("\0", "\n", "x" * 100_000, "{}", "ä")])
-def test_a_record_says_what_it_was_made_of(texts):
+def test_record_is_decoded_unchanged(texts):
     samples = [(f"b{number}", *TEXTS[1:]) for number in range(300)]
     for dictionary in (None, trained(samples, 4_096)):
         given = () if dictionary is None else (dictionary,)
@@ -94,7 +94,7 @@ def test_a_dictionary_has_the_same_id_in_every_database():
     assert dictionary_of(b"same").id != dictionary_of(b"other").id
 
 
-async def test_a_record_whose_dictionary_is_gone_says_so(engine):
+async def test_record_without_its_dictionary_has_an_error(engine):
     async with engine.database.read() as connection:
         with pytest.raises(LookupError, match=r"dictionaries \[12345\] of the log are gone"):
             await dictionaries.load(connection, {12345})
@@ -163,7 +163,7 @@ async def log_rows_of_one(shop):
         return await decisions.newest(connection, shop.id, limit=1)
 
 
-async def test_replaced_dictionaries_go_after_the_retention(shop):
+async def test_replaced_dictionaries_are_deleted_after_the_retention(shop):
     now = now_ms()
     rows = [DictionaryHead(shop.id, PLACE, dictionary_of(bytes([age])).id, 1, now - age * DAY) for age in (9, 5, 1)]
     async with shop.engine.database.write() as connection:
@@ -243,7 +243,7 @@ async def test_two_processes_make_a_segment_once(shop):
 
 
 @pytest.mark.usefixtures("few")
-async def test_segments_leave_with_their_decisions(shop, monkeypatch):
+async def test_segments_are_deleted_with_their_decisions(shop, monkeypatch):
     await shop.decide("c1")
     now, name = now_ms(), "a" * 32
     await log_rows(shop, [now - 500 * DAY + number for number in range(30)], [name])
@@ -266,7 +266,7 @@ def test_a_segment_has_a_row_for_each_first_byte():
     assert rows[1] == ShardRow(1, 1, ids[7], 1_001, b"".join(entry.to_bytes(8, "little") for entry in (0, 3, 6)))
 
 
-async def test_an_id_that_nothing_can_have_finds_nothing(shop):
+async def test_impossible_id_is_not_found(shop):
     await shop.decide("c1")
     async with shop.engine.database.read() as connection:
         for id in ("", "dec_", "dec_1", "dec_" + "g" * 32, "dec_" + "A" * 32, "\0", "dec_" + "0" * 33):
@@ -340,7 +340,7 @@ async def test_a_rare_placement_is_not_searched_in_the_whole_log(shop):
 
 
 @pytest.mark.usefixtures("few")
-async def test_decisions_of_one_millisecond_end_no_segment(shop):
+async def test_decisions_of_the_same_millisecond_are_in_one_segment(shop):
     await shop.decide("c1")
     moment = now_ms() - DAY
     await log_rows(shop, [moment] * 25, ["a" * 32])

@@ -94,7 +94,7 @@ async def test_buttons_are_about_all_purposes(asking):
     assert {state for state, _ in states(await said(asking, method="gpc")).values()} == {"refused"}
 
 
-async def test_closing_the_prompt_changes_nothing_that_was_said(asking):
+async def test_closing_the_prompt_keeps_consents(asking):
     before = await said(asking, analytics=False)
     after = await said(asking, method="dismiss")
     assert (states(after), after.version) == (states(before), 2)
@@ -127,7 +127,7 @@ async def test_the_history_keeps_method_notice_and_address(asking):
     (ConsentRecord(method="gpc", purposes={"analytics": True}), "purposes/analytics"),
     (ConsentRecord(method="accept", purposes={"analytics": False}), "purposes/analytics"),
 ])  # fmt: skip
-async def test_a_mistake_is_named_and_stores_nothing(asking, record, field):
+async def test_invalid_consent_is_named_and_not_stored(asking, record, field):
     with pytest.raises(Invalid) as caught:
         await asking.engine.consents.record(asking.id, "anna", record, BROWSER)
     assert caught.value.field == field
@@ -163,7 +163,7 @@ async def test_a_purpose_that_must_be_accepted_is_refused_before(asking):
     assert not (await asking.decide(None, **FACTS)).prompts
 
 
-async def test_refusing_personalization_leaves_nothing(asking):
+async def test_refused_personalization_stores_nothing(asking):
     await said(asking, personalization=False)
     answer = await asking.decide("anna", **FACTS)
     assert (answer.is_personal, answer.facts.customer) == (False, None)
@@ -178,14 +178,14 @@ async def test_the_last_word_on_personalization_is_a_refusal(asking):
     assert not (await asking.engine.consents.get(asking.id, "anna")).personalized
 
 
-async def test_a_merchant_that_assumes_no_personalization_personalizes_who_accepts(asking):
+async def test_opt_in_merchant_personalizes_only_after_consent(asking):
     policy = ConsentPolicy(purposes={"personalization": AssumedPurpose(allowed=False)})
     await asking.engine.consents.set_policy(asking.actor(), policy)
     await said(asking, personalization=True)
     assert [(await asking.decide(name)).is_personal for name in ("anna", "ben", None)] == [True, False, False]
 
 
-async def test_a_request_can_refuse_for_itself(asking):
+async def test_request_can_opt_out(asking):
     (refused,) = await asking.engine.decider.decide(asking.id, ["payment_methods"], "anna", {}, personal=False)
     assert (refused.is_personal, await stored(asking)) == (False, "")
 

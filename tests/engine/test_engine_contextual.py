@@ -72,7 +72,7 @@ def trials(shop, engine=None):
 
 
 @SQLITE
-async def test_each_customer_sees_first_what_works_for_customers_like_that(store):
+async def test_first_candidate_depends_on_the_facts_of_the_customer(store):
     assert await first_chance(store, "paypal", device_type="mobile") == pytest.approx(0.5, abs=0.1)
     await shoppers(store, 120)
     assert await first_chance(store, "paypal", device_type="mobile") > 0.9
@@ -80,7 +80,7 @@ async def test_each_customer_sees_first_what_works_for_customers_like_that(store
 
 
 @SQLITE
-async def test_it_says_in_words_what_it_learned(empty_shop):
+async def test_learned_effects_are_described_in_words(empty_shop):
     store = empty_shop
     await store.add_placement(placement(policy=Contextual(POLICY.features, floor=0.5), credit="first"), *TWO)
     await shoppers(store, 200)
@@ -101,7 +101,7 @@ async def test_a_settled_decision_is_an_observation_for_each_examined_candidate(
     assert sorted(await told(store)) == sorted([(id, first, 1, 0), (id, second, 1, 1)])
 
 
-async def test_later_words_append_what_they_change(store):
+async def test_later_descriptions_are_appended(store):
     answer = await store.decide()
     first, second = order(answer.decision)
     id = answer.decision.decision_id
@@ -176,7 +176,7 @@ async def test_two_processes_use_each_observation_once(store, start_engine):
     assert trials(store) == sum(observation[2] for observation in await told(store)) >= 6
 
 
-async def test_the_same_again_teaches_nothing_new(store):
+async def test_repeated_refit_changes_nothing(store):
     await shoppers(store, 5)
     version = beliefs(store).version
     store.engine.live.add_new_trials({(store.id, "payment_methods", "converted", ""): 1})
@@ -193,7 +193,7 @@ async def publish(shop, policy):
 
 
 @SQLITE_FIRST
-async def test_with_other_features_it_learns_again_from_all_lessons(store):
+async def test_changed_features_refit_from_all_observations(store):
     await shoppers(store, 100)
     await publish(store, Contextual(("cart.total",)))
     assert beliefs(store).evidence.factors == {}
@@ -215,7 +215,7 @@ async def test_evidence_fades_by_day(store, monkeypatch):
 
 
 @SQLITE
-async def test_how_much_a_customers_own_past_says_is_learned_too(store):
+async def test_strength_of_customer_history_is_learned(store):
     for number in range(160):
         customer, favourite = f"c{number % 10}", "card" if number % 2 else "paypal"
         answer = await store.decide(customer)
@@ -293,7 +293,7 @@ async def test_a_margin_without_a_cart_uses_learned_amounts(empty_shop):
         (POLICY, {"credit": "position"}, "credit"),
     ],
 )
-async def test_what_it_cannot_learn_from_is_refused_at_save(empty_shop, policy, more, field):
+async def test_unusable_feature_is_refused_when_saved(empty_shop, policy, more, field):
     with pytest.raises(Invalid) as refusal:
         await empty_shop.create("placement", placement(policy=policy, **more))
     assert [problem.field for problem in refusal.value.problems] == [field]

@@ -25,7 +25,7 @@ def test_a_later_campaign_is_predicted_from_earlier_ones():
     assert area_under_curve(scored.scores, scored.redeemed) > 0.65
 
 
-def test_a_campaign_that_is_not_over_teaches_nothing():
+def test_running_campaign_is_not_learned():
     first, judged = a_campaign("1", 0, 20, seed=1), a_campaign("3", JUDGED, 130, seed=3)
     unfinished = [a_campaign("2", 50, JUDGED, seed=2, reverse=reverse) for reverse in (False, True)]
     scores = [score_campaigns([first, other, judged], JUDGED).scores for other in unfinished]

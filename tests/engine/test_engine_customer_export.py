@@ -35,7 +35,7 @@ async def shop_around(shop: Any, customer: str, *, times: int = 2) -> list[str]:
     return ids[::-1]
 
 
-async def test_all_decisions_come_however_many_there_are(shop, monkeypatch):
+async def test_export_contains_all_of_many_decisions(shop, monkeypatch):
     monkeypatch.setattr(export, "PAGE", 3)
     ids = await shop_around(shop, "anna", times=8)
     await shop_around(shop, "ben")
@@ -45,7 +45,7 @@ async def test_all_decisions_come_however_many_there_are(shop, monkeypatch):
     assert sum(row["successes"] for row in rows["history"]) == 8
 
 
-async def test_what_is_derived_is_in_it(shop):
+async def test_export_contains_derived_data(shop):
     await shop_around(shop, "anna", times=3)
     (row, *_) = (await sections_of(shop))["affinities"]
     assert row["placement"] == "payment_methods"
@@ -54,7 +54,7 @@ async def test_what_is_derived_is_in_it(shop):
     assert len(decision["chances"].split()) == len(decision["scores"].split()) == len(decision["order"].split())
 
 
-async def test_what_was_said_is_readable_with_its_history(shop):
+async def test_export_contains_preferences_with_their_history(shop):
     await shop.engine.preferences.change(shop.id, "anna", PreferenceChange(favorites=("card",)), SERVER)
     record = ConsentRecord(method="save", purposes={"analytics": False}, served_at="/checkout")
     await shop.engine.consents.record(shop.id, "anna", record, SERVER)
@@ -65,7 +65,7 @@ async def test_what_was_said_is_readable_with_its_history(shop):
     assert [row["version"] for row in rows["preference_versions"]] == [1, 2]
 
 
-async def test_no_hash_and_nothing_of_another_merchant_is_in_it(shop):
+async def test_export_contains_no_hash_and_no_other_merchant(shop):
     other, _ = await shop.engine.accounts.add_merchant("other", "Other")
     await shop_around(shop, "anna")
     assert shop.engine.hasher(shop.id, "anna") not in str(await sections_of(shop))

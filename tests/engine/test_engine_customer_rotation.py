@@ -165,9 +165,7 @@ async def check_after(running: Running, before: dict[str, Any], given: dict[str,
 
 
 @SQLITE_FIRST
-async def test_customers_stay_who_they_are_also_if_a_rotation_is_killed(
-    settings: Settings, running: Running, monkeypatch: pytest.MonkeyPatch
-):
+async def test_killed_rotation_keeps_customers(settings: Settings, running: Running, monkeypatch: pytest.MonkeyPatch):
     before, given, hashes = await before_rotation(running)
     rename, left = renaming.rename, [0]
 
@@ -233,7 +231,7 @@ async def test_a_server_that_was_about_to_start_is_refused(settings: Settings, r
 
 
 @SQLITE
-async def test_a_key_that_protects_nothing_is_refused(settings: Settings, running: Running):
+async def test_unusable_key_is_refused(settings: Settings, running: Running):
     async with running():
         pass
     with pytest.raises(Conflict, match="run `tap2 keys rotate` first"):
@@ -320,7 +318,7 @@ def test_names_are_read_back_under_any_later_key(hash: str, keys: list[bytes], t
         assert names[-1].hash_of(names[-1].stored(text)) == text
 
 
-def test_keys_in_another_order_are_others():
+def test_order_of_keys_matters():
     first, second, third = (letter * 32 for letter in (b"a", b"b", b"c"))
     prints = CustomerKeys(first, (second, third)).fingerprints
     assert prints[:2] == CustomerKeys(first, (second,)).fingerprints

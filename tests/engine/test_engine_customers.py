@@ -20,7 +20,7 @@ LONG = "k" * SHORTEST_KEY
 # The key
 
 
-def test_a_key_of_the_settings_is_taken_as_it_is(tmp_path: Path) -> None:
+def test_key_of_the_settings_is_used_unchanged(tmp_path: Path) -> None:
     assert load_key(LONG, tmp_path) == LONG.encode()
     assert list(tmp_path.iterdir()) == []
 
@@ -33,7 +33,7 @@ def test_a_key_is_made_once_and_stays(tmp_path: Path) -> None:
     assert load_key("", tmp_path / "other") != key
 
 
-def test_nobody_else_can_read_the_key(tmp_path: Path) -> None:
+def test_key_file_is_private(tmp_path: Path) -> None:
     load_key("", tmp_path)
     [path] = list(tmp_path.iterdir())
     assert path.name == "customer.key"
@@ -141,7 +141,7 @@ async def test_a_new_customer_has_no_usage() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_failed_query_is_told_to_those_who_wait_for_it_alone() -> None:
+async def test_failed_query_raises_only_in_its_waiters() -> None:
     database = Database()
     database.errors = [OSError("away")]
     loader = CustomerLoader(database)
@@ -162,7 +162,7 @@ async def test_a_request_that_gives_up_harms_no_other() -> None:
 
 
 @pytest.mark.anyio
-async def test_the_same_customer_of_two_merchants_is_asked_for_twice() -> None:
+async def test_customer_of_two_merchants_is_queried_twice() -> None:
     database = Database()
     loader = CustomerLoader(database)
     await asyncio.gather(loader.load(1, "a"), loader.load(2, "a"))

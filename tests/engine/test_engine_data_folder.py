@@ -32,7 +32,7 @@ async def remember(shop: Shop) -> None:
     await shop.report(None, "converted", "card", customer="alice")
 
 
-async def test_nobody_else_reads_data_in_a_folder_that_was_there_before(tmp_path: Path) -> None:
+async def test_existing_folder_becomes_private(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir(mode=0o755)
     folder.chmod(0o755)
@@ -48,7 +48,7 @@ async def test_nobody_else_reads_data_in_a_folder_that_was_there_before(tmp_path
     assert set(running.values()) == {0o600}
 
 
-async def test_files_of_an_earlier_version_are_closed_to_others(tmp_path: Path) -> None:
+async def test_files_of_an_earlier_version_become_private(tmp_path: Path) -> None:
     engine = await open_engine(Settings(data=str(tmp_path)))
     await engine.database.close()
     (tmp_path / "tap2.sqlite").chmod(0o644)
@@ -72,7 +72,7 @@ async def test_a_missing_key_is_refused_also_before_the_first_customer(shop: Sho
 
 
 @SQLITE
-async def test_a_setting_stands_for_a_missing_key_file(shop: Shop, settings: Settings) -> None:
+async def test_setting_replaces_a_missing_key_file(shop: Shop, settings: Settings) -> None:
     await remember(shop)
     key = Path(settings.data, "customer.key")
     secret = key.read_text()
@@ -86,7 +86,7 @@ async def test_another_key_is_refused_also_before_the_first_customer(shop: Shop,
         await open_engine(msgspec.structs.replace(settings, customer_key="s" * 32))
 
 
-async def test_of_processes_that_start_with_different_keys_the_first_goes_on(settings: Settings) -> None:
+async def test_first_of_processes_with_different_keys_starts(settings: Settings) -> None:
     await (await open_engine(settings)).database.close()  # the schema is there; what follows races for the key alone
     database = open_database(database_url(settings))
     async with database.write() as connection:
@@ -100,7 +100,7 @@ async def test_of_processes_that_start_with_different_keys_the_first_goes_on(set
 
 @SQLITE
 @pytest.mark.parametrize("content", ["", "\n", "short"])
-async def test_a_key_that_is_no_secret_is_refused(engine: Engine, settings: Settings, content: str) -> None:
+async def test_weak_key_is_refused(engine: Engine, settings: Settings, content: str) -> None:
     Path(settings.data, "customer.key").write_text(content)
     with pytest.raises(UnusableKey, match=r"customer\.key must have at least 32 characters"):
         await open_engine(settings)

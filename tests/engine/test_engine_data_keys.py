@@ -65,7 +65,7 @@ def rotate(engine: Any) -> Any:
     return rotate_master_key(engine.settings, engine.data_keys, new=True)
 
 
-async def test_texts_of_each_day_are_under_its_key_and_readable(shop, start_engine, monkeypatch):
+async def test_texts_of_each_day_are_encrypted_with_its_key(shop, start_engine, monkeypatch):
     engine, today = shop.engine, now_ms() // DAY
     await say(engine, shop.id, "anna")
     for days in (1, 2):
@@ -79,7 +79,7 @@ async def test_texts_of_each_day_are_under_its_key_and_readable(shop, start_engi
         assert [await language(reader, shop.id, name) for name in ("anna", "ben 1", "ben 2")] == ["de"] * 3
 
 
-async def test_a_key_is_used_when_all_processes_have_loaded_it(shop, start_engine, monkeypatch):
+async def test_key_is_used_after_all_processes_loaded_it(shop, start_engine, monkeypatch):
     engine, later = shop.engine, now_ms() + 3 * DAY
     other = await start_engine()
     await engine.data_keys.make_due(now=later)
@@ -108,7 +108,7 @@ async def test_texts_from_before_data_keys_stay_readable(shop):
     assert await language(engine, shop.id, "anna") == "it"
 
 
-async def test_texts_from_before_data_keys_are_encrypted_with_one(shop, start_engine):
+async def test_earlier_plain_texts_are_encrypted_with_a_data_key(shop, start_engine):
     engine, names = shop.engine, [f"c{number}" for number in range(60)]
     key = Path(engine.settings.data, "customer.key").read_text().encode()
     for name in names:
@@ -164,7 +164,7 @@ async def test_a_rotation_changes_the_wrapping_alone(shop, start_engine):
 
 
 @SQLITE_FIRST
-async def test_a_rotation_that_is_stopped_anywhere_goes_on_and_nobody_notices(shop, start_engine, monkeypatch):
+async def test_interrupted_rotation_continues_without_errors(shop, start_engine, monkeypatch):
     engine = shop.engine
     await make_days(engine, 300)
     await say(engine, shop.id, "anna")
@@ -210,7 +210,7 @@ async def test_a_missing_master_key_is_named_at_the_start(shop, start_engine):
     await start_engine()
 
 
-async def test_a_setting_comes_before_the_file_and_is_never_written(shop, start_engine):
+async def test_setting_overrides_the_file_and_is_not_written(shop, start_engine):
     await say(shop.engine, shop.id, "anna")
     new, older = "n" * 40, "o" * 40
     engine = await start_engine(master_key=f"{new},{older}")
@@ -234,7 +234,7 @@ async def test_processes_that_start_together_share_their_keys(shop):
     assert len({each.get(now // DAY + 1) for each in keys}) == 1
 
 
-async def test_no_key_stands_in_the_database_in_plain(shop):
+async def test_database_contains_no_plain_key(shop):
     async with shop.engine.database.read() as connection:
         rows = str((await connection.execute(text("SELECT * FROM data_keys"))).all())
     key = shop.engine.data_keys.get(now_ms() // DAY)
@@ -243,7 +243,7 @@ async def test_no_key_stands_in_the_database_in_plain(shop):
     assert str(key) not in rows
 
 
-async def test_giving_up_pasts_gives_up_their_data_keys(shop, start_engine):
+async def test_deleting_a_day_deletes_its_data_key(shop, start_engine):
     await say(shop.engine, shop.id, "anna")
     settings = msgspec.structs.replace(shop.engine.settings, customer_key="another".ljust(40, "."))
     await accept_customer_key(settings)

@@ -35,7 +35,7 @@ async def test_an_answer_ranks_every_candidate_with_its_chance(shop):
     assert not decision.fallback
 
 
-async def test_the_log_holds_the_bytes_that_were_sent(shop):
+async def test_log_contains_the_sent_bytes(shop):
     answer = await shop.decide("c1", cart_total=500)
     logged = await shop.engine.logbook.get(shop.id, answer.decision.decision_id)
     assert logged.row.answer.encode() == answer.body
@@ -52,7 +52,7 @@ async def test_an_outcome_credits_the_candidate_it_names(shop):
 
 
 @SQLITE_FIRST
-async def test_what_was_learned_decides_the_next_answers(empty_shop):
+async def test_learned_beliefs_change_the_next_answers(empty_shop):
     await empty_shop.add_placement(placement(policy=Thompson(floor=0.05)))
     engine, before = empty_shop.engine, (await empty_shop.decide("new")).decision
     await ask_and_pay(empty_shop, 60, "klarna")

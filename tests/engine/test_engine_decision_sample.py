@@ -84,7 +84,7 @@ async def test_no_more_is_read_of_a_larger_log(empty_shop, monkeypatch):
     assert 155 <= len(sample.decisions) <= 330
 
 
-async def test_a_small_log_is_read_whole_whenever_its_slices_begin(empty_shop, monkeypatch):
+async def test_small_log_is_read_completely(empty_shop, monkeypatch):
     reader, newest = await with_past(empty_shop, hours=12, each=60)
     for seconds in range(0, 180, 20):
         monkeypatch.setattr(decision_sample, "now_ms", lambda seconds=seconds: newest + HOUR + seconds * 1_000)
@@ -127,7 +127,7 @@ async def test_kept_slices_are_limited(empty_shop, monkeypatch):
     assert len(reader._kept) == 10
 
 
-async def test_the_time_before_ends_where_the_time_begins(empty_shop):
+async def test_previous_period_ends_where_the_period_starts(empty_shop):
     reader, _ = await with_past(empty_shop, hours=24 * 16, each=2)
     now, before = [await reader.of(empty_shop.id, KEY, days=7, back=back) for back in (0, 1)]
     assert before.end == pytest.approx(now.begin, abs=MINUTE)
@@ -136,7 +136,7 @@ async def test_the_time_before_ends_where_the_time_begins(empty_shop):
     assert (now.days, before.days) == (7, 7)
 
 
-async def test_a_decision_is_read_with_what_it_offered_and_what_came(empty_shop):
+async def test_decision_is_read_with_candidates_and_outcomes(empty_shop):
     await empty_shop.add_placement(
         placement(credit="cascade"), candidate("card"), candidate("paypal", position=1),
         candidate("ideal", position=2, countries=("NL",)),
@@ -179,7 +179,7 @@ async def test_a_returning_customer_is_compared_with_those_of_the_same_favourite
     assert first.stratum != second.stratum
 
 
-async def test_an_unknown_placement_is_not_found_and_an_empty_one_has_nothing(empty_shop):
+async def test_unknown_placement_is_not_found_and_empty_placement_has_no_rows(empty_shop):
     reader = SampleReader(empty_shop.engine.database, empty_shop.engine.live)
     with pytest.raises(NotFound):
         await reader.of(empty_shop.id, "nowhere", days=30)
@@ -199,7 +199,7 @@ async def test_fallback_answers_are_left_out(empty_shop, monkeypatch):
     assert (await reader.of(empty_shop.id, KEY, days=30)).decisions == []
 
 
-async def test_first_places_are_added_up_to_at_most_sixty_steps(empty_shop):
+async def test_first_slots_are_summed_in_at_most_sixty_steps(empty_shop):
     await with_past(empty_shop, hours=24 * 29, each=1)
     monitor = empty_shop.engine.monitor
     month = await monitor.first_places(empty_shop.id, KEY, days=30)

@@ -20,7 +20,7 @@ from tests.shop import Shop
 PLACEMENT = "payment_methods"
 
 
-def test_a_bin_holds_durations_within_nine_percent():
+def test_bin_has_a_width_of_nine_percent():
     for milliseconds in range(1, 100_000, 7):
         end = upper_end(bin_of(milliseconds))
         assert milliseconds < end <= 1.091 * (milliseconds + 1)
@@ -61,7 +61,7 @@ async def test_a_decision_is_counted_once_with_its_duration(shop: Shop) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_simulated_clock_measures_nothing(shop: Shop) -> None:
+async def test_simulated_clock_records_no_durations(shop: Shop) -> None:
     """The demo's past is written with a clock that stands still or leaps: its times would look slow for a week."""
     clock = itertools.count(now_ms() - HOUR, 60_000)
     with simulated_time(clock.__next__):
@@ -95,6 +95,6 @@ async def test_slow_decisions_raise_one_alert(shop: Shop) -> None:
 
 
 @pytest.mark.anyio
-async def test_few_decisions_say_nothing(shop: Shop) -> None:
+async def test_few_decisions_raise_no_alert(shop: Shop) -> None:
     await _add(shop, 1_000 * DAY, 1_000_000, 49)
     assert await shop.engine.metric_watch.run(now=1_000 * DAY) == 0

@@ -40,7 +40,7 @@ ORDER = (("redeemed", 700), ("converted", 10_000))
         ((("converted", 10_000), ("refunded", 4_000)), 0),
     ],
 )
-def test_a_discount_costs_the_share_of_the_order_that_was_kept(
+def test_cost_of_a_discount_follows_the_kept_share_of_the_order(
     events: tuple[tuple[str, int | None], ...], cost: int
 ) -> None:
     rows = _events(*events)
@@ -52,7 +52,7 @@ def test_a_discount_costs_the_share_of_the_order_that_was_kept(
         assert measures_of(MeasureTerms(frozenset({"margin"}), {}, 30.0), order, rows, "EUR") == {"margin": (1, margin)}
 
 
-def test_a_refund_gives_back_what_the_ledger_gives_back() -> None:
+def test_refund_returns_the_same_cost_as_the_ledger() -> None:
     hold = ledger.redeem(make_hold(amount=777), discount=777, cart_total=1_000, order_id="4711", redeemed_at=1).hold
     refunds: list[tuple[str, int | None]] = []
     for amount in (299, 1, 350, 350):

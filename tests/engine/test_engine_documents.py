@@ -204,7 +204,7 @@ def test_a_scenario_is_accepted_or_refused(changes, fits):
     ListDocument(name="blocked", values=("a", "b")),
     Scenario(id="s", name="S", context={"a": {"b": 1}}, expect=Expectation(values={"x": 1})),
 ])  # fmt: skip
-def test_a_document_reads_as_it_was_written(document):
+def test_document_round_trips(document):
     assert msgspec.json.decode(msgspec.json.encode(document), type=type(document)) == document
 
 
@@ -248,17 +248,17 @@ def test_engine_facts_are_not_the_merchants():
     ({"device.type": "fridge", "geo.country": "XX", "customer.returning": "yes"}, "-|-|-"),
     ({"device.type": ["mobile"], "geo.country": 7, "customer.returning": 1}, "-|-|-"),
 ])  # fmt: skip
-def test_a_bucket_is_made_of_values_that_are_known(values, bucket):
+def test_bucket_consists_of_known_values(values, bucket):
     of = plan(placement=placement(buckets=("device.type", "geo.country", "customer.returning")))
     assert of.bucket(values) == bucket
 
 
-def test_candidates_stand_in_the_merchants_order():
+def test_candidates_are_in_the_merchants_order():
     several = (candidate("b", position=1), candidate("a", position=1), candidate("z"), candidate("off", enabled=False))
     assert plan(candidates=several).ids == ("z", "a", "b")
 
 
-def test_a_stratum_is_named_by_what_decides_who_is_offered():
+def test_stratum_is_named_by_eligible_candidates():
     of = plan(placement=placement(credit="choice", buckets=("geo.country",)))
     everyone, fewer = tuple(range(len(METHODS))), tuple(range(len(METHODS) - 1))
     base = of.stratum(Facts({"geo.country": "DE"}), everyone, [])

@@ -56,7 +56,7 @@ def marks(*rows):
     return {item.id: item.mark for item in (*draft(*rows).rules, *draft(*rows).others)}
 
 
-def test_without_changes_a_draft_is_what_is_published():
+def test_draft_without_changes_equals_the_published_plan():
     plain = draft()
     assert [(item.id, item.mark) for item in plain.rules] == [("a", "live"), ("b", "live")]
     assert (plain.changes, plain.others, plain.moved, plain.review) == ((), (), (), True)
@@ -68,16 +68,16 @@ def test_without_changes_a_draft_is_what_is_published():
     (row_of(rule(HIDE, id="c"), base=0), "new"),
     (row_of(None, id="b", kind="rule"), "deleted"),
 ])  # fmt: skip
-def test_a_rule_is_marked_by_what_becomes_of_it(row, mark):
+def test_rule_is_marked_by_its_change(row, mark):
     assert marks(row)[row.key[1]] == mark
 
 
-def test_rules_come_by_priority_and_name():
+def test_rules_are_sorted_by_priority_and_name():
     assert [item.id for item in draft(row_of(rule(HIDE, id="0", priority=5), base=0)).rules] == ["0", "a", "b"]
     assert [item.id for item in draft(row_of(rule(HIDE, id="b", priority=9))).rules] == ["b", "a"]
 
 
-def test_other_changes_come_after_the_rules_in_their_order():
+def test_other_changes_follow_the_rules():
     made = draft(row_of(ListDocument(name="x"), base=0), row_of(candidate("card", fee_fixed=5)),
                  row_of(placement(name="Other")), row_of(candidate("wero"), base=0))  # fmt: skip
     assert [(item.kind, item.id) for item in made.others] == [
@@ -86,17 +86,17 @@ def test_other_changes_come_after_the_rules_in_their_order():
     assert [item.mark for item in made.others] == ["changed", "new", "changed", "new"]
 
 
-def test_what_was_published_anew_since_has_moved():
+def test_republished_document_is_a_conflict():
     made = draft(row_of(rule(HIDE, id="a", priority=9), base=2), row_of(rule(HIDE, id="b", priority=9), base=3))
     assert [item.id for item in made.moved] == ["a"]
 
 
-def test_deleting_what_is_gone_already_is_no_change():
+def test_deletion_of_a_deleted_document_is_no_change():
     assert draft(row_of(None, id="gone", kind="rule")).changes == ()
     assert draft(row_of(None, id="gone", kind="candidate")).others == ()
 
 
-def test_all_who_made_changes_are_its_authors():
+def test_authors_are_all_editors():
     made = draft(row_of(rule(HIDE, id="a", priority=9), authors=("ada", "bob")),
                  row_of(candidate("card", fee_fixed=5), authors=("eve",)),
                  row_of(rule(HIDE, id="b"), authors=("zoe",)))  # fmt: skip
@@ -110,7 +110,7 @@ def test_changes_of_a_kind_are_found_by_id():
     assert made.of_kind("list") == {}
 
 
-def test_publishing_makes_the_next_version_of_what_changed():
+def test_publishing_increments_the_version_of_changed_documents():
     made = draft(row_of(rule(HIDE, id="a", priority=9)), row_of(rule(HIDE, id="c"), base=0),
                  row_of(None, id="b", kind="rule"))  # fmt: skip
     changes = {change.resource.id: change for change in changes_of(CONFIGURATION, made, now=99)}
@@ -130,11 +130,11 @@ def test_a_kind_is_stored_under_its_placement_or_the_merchant(kind, scope):
     ({"set": 1}, {"set": 1}, True), ({"set": 1}, {"set": True}, False), ({"set": 1}, {"set": 1.0}, False),
     (rule(HIDE), rule(HIDE), True), (rule(HIDE), rule(HIDE, notes="x"), False),
 ])  # fmt: skip
-def test_documents_are_the_same_if_their_json_is(first, second, same):
+def test_documents_are_equal_if_their_json_is_equal(first, second, same):
     assert is_same(first, second) == same
 
 
-def test_an_item_shows_what_will_be_or_what_was():
+def test_item_shows_the_new_or_deleted_document():
     new, old = candidate("card", fee_fixed=5), candidate("card")
     assert DraftItem("card", old, new, 1).shown is new
     assert DraftItem("card", old, None, 1).shown is old
@@ -142,7 +142,7 @@ def test_an_item_shows_what_will_be_or_what_was():
         _ = DraftItem("card", None, None, 0).shown
 
 
-def test_an_item_tells_what_state_of_it_was_seen():
+def test_item_has_the_version_that_was_edited():
     live = resource(candidate("card"), version=8)
     assert item_of("candidate", "card", live, None).revision == 8
     assert item_of("candidate", "card", live, row_of(candidate("card"))).revision == 11
@@ -155,7 +155,7 @@ def test_an_item_tells_what_state_of_it_was_seen():
 @pytest.mark.parametrize(("actor", "person"), [
     (Actor(1, "ada"), "ada"), (Actor(1, "key_1", "ada"), "ada"), (Actor(1, "key_1", ""), ""),
 ])  # fmt: skip
-def test_a_key_acts_for_the_person_who_made_it(actor, person):
+def test_key_acts_for_its_creator(actor, person):
     assert actor.person == person
 
 

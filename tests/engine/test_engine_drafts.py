@@ -43,7 +43,7 @@ async def test_a_draft_changes_nothing_until_it_is_published(shop, ada):
     assert (newest.published_by, newest.reason) == ("ada@example.com", "spring cleaning")
 
 
-async def test_the_plan_of_a_draft_can_be_asked_for_before_it_is_published(shop, ada):
+async def test_plan_of_an_unpublished_draft_is_returned(shop, ada):
     await shop.create("rule", rule({"exclude": ["ideal"]}, id="going"))
     await ada.save(HIDE_CARD)
     await ada.save(rule({"exclude": ["klarna"]}, id="off", enabled=False))
@@ -54,7 +54,7 @@ async def test_the_plan_of_a_draft_can_be_asked_for_before_it_is_published(shop,
     assert document == shop.engine.live.get(shop.id, PLACEMENT).plan.document
 
 
-async def test_of_two_who_edit_the_same_rule_the_second_is_told_and_shown_what_the_first_made_of_it(shop, ada, bob):
+async def test_second_editor_of_a_rule_gets_the_first_editors_version(shop, ada, bob):
     await shop.create("rule", HIDE_CARD)
     seen = await shop.engine.drafts.rule(shop.id, PLACEMENT, "r1")
     mine, theirs = (msgspec.structs.replace(HIDE_CARD, name=name) for name in ("Mine", "Theirs"))
@@ -69,7 +69,7 @@ async def test_of_two_who_edit_the_same_rule_the_second_is_told_and_shown_what_t
     assert (await bob.save(theirs, refused.value.theirs.revision)).after == theirs
 
 
-async def test_a_revision_never_comes_again_when_changes_were_discarded(shop, ada, bob):
+async def test_revision_is_not_reused_after_discarding(shop, ada, bob):
     await shop.create("rule", HIDE_CARD)
     first = await ada.save(msgspec.structs.replace(HIDE_CARD, name="First"))
     await shop.engine.drafts.discard(shop.actor("ada"), PLACEMENT, ["r1"], revision=None)
@@ -79,7 +79,7 @@ async def test_a_revision_never_comes_again_when_changes_were_discarded(shop, ad
         await bob.save(HIDE_CARD, first.revision)
 
 
-async def test_an_editor_of_a_published_rule_is_told_when_it_is_published_anew_meanwhile(shop, ada):
+async def test_editor_gets_a_conflict_if_the_rule_was_published_again(shop, ada):
     await shop.create("rule", HIDE_CARD)
     seen = await shop.engine.drafts.rule(shop.id, PLACEMENT, "r1")
     theirs = msgspec.structs.replace(HIDE_CARD, name="Published meanwhile")
@@ -89,7 +89,7 @@ async def test_an_editor_of_a_published_rule_is_told_when_it_is_published_anew_m
     assert refused.value.theirs.after == theirs
 
 
-async def test_of_many_who_save_from_the_same_revision_at_once_one_wins(shop, start_engine):
+async def test_only_one_of_concurrent_saves_of_a_revision_succeeds(shop, start_engine):
     await shop.create("rule", HIDE_CARD)
     engines = [shop.engine, await start_engine()]
     seen = await shop.engine.drafts.rule(shop.id, PLACEMENT, "r1")
@@ -107,7 +107,7 @@ async def test_of_many_who_save_from_the_same_revision_at_once_one_wins(shop, st
     assert sum(isinstance(result, OthersFirst) for result in results) == 5
 
 
-async def test_a_draft_over_rules_that_moved_is_not_published_until_somebody_decided(shop, ada, bob):
+async def test_conflicting_draft_is_not_published_until_resolved(shop, ada, bob):
     await shop.create("rule", HIDE_CARD, rule({"exclude": ["ideal"]}, id="r2"))
     await ada.save(msgspec.structs.replace(HIDE_CARD, name="Mine"))
     await ada.remove("r2")
@@ -131,7 +131,7 @@ async def test_a_draft_over_rules_that_moved_is_not_published_until_somebody_dec
     assert configuration.get("rule", PLACEMENT, "r2").document.effects == ({"exclude": ["klarna"]},)
 
 
-async def test_what_makes_no_sense_never_gets_into_a_draft(shop, ada):
+async def test_invalid_rule_is_not_added_to_a_draft(shop, ada):
     with pytest.raises(Invalid, match="bitcoin"):
         await ada.save(rule({"exclude": ["bitcoin"]}))
     with pytest.raises(Invalid, match="frobnicate"):
@@ -145,7 +145,7 @@ async def test_what_makes_no_sense_never_gets_into_a_draft(shop, ada):
         await ada.publish()
 
 
-async def test_a_draft_that_others_changes_broke_is_refused_with_the_rule_named(shop, ada):
+async def test_draft_broken_by_other_changes_is_refused_with_its_rule(shop, ada):
     await ada.save(HIDE_CARD)
     await shop.engine.catalogue.delete(shop.actor("key"), "candidate", PLACEMENT, "card", version=None)
     with pytest.raises(Invalid, match="card"):
@@ -153,20 +153,20 @@ async def test_a_draft_that_others_changes_broke_is_refused_with_the_rule_named(
     assert await ada.marks() == {"r1": "new"}
 
 
-async def test_a_rule_put_back_as_it_is_published_is_no_change(shop, ada):
+async def test_rule_restored_to_its_published_state_is_no_change(shop, ada):
     await shop.create("rule", HIDE_CARD)
     await ada.save(msgspec.structs.replace(HIDE_CARD, name="Other"))
     await ada.save(HIDE_CARD)
     assert await ada.marks() == {"r1": "live"}
 
 
-async def test_one_made_true_is_a_change_though_they_are_equal_in_python(shop, ada):
+async def test_replacing_1_by_true_is_a_change(shop, ada):
     await shop.create("rule", rule({"set": {"name": "show_cvv", "value": 1}}))
     await ada.save(rule({"set": {"name": "show_cvv", "value": True}}))
     assert await ada.marks() == {"r1": "changed"}
 
 
-async def test_what_is_discarded_can_be_brought_back(shop, ada):
+async def test_discarded_changes_can_be_restored(shop, ada):
     await shop.create("rule", HIDE_CARD, rule({"exclude": ["ideal"]}, id="r2"))
     await ada.save(msgspec.structs.replace(HIDE_CARD, name="Mine"))
     await ada.remove("r2")
@@ -193,7 +193,7 @@ async def test_rules_are_put_in_another_order_with_few_changes(shop, ada):
         await shop.engine.drafts.reorder(shop.actor("ada"), PLACEMENT, expected[1:], revision=None)
 
 
-async def test_a_whole_set_of_rules_takes_the_place_of_another(shop, ada):
+async def test_complete_rule_set_replaces_another(shop, ada):
     await shop.create("rule", HIDE_CARD, rule({"exclude": ["ideal"]}, id="r2"), rule({"exclude": ["paypal"]}, id="r3"))
     expected = [HIDE_CARD, rule({"exclude": ["klarna"]}, id="r3"), rule({"exclude": ["apple_pay"]}, id="r4")]
     draft = await shop.engine.drafts.replace(shop.actor("ci"), PLACEMENT, expected, revision=None)
@@ -207,9 +207,7 @@ async def test_a_whole_set_of_rules_takes_the_place_of_another(shop, ada):
     assert refused.value.problems[0].field == "1/effects/0"
 
 
-async def test_a_scheduled_draft_is_published_at_its_time_once_however_many_processes_there_are(
-    shop, ada, start_engine
-):
+async def test_scheduled_draft_is_published_once_by_many_processes(shop, ada, start_engine):
     other, moment = await start_engine(), now_ms() + 60_000
     await ada.save(HIDE_CARD)
     before = version_of(shop)
@@ -226,7 +224,7 @@ async def test_a_scheduled_draft_is_published_at_its_time_once_however_many_proc
     assert (await ada.draft()).head.problem == ""
 
 
-async def test_a_scheduled_draft_that_cannot_be_published_says_why_and_is_not_tried_again(shop, ada):
+async def test_failed_scheduled_draft_has_a_reason_and_is_not_retried(shop, ada):
     await shop.create("rule", HIDE_CARD)
     await ada.save(msgspec.structs.replace(HIDE_CARD, name="Mine"))
     moment = now_ms() + 60_000
@@ -240,14 +238,14 @@ async def test_a_scheduled_draft_that_cannot_be_published_says_why_and_is_not_tr
     assert await ada.marks() == {"r1": "changed"}
 
 
-async def test_a_change_takes_a_draft_off_its_schedule(shop, ada):
+async def test_change_cancels_the_schedule_of_a_draft(shop, ada):
     await ada.save(HIDE_CARD)
     await ada.release("schedule", reason="", publish_at=now_ms() + 60_000)
     await ada.save(rule({"exclude": ["ideal"]}, id="r2"))
     assert (await ada.draft()).head.publish_at is None
 
 
-async def test_drafts_of_other_merchants_are_not_there(shop, ada):
+async def test_drafts_of_other_merchants_are_not_found(shop, ada):
     await ada.save(HIDE_CARD)
     other, _ = await shop.engine.accounts.add_merchant("other", "Other")
     with pytest.raises(NotFound):

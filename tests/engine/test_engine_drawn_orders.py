@@ -22,7 +22,7 @@ def facts_of(setting):
 
 
 @pytest.mark.parametrize("name", BY_NAME)
-def test_orders_come_as_often_as_their_propensity_says(name):
+def test_frequency_of_orders_equals_their_propensity(name):
     assert p_value(BY_NAME[name], 1_500) > 1e-4
 
 
@@ -47,7 +47,7 @@ def test_propensities_of_all_orders_add_up_to_one(name):
     assert total == pytest.approx(1.0, abs=1e-9)
 
 
-def test_the_settings_are_what_they_say():
+def test_settings_match_their_description():
     assert len(SETTINGS) == 12
     made = {name: beliefs_of(plan_of(setting)) for name, setting in BY_NAME.items()}
     assert sum(isinstance(each, ChoiceBeliefs) for each in made.values()) == 4

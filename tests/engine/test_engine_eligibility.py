@@ -37,7 +37,7 @@ DUTCH = candidate("ideal", countries=("NL", "BE"), currencies=("EUR",), devices=
     ({"geo_country": ["DE"]}, None),
     ({"geo_country": "D" * 100}, "not offered in " + "D" * 64),
 ])  # fmt: skip
-def test_a_candidate_is_left_out_where_it_is_not_offered(facts, reason):
+def test_candidate_is_excluded_outside_its_countries(facts, reason):
     assert reasons(DUTCH, **facts) == ({0: reason} if reason else {})
 
 
@@ -55,7 +55,7 @@ def test_a_candidate_is_left_out_where_it_is_not_offered(facts, reason):
     (1_000, None, True, None),
     (1_000, None, None, None),
 ])  # fmt: skip
-def test_a_candidate_is_left_out_beyond_its_amounts(minimum, maximum, total, reason):
+def test_candidate_is_excluded_outside_its_amounts(minimum, maximum, total, reason):
     limited = candidate("klarna", min_amount=minimum, max_amount=maximum)
     assert reasons(limited, cart_total=total) == ({0: reason} if reason else {})
 
@@ -77,17 +77,17 @@ def test_amounts_by_currency_limit_carts_in_that_currency(currency, total, reaso
 @pytest.mark.parametrize(("own", "currency", "limited"), [
     ("EUR", "EUR", True), ("EUR", None, True), ("EUR", "USD", False), (None, "USD", True), (None, None, True),
 ])  # fmt: skip
-def test_a_single_amount_holds_in_the_merchants_own_currency(own, currency, limited):
+def test_single_amount_is_in_the_merchants_currency(own, currency, limited):
     klarna = candidate("klarna", max_amount=1_000)
     assert bool(reasons(klarna, own=own, cart_total=2_000, cart_currency=currency)) == limited
 
 
-def test_a_place_where_it_is_not_offered_comes_before_the_amount():
+def test_country_reason_precedes_the_amount_reason():
     limited = candidate("ideal", countries=("NL",), max_amount=1_000)
     assert reasons(limited, geo_country="DE", cart_total=2_000) == {0: "not offered in DE"}
 
 
-def test_reasons_of_one_request_do_not_stay_for_the_next():
+def test_reasons_do_not_carry_over_to_the_next_request():
     both = Eligibility((candidate("klarna", max_amount=1_000), DUTCH), "EUR")
     assert both.exclusions({"cart.total": 2_000, "geo.country": "DE"}) == {
         0: "the amount is above its maximum", 1: "not offered in DE",
@@ -116,7 +116,7 @@ def test_a_limit_is_looked_up_by_currency(limit, currency, own, amount):
 @pytest.mark.parametrize(("minimum", "maximum", "currencies"), [
     (None, None, [None]), (5, 10, [None]), ({"USD": 5, "EUR": 4}, 10, ["EUR", "USD"]), (None, {"JPY": 1}, ["JPY"]),
 ])  # fmt: skip
-def test_limits_differ_in_the_currencies_that_they_name(minimum, maximum, currencies):
+def test_limits_depend_on_the_currency(minimum, maximum, currencies):
     assert currencies_of(candidate("x", min_amount=minimum, max_amount=maximum)) == currencies
 
 
@@ -149,7 +149,7 @@ def test_a_hidden_candidate_keeps_its_first_reason():
     assert made.excluded == {0: "hidden by rule “R1”", 1: "not offered in DE"}
 
 
-def test_what_is_required_hides_all_others():
+def test_required_candidates_exclude_all_others():
     made = bounds({"require": ["card", "ideal"]}, {"require": ["card"]})
     assert made.excluded == {
         1: "not among those that rule “R1” allows",
@@ -255,7 +255,7 @@ limited_amounts = (
     st.lists(st.tuples(limited_amounts, limited_amounts), max_size=6),
     st.lists(st.tuples(st.integers(-5, 60), st.sampled_from([None, "EUR", "USD", "GBP"])), max_size=20),
 )
-def test_kept_limits_exclude_what_each_limit_says(limits, carts):
+def test_cached_limits_exclude_the_same_candidates(limits, carts):
     all_candidates = tuple(
         Candidate(id=f"c{number}", label="-", min_amount=least, max_amount=most)
         for number, (least, most) in enumerate(limits)

@@ -57,7 +57,7 @@ async def test_a_pause_is_undone_by_the_same_person_alone(reviewed):
         await emergencies.undo_pause(ada, PLACE, "klarna")
 
 
-async def test_a_pause_is_not_undone_later_or_once_seen(reviewed, monkeypatch):
+async def test_pause_cannot_be_undone_later_or_after_confirmation(reviewed, monkeypatch):
     emergencies, ada = reviewed.engine.emergencies, reviewed.actor("ada@example.com")
     await emergencies.pause(ada, PLACE, "klarna", reason="errors")
     with monkeypatch.context() as patch:
@@ -81,7 +81,7 @@ async def test_an_emergency_needs_a_reason(reviewed):
     assert await reviewed.engine.emergencies.unseen(reviewed.id) == []
 
 
-async def test_a_roll_back_is_named_an_emergency_where_changes_are_reviewed(reviewed):
+async def test_rollback_under_review_is_an_emergency(reviewed):
     versions, key = reviewed.engine.versions, Actor(reviewed.id, "key CI", on_behalf_of="ada@example.com")
     await reviewed.engine.emergencies.pause(key, PLACE, "klarna", reason="errors")
     now = (await versions.page(reviewed.id, PLACE))[0].version
@@ -98,7 +98,7 @@ async def test_a_roll_back_is_named_an_emergency_where_changes_are_reviewed(revi
     assert all(entry.emergency for entry in entries)
 
 
-async def test_another_person_sees_an_emergency_and_it_is_no_longer_shown(reviewed):
+async def test_emergency_is_hidden_after_another_person_confirms_it(reviewed):
     emergencies = reviewed.engine.emergencies
     key = Actor(reviewed.id, "key CI", on_behalf_of="ada@example.com")
     await emergencies.pause(key, PLACE, "klarna", reason="errors")

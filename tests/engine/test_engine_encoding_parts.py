@@ -41,11 +41,11 @@ def test_a_text_that_some_share_is_a_trait():
     [candidate("a", attributes={"fee": 5}), candidate("b", attributes={"fee": 5})],
     [],
 ], ids=["nobody shares", "all share", "no type", "the same number", "nobody"])  # fmt: skip
-def test_what_tells_no_candidates_apart_is_no_trait(several):
+def test_attribute_of_all_candidates_is_no_feature(several):
     assert wheres(*several) == []
 
 
-def test_numbers_are_scaled_and_told_by_the_highest():
+def test_numbers_are_scaled_by_the_maximum():
     [trait] = traits([candidate("a", attributes={"months": 3}), candidate("b", attributes={"months": 12})])
     assert trait.where == "whose months is 12"
     assert trait.values == {"a": number_feature(3), "b": number_feature(12)}
@@ -58,7 +58,7 @@ def test_an_attribute_of_texts_and_numbers_gives_both():
     assert wheres(*mixed) == ["whose x is hi", "whose x is 2"]
 
 
-def test_the_commonest_traits_come_first_in_any_order_of_candidates():
+def test_most_common_attributes_are_first():
     several = [candidate(f"w{n}", type="wallet", attributes={"bank": "one" if n else "two"}) for n in range(4)]
     several.append(candidate("c", type="card", attributes={"bank": "two"}))
     assert wheres(*several) == wheres(*reversed(several)) == [
@@ -66,7 +66,7 @@ def test_the_commonest_traits_come_first_in_any_order_of_candidates():
     ]  # fmt: skip
 
 
-def test_only_so_many_traits_are_kept():
+def test_number_of_attributes_is_limited():
     several = [candidate(f"c{n}", attributes={"kind": f"k{n // 2}"}) for n in range(200)]
     assert len(traits(several)) == MOST_TRAITS
 
@@ -149,7 +149,7 @@ def row(count=4):
     return bandits.Candidates(draws, np.zeros((1, count)), np.arange(count, dtype=np.uint64), 0.02)
 
 
-def test_with_everybody_there_nothing_changes():
+def test_with_all_candidates_available_nothing_changes():
     spread = Spread.of(["a", "b"], ["gone"], 0.02)
     assert spread.away is None
     assert spread.applied(row(2), [0, 1]).floor == 0.02
@@ -164,7 +164,7 @@ def test_those_away_share_the_probes():
 
 
 @pytest.mark.parametrize("eligible", [[0, 2], [1, 3]])
-def test_if_none_or_all_of_the_eligible_are_away_nothing_changes(eligible):
+def test_if_no_or_all_eligible_candidates_are_unavailable_nothing_changes(eligible):
     spread = Spread.of(["a", "b", "c", "d"], ["b", "d"], 0.02)
     candidates = row(2)
     assert spread.applied(candidates, eligible) is candidates
@@ -204,7 +204,7 @@ def test_the_outage_began_when_the_successes_stopped():
     assert abs(int(state.since[0]) - (NOW // MINUTE - 5)) <= 1
 
 
-def test_without_traffic_nothing_is_suspected():
+def test_without_traffic_no_outage_is_detected():
     state = followed([], count=60)
     assert not state.watch.away.any()
     assert state.watch.sums.tolist() == [0.0, 0.0]
@@ -232,7 +232,7 @@ def test_a_quiet_hour_of_all_methods_is_no_outage():
     assert watch.factor < 0.7
 
 
-def test_a_method_comes_back_as_its_probes_succeed():
+def test_method_recovers_when_its_probes_succeed():
     watch = Watch.begin(1)
     while not watch.away[0]:
         watch = watch.after([40], [0], [0.4])

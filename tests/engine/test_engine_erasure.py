@@ -144,7 +144,7 @@ async def test_closed_windows_are_subtracted_too(empty_shop):
     assert await rebuild.compare(shop.engine.database) == []
 
 
-async def test_who_is_erased_stays_refused_until_they_opt_in(empty_shop):
+async def test_erased_customer_is_refused_until_opt_in(empty_shop):
     shop = empty_shop
     await open_shop(shop, policy=Fixed())
     await shop_around(shop, "anna")
@@ -177,7 +177,7 @@ async def test_accounts_of_offers_stay_under_a_random_name(empty_shop):
 
 
 @SQLITE_FIRST
-async def test_decisions_in_segments_are_found_and_their_entries_go(empty_shop, monkeypatch):
+async def test_erasure_removes_decisions_from_segments(empty_shop, monkeypatch):
     shop = empty_shop
     await open_shop(shop, policy=Fixed())
     await shop_around(shop, "anna", "ben", "clara")
@@ -197,7 +197,7 @@ async def test_decisions_in_segments_are_found_and_their_entries_go(empty_shop, 
     )
 
 
-async def test_what_was_on_its_way_is_erased_by_the_second_pass(empty_shop):
+async def test_second_pass_erases_rows_written_meanwhile(empty_shop):
     shop = empty_shop
     await open_shop(shop, policy=Fixed())
     await shop_around(shop, "ben")
@@ -266,14 +266,14 @@ async def test_two_erasures_at_the_same_time_subtract_once(empty_shop, start_eng
 
 
 @SQLITE
-async def test_what_is_deleted_is_overwritten_on_the_disk(shop):
+async def test_deleted_data_is_overwritten_on_the_disk(shop):
     for connect in (shop.engine.database.write, shop.engine.database.read):
         async with connect() as connection:
             assert (await connection.exec_driver_sql("PRAGMA secure_delete")).scalar() == 1
 
 
 @SQLITE_FIRST
-async def test_erasing_nobody_and_twice_is_harmless(empty_shop):
+async def test_erasure_of_an_unknown_customer_and_twice_is_harmless(empty_shop):
     shop = empty_shop
     await open_shop(shop, policy=Fixed())
     for _ in range(2):

@@ -18,11 +18,11 @@ def file(tmp_path: Path) -> ErasureFile:
     return ErasureFile(tmp_path / "data")
 
 
-def test_a_file_that_is_not_there_has_no_lines(file: ErasureFile) -> None:
+def test_missing_file_has_no_lines(file: ErasureFile) -> None:
     assert list(file.lines()) == []
 
 
-def test_lines_come_back_in_their_order(file: ErasureFile) -> None:
+def test_lines_are_read_in_order(file: ErasureFile) -> None:
     for line in (ANNA, BEN, ANNA):
         file.append(line)
     assert list(file.lines()) == [ANNA, BEN, ANNA]
@@ -37,11 +37,11 @@ def test_a_line_that_a_crash_cut_off_is_left_out(file: ErasureFile) -> None:
     assert list(file.lines()) == [ANNA, BEN]
 
 
-def test_nobody_else_can_read_it(file: ErasureFile) -> None:
+def test_file_is_private(file: ErasureFile) -> None:
     file.append(ANNA)
     assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
 
 
-def test_it_names_customers_by_their_hash_alone(file: ErasureFile) -> None:
+def test_file_contains_only_hashes(file: ErasureFile) -> None:
     file.append(ANNA)
     assert file.path.read_text().strip() == f'[1,7,"{"a" * 32}",true]'

@@ -49,7 +49,7 @@ async def evaluation(shop, alternative, **changes):
 
 
 @SQLITE_FIRST
-async def test_the_value_of_another_policy_is_found_in_the_log(empty_shop):
+async def test_value_of_another_policy_is_estimated_from_the_log(empty_shop):
     await empty_shop.add_placement(placement(shape=One(), policy=Split(weights=SHARES)), *candidates(*RATES))
     await play(empty_shop, 3_000)
     truths = {First("paypal"): 0.6, InOrder(): 0.2, Evenly(): 0.4}
@@ -63,7 +63,7 @@ async def test_the_value_of_another_policy_is_found_in_the_log(empty_shop):
 
 
 @SQLITE_FIRST
-async def test_decisions_of_the_same_customers_tell_less(empty_shop):
+async def test_repeated_customers_widen_the_interval(empty_shop):
     await empty_shop.add_placement(placement(shape=One(), policy=Split(weights=SHARES)), *candidates(*RATES))
     await play(empty_shop, 900, customers=900)
     many = await evaluation(empty_shop, First("paypal"))
@@ -85,7 +85,7 @@ async def test_whole_orders_are_weighed_slot_by_slot(empty_shop):
     assert result.snips.mean_weight == pytest.approx(1, abs=0.2)
 
 
-async def test_what_is_pinned_stays_as_it_was(empty_shop):
+async def test_pinned_slots_are_unchanged(empty_shop):
     await empty_shop.add_placement(placement(policy=Thompson(floor=0.2)), *candidates(*RATES))
     await empty_shop.create("rule", rule({"pin": {"candidate": "klarna", "slot": 1}}))
     await play(empty_shop, 300)
@@ -104,7 +104,7 @@ async def test_open_windows_fallbacks_and_other_days_do_not_count(empty_shop):
     assert "too few decisions" in (await evaluation(empty_shop, Evenly(), until=1_000)).snips.refused
 
 
-async def test_a_log_without_draws_tells_nothing_about_other_policies(empty_shop):
+async def test_log_without_draws_cannot_estimate_other_policies(empty_shop):
     await empty_shop.add_placement(placement(policy=Fixed()))
     await play_nothing(empty_shop)
     result = await evaluation(empty_shop, Evenly())
@@ -126,7 +126,7 @@ async def test_another_merchants_placement_and_an_unknown_candidate_are_not_foun
         await evaluation(shop, First("nobody"))
 
 
-def test_a_step_is_the_new_chance_over_the_logged_one():
+def test_importance_ratio_is_the_new_over_the_logged_chance():
     slot = Slot("paypal", 0.25, ("card", "paypal"))
     assert step(Evenly(), slot, top=True) == 2
     assert step(InOrder(), slot, top=True) == 0

@@ -44,7 +44,7 @@ def test_each_type_has_an_example_of_its_body_and_its_subject():
         assert not {"customer", "customer_id", "person", "email"} & set(kind.example.__struct_fields__)
 
 
-def test_events_of_a_hold_share_a_subject_and_others_do_not():
+def test_events_of_a_hold_share_a_subject():
     hold, other = {"hold_id": "h1"}, {"hold_id": "h2"}
     assert subject_of("offer.held", hold) == subject_of("offer.redeemed", hold) != subject_of("offer.held", other)
     assert subject_of("version.published", {"placement": "a"}) != subject_of("metric.alert", {"placement": "a"})
@@ -68,7 +68,7 @@ async def test_each_published_version_is_an_event(shop):
 
 
 @pytest.mark.anyio
-async def test_an_experiment_says_that_it_ended_and_with_what(shop):
+async def test_experiment_event_has_its_conclusion(shop):
     variants = (Variant(id="a", name="As it is"), Variant(id="b", name="PayPal first", order=("paypal",)))
     service, actor = shop.engine.experiments, shop.actor()
     await service.create(actor, PLACE, Experiment(id="paypal", name="PayPal first", variants=variants))
@@ -104,7 +104,7 @@ async def test_changed_preferences_are_an_event_without_the_customer(shop):
 
 
 @pytest.mark.anyio
-async def test_an_outage_is_said_once_and_its_end(shop, monkeypatch):
+async def test_outage_start_and_end_are_reported_once(shop, monkeypatch):
     notices, others = shop.engine.outage_notices, type(shop.engine.outage_notices)
     await shop.update_state(**COUNTS)
     await add_minutes(shop, down=(), minutes=60, until=now_ms() - 5 * MINUTE)
@@ -136,7 +136,7 @@ async def test_an_outage_is_said_once_and_its_end(shop, monkeypatch):
 
 
 @pytest.mark.anyio
-async def test_a_jump_is_said_once_a_day(shop):
+async def test_jump_is_reported_once_a_day(shop):
     scope, now = Scope(shop.id, PLACE, "converted"), now_ms()
     for after in (0, MINUTE, DAY + MINUTE):
         async with shop.engine.database.write() as connection:

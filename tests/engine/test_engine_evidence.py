@@ -84,7 +84,7 @@ def test_evidence_before_a_jump_is_forgotten():
     assert learned["ideal"].trials < 6_000
 
 
-def test_weekends_and_sales_forget_nothing():
+def test_weekends_and_sales_cause_no_forgetting():
     rng = np.random.default_rng(0)
     rates = {"card": 0.30, "ideal": 0.25, "klarna": 0.15}
     rows = [
@@ -100,7 +100,7 @@ def test_weekends_and_sales_forget_nothing():
     assert memory(rows, (), before_day=TODAY) == {}
 
 
-def test_a_day_that_is_not_over_is_not_judged():
+def test_incomplete_day_is_not_tested():
     rows = [day("card", 500, 200, at=TODAY - 1), day("card", 500, 5)]
     assert memory(rows, (), before_day=TODAY) == {}
 
@@ -187,7 +187,7 @@ async def _with_a_row_for_each_candidate(database):
 
 
 @pytest.mark.parametrize("stored", ["now", "earlier"])
-async def test_a_decision_waits_until_its_outcome_or_its_window_comes(shop, stored):
+async def test_decision_is_pending_until_its_outcome_or_close(shop, stored):
     async def waiting():
         async with shop.engine.database.read() as connection:
             rows = await folds.waiting_trials(connection, (shop.id, "payment_methods", "converted"), bucket=None)
@@ -232,7 +232,7 @@ async def test_pending_decisions_are_not_read_once_enough_windows_closed(empty_s
     assert (fit.delays, fit.pending) == (((5, 1_000, 0),), ())
 
 
-async def test_trying_others_costs_the_less_the_more_is_known(shop):
+async def test_cost_of_exploration_falls_with_evidence(shop):
     cost = []
     for times in (1, 100):
         await shop.update_state(**dict.fromkeys(METHODS, (10 * times, 2 * times)) | {"card": (10 * times, 4 * times)})
@@ -248,7 +248,7 @@ def test_a_move_to_a_better_slot_is_no_jump():
     assert memory(days, (), before_day=TODAY) != {}
 
 
-async def test_a_slow_candidate_is_judged_by_its_own_delays(empty_shop):
+async def test_delays_are_specific_to_the_candidate(empty_shop):
     week = placement(window_minutes=7 * 24 * 60)
     await empty_shop.add_placement(week)
     quick, slow = bin_of(5 * MINUTE), bin_of(2 * DAY)
@@ -272,7 +272,7 @@ async def test_a_slow_candidate_is_judged_by_its_own_delays(empty_shop):
     assert beliefs["klarna"].trials < 150
 
 
-def test_where_delays_by_candidate_are_missing_all_have_one_curve():
+def test_without_candidate_delays_one_curve_is_used():
     fit = Fit(delays=((5, 500, 0),), arrivals=(("card", 5, 10),))
     assert delay_curves(fit, placement()).by_candidate == {}
 

@@ -63,7 +63,7 @@ def test_a_bandit_has_no_planned_split() -> None:
     assert balance_of(experiment(allocation="bandit"), BALANCED, 1e4) == []
 
 
-def test_looks_from_before_are_read_without_balance() -> None:
+def test_earlier_looks_are_read_without_balance() -> None:
     results = results_of(experiment(), "payment_methods", BALANCED, window_minutes=60, now=30 * DAY)
     assert results.balance
     old = msgspec.to_builtins(results)

@@ -84,7 +84,7 @@ async def sell(shop: Shop, time: Time, **bought: int) -> None:
         await insert_many(connection, experiment_sums, columns, rows)
 
 
-async def test_shares_move_with_exact_chances_until_one_has_won(shop: Shop, time: Time) -> None:
+async def test_shares_change_with_exact_chances_until_a_variant_wins(shop: Shop, time: Time) -> None:
     await start(shop)
     await sell(shop, time, control=400, paypal=800)
     early = await shop.decide("early")
@@ -156,7 +156,7 @@ async def test_decisions_as_units_are_assigned_anew(shop: Shop, time: Time) -> N
     assert chances == {"0.5"}
 
 
-async def test_a_paused_bandit_gives_the_control_and_goes_on(shop: Shop, time: Time) -> None:
+async def test_paused_bandit_shows_the_control_and_can_resume(shop: Shop, time: Time) -> None:
     await start(shop)
     await moved(shop, time)
     await shop.engine.experiments.pause(shop.actor(), PLACEMENT, ID, reason="calls")
@@ -172,7 +172,7 @@ def shares_of(shop: Shop) -> tuple[float, ...]:
     return active.experiments.shares[ID].during(now_ms() // HOUR)
 
 
-async def test_few_units_move_nothing(shop: Shop, time: Time) -> None:
+async def test_few_units_do_not_change_shares(shop: Shop, time: Time) -> None:
     await start(shop)
     await sell(shop, time, control=9, paypal=30)
     time.advance(2)
@@ -194,7 +194,9 @@ async def test_few_units_move_nothing(shop: Shop, time: Time) -> None:
         ),
     ],
 )
-async def test_what_does_not_fit_a_bandit_is_refused(shop: Shop, changes: dict[str, object], field: str) -> None:
+async def test_settings_incompatible_with_a_bandit_are_refused(
+    shop: Shop, changes: dict[str, object], field: str
+) -> None:
     with pytest.raises(Invalid) as refused:
         await start(shop, **changes)
     assert [problem.field for problem in refused.value.problems] == [field]

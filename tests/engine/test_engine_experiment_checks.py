@@ -153,7 +153,7 @@ def test_an_experiment_that_makes_sense_has_no_problems(document):
     assert problems(document) == []
 
 
-def test_a_device_needs_its_fact_to_be_declared():
+def test_device_unit_requires_its_declared_fact():
     device = next(field for field in STANDARD if field.type == "string")
     declared = configuration(None, msgspec.structs.replace(device, name="device.id", allowed=()))
     assert list(problems_of_experiment(declared, PLACEMENT, experiment(unit="device"))) == []
@@ -185,7 +185,7 @@ def test_variants_that_set_the_same_values_in_another_order_are_alike():
         (Variant(id="v", name="V", values={"x": False}), True),
     ],
 )
-def test_a_variant_changes_something_unless_it_only_has_a_name(variant, does):
+def test_variant_without_changes_is_allowed_only_with_a_name(variant, does):
     assert changes_something(variant) == does
 
 
@@ -232,7 +232,7 @@ def test_an_experiment_that_ends_alters_answers_too():
     assert not alters_answers(Change(ended, ended._replace(version=2)))
 
 
-def test_older_experiments_come_first():
+def test_experiments_are_sorted_by_start():
     def began(id: str, at: int) -> Change:
         document = experiment(id=id, status=ExperimentStatus(state="running", started_at=at))
         return Change(None, Resource("experiment", PLACEMENT, id, 1, document, 0))
@@ -269,7 +269,7 @@ def taking(id: str, offset: float, share: float, state: str = "running", layer: 
         (0.1, [taking(str(n), n / 10, 0.1) for n in range(9)], 0.9),
     ],
 )
-def test_a_share_gets_the_first_gap_that_is_large_enough(share, others, offset):
+def test_share_uses_the_first_sufficient_gap(share, others, offset):
     found = free_offset(experiment(id="new", share=share), others)
     assert found == (None if offset is None else pytest.approx(offset))
 

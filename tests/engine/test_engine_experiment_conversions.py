@@ -157,7 +157,7 @@ async def test_refunds_in_parts_take_the_purchase_back(shop: Shop) -> None:
     assert await bought(shop) == (0, 0)
 
 
-async def test_a_refund_without_an_amount_is_all_that_is_left(shop: Shop) -> None:
+async def test_refund_without_an_amount_is_the_remaining_amount(shop: Shop) -> None:
     await sold(shop)
     await convert(shop, event="e2", amount=700)
     await refund(shop, 1_000)
@@ -223,7 +223,7 @@ async def test_a_purchase_in_another_currency_keeps_its_order(shop: Shop) -> Non
     assert await bought(shop) == (0, 0)
 
 
-async def test_a_refund_of_what_is_not_counted_is_not_counted(shop: Shop) -> None:
+async def test_refund_of_an_uncounted_purchase_is_not_counted(shop: Shop) -> None:
     await start(shop)
     await convert(shop)
     assert await refund(shop) == RefundReceipt("r1", "recorded", False, 0)
@@ -236,7 +236,7 @@ async def test_purchases_of_browsers_are_refunded_by_their_unit(shop: Shop) -> N
     assert await bought(shop) == (1, 2_000)
 
 
-async def test_a_refund_after_the_end_leaves_earlier_looks(shop: Shop) -> None:
+async def test_refund_after_the_end_keeps_earlier_looks(shop: Shop) -> None:
     await sold(shop)
     await shop.engine.supervisor.add_up()
     await shop.engine.experiments.stop(shop.actor(), PLACEMENT, ID, reason="enough")
@@ -272,7 +272,7 @@ async def test_variants_of_a_customer_are_those_of_decisions(shop: Shop) -> None
     assert await shop.engine.variant_reader.of_customer(shop.id, None, {"geo": {"country": "DE"}}) == []
 
 
-async def test_who_is_held_back_is_told_so(empty_shop: Shop) -> None:
+async def test_answer_shows_the_holdback(empty_shop: Shop) -> None:
     await empty_shop.add_placement(factories.placement(holdback=Holdback(share=0.5)))
     names = {
         each.variant

@@ -94,7 +94,7 @@ async def test_decisions_outside_the_share_are_in_no_funnel(shop: Shop) -> None:
 
 
 @SQLITE_FIRST
-async def test_an_experiment_with_a_longer_name_is_another_one(shop: Shop) -> None:
+async def test_id_with_a_common_prefix_is_another_experiment(shop: Shop) -> None:
     await start(shop, share=0.5, layer="a")
     other = (Variant(id="control", name="As it is"), Variant(id="b", name="B", candidates_off=("card",)))
     await start(shop, id="e2", share=1.0, layer="b", variants=other)
@@ -175,7 +175,7 @@ async def seen(shop: Shop, bucket: str) -> int:
         return (await strata_seen(connection, shop.id, plan, bucket)).total()
 
 
-async def test_only_decisions_of_the_group_are_seen(empty_shop: Shop) -> None:
+async def test_only_decisions_of_the_group_are_sampled(empty_shop: Shop) -> None:
     shop = empty_shop
     await shop.add_placement(choosing())
     for country in ("DE", "DE", "FR", "DE"):
@@ -183,7 +183,7 @@ async def test_only_decisions_of_the_group_are_seen(empty_shop: Shop) -> None:
     assert [await seen(shop, bucket) for bucket in ("DE", "FR", "NL")] == [3, 1, 0]
 
 
-async def test_customers_with_a_past_are_not_seen(empty_shop: Shop) -> None:
+async def test_customers_with_history_are_not_sampled(empty_shop: Shop) -> None:
     shop = empty_shop
     await shop.add_placement(choosing())
     answer = await shop.decide("anna", geo_country="DE")
@@ -205,7 +205,7 @@ async def test_only_the_newest_decisions_of_the_placement_are_looked_at(empty_sh
     assert len(rows) == 1
 
 
-async def test_days_of_everybody_and_matured_segments_are_apart(shop: Shop) -> None:
+async def test_daily_totals_and_matured_segments_are_separate(shop: Shop) -> None:
     cells = [("", hour, 1) for hour in (0, 23, 24, 47)] + [("geo.country=DE", 23, 2), ("geo.country=DE", 47, 2)]
     rows = [
         (shop.id, PLACEMENT, "e", 1, segment, hour, "control", *UnitTotals(units)) for segment, hour, units in cells

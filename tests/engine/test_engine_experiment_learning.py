@@ -76,14 +76,14 @@ async def test_a_variant_begins_with_what_was_learned_before(shop: Shop) -> None
     assert learned(shop) == {"control": 30 + bought["control"], "other": 30 + bought["other"], "": 50}
 
 
-async def test_customers_outside_teach_no_variant(shop: Shop) -> None:
+async def test_customers_outside_the_experiment_do_not_update_variants(shop: Shop) -> None:
     await start(shop, "apart", share=0.4)
     bought = await buy(shop, 40)
     assert bought[""] > 10
     assert learned(shop) == {"control": bought["control"], "other": bought["other"], "": 40}
 
 
-async def test_with_control_only_no_variant_teaches_anybody(shop: Shop) -> None:
+async def test_control_only_learning_ignores_variants(shop: Shop) -> None:
     await start(shop, "control_only", share=0.8)
     bought = await buy(shop, 40)
     assert bought["other"] > 5
@@ -98,7 +98,7 @@ async def test_shared_learning_makes_one_set_of_beliefs(shop: Shop) -> None:
 
 @SQLITE_FIRST
 @pytest.mark.parametrize("learning", ["apart", "control_only"])
-async def test_after_the_end_everybody_learns_from_all_variants(shop: Shop, learning: str) -> None:
+async def test_after_the_end_learning_uses_all_variants(shop: Shop, learning: str) -> None:
     await start(shop, learning)
     await buy(shop, 10)
     await shop.engine.experiments.conclude(shop.actor(), PLACEMENT, "e", winner="control", reason="no gain")
@@ -108,7 +108,7 @@ async def test_after_the_end_everybody_learns_from_all_variants(shop: Shop, lear
 
 @SQLITE_FIRST
 @pytest.mark.parametrize("learning", ["apart", "shared", "control_only"])
-async def test_sums_and_decisions_come_out_the_same_again(shop: Shop, learning: str) -> None:
+async def test_rebuild_and_replay_give_the_same_results(shop: Shop, learning: str) -> None:
     await start(shop, learning, share=0.7)
     await buy(shop, 12)
     answers = [await shop.decide(f"customer {number}") for number in range(12)]

@@ -54,7 +54,7 @@ async def merchant(engine):
 
 @SQLITE_FIRST
 @pytest.mark.anyio
-async def test_each_variant_is_asked_and_kept_at_the_start(engine, merchant):
+async def test_each_variant_is_estimated_and_stored_at_the_start(engine, merchant):
     actor = Actor(merchant, "tester")
     resource = await engine.experiments.create(actor, PLACEMENT, experiment(CONTROL, NO_SEPA, FEW_RULES))
     assert [each.state for each in await engine.log_questions.answers(merchant, resource)] == ["not_asked"] * 2
@@ -74,7 +74,7 @@ async def test_each_variant_is_asked_and_kept_at_the_start(engine, merchant):
 
 @SQLITE_FIRST
 @pytest.mark.anyio
-async def test_only_the_audience_is_asked(engine, merchant):
+async def test_only_decisions_of_the_audience_are_used(engine, merchant):
     actor = Actor(merchant, "tester")
     resource = await engine.experiments.create(actor, PLACEMENT, experiment(audience=IN_GERMANY))
     await engine.log_questions.ask(actor, resource)
@@ -86,7 +86,7 @@ async def test_only_the_audience_is_asked(engine, merchant):
 
 @SQLITE_FIRST
 @pytest.mark.anyio
-async def test_what_the_log_cannot_tell_is_refused(engine, merchant):
+async def test_unidentifiable_variant_is_refused(engine, merchant):
     actor = Actor(merchant, "tester")
     changing = msgspec.structs.replace(CONTROL, policy=Fixed())
     resource = await engine.experiments.create(actor, PLACEMENT, experiment(changing, NO_SEPA))
@@ -128,7 +128,7 @@ def test_a_prediction_is_relative_and_of_decisions_that_change():
         ([preview(document=experiment(CONTROL, FEW_RULES))], "not_asked", ""),
     ],
 )
-def test_an_answer_says_how_far_it_is_or_why_not(rows, state, refused):
+def test_answer_has_progress_or_a_reason(rows, state, refused):
     [answer] = answers_of(experiment(), "converted", rows)
     assert (answer.state, answer.refused, answer.estimate) == (state, refused, None)
 
@@ -164,7 +164,7 @@ TOTALS = VariantTotals(("control", "b"), (sold(4_000, 2_000), sold(4_000, 2_060)
 
 
 @pytest.mark.parametrize(("method", "narrower"), [("sequential", True), ("fixed", False)])
-def test_the_log_narrows_intervals_that_hold_at_every_look(method, narrower):
+def test_log_narrows_always_valid_intervals(method, narrower):
     with_log, without = (
         compare(document, TOTALS, planned_units=20_000)[0]
         for document in (running(method=method), running(method=method, counts_log=False))
@@ -189,7 +189,7 @@ def test_the_log_saves_days_and_leaves_segments_alone():
     assert without.log == []
 
 
-def test_estimates_add_by_their_precisions():
+def test_estimates_are_combined_by_precision():
     own = MetricEstimate(0.0, 4.0, 400)
     together = with_past(own, 0.2, own.error)
     assert (together.value, together.n) == pytest.approx((0.1, 800))
@@ -200,7 +200,7 @@ def test_estimates_add_by_their_precisions():
     assert allowed_error(0.0, 0.04) == pytest.approx(0.01)
 
 
-def test_asking_first_needs_fewer_customers_and_costs_nothing():
+def test_log_evidence_needs_fewer_customers_without_more_errors():
     verdicts = merchants(60)
     assert verdicts.wrong[1].mean() <= 0.05
     assert verdicts.right[1].sum() >= verdicts.right[0].sum() - 1

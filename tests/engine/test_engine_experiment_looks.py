@@ -71,19 +71,19 @@ def test_estimates_are_those_of_the_units(units):
     assert estimate.variance == pytest.approx(spread, abs=1e-6)
 
 
-def test_totals_add_to_nothing_else():
+def test_totals_are_not_added_to_days():
     with pytest.raises(TypeError):
         UnitTotals() + 1  # type: ignore[operator]
     assert issubclass(UnitTotals, tuple)
 
 
-def test_rows_of_variants_that_are_gone_do_not_count():
+def test_rows_of_deleted_variants_are_ignored():
     rows = [SumRow("", 0, name, UnitTotals(units=5)) for name in ("control", "gone", "control")]
     totals = VariantTotals.of(experiment(), rows)
     assert (totals.names, totals.units) == (("control", "paypal"), 10)
 
 
-def test_segments_leave_everybody_out():
+def test_segments_exclude_the_total():
     rows = [SumRow(segment, 0, "control", UnitTotals(units=1)) for segment in ("", "a=1", "b=2", "a=1")]
     assert {each.segment: each.units for each in look(experiment(), *rows).segments} == {"a=1": 2, "b=2": 1}
 
@@ -149,12 +149,12 @@ def test_more_variants_widen_each_interval():
         (sold(5_000, 900), sold(5_000, 4_990)),
     ],
 )
-def test_too_little_says_nothing(control, variant):
+def test_too_little_data_gives_no_verdict(control, variant):
     [comparison] = compare(experiment(), totals(control, variant), planned_units=1e4)
     assert (comparison.is_ready, comparison.low, comparison.high, comparison.p_value) == (False, None, None, 1.0)
 
 
-def test_the_primary_metric_comes_first_and_each_once():
+def test_primary_metric_is_first_and_metrics_are_unique():
     document = experiment(primary="revenue", secondary=("orders", "revenue"), guardrails=(Guardrail(metric="orders"),))
     compared = compare(document, totals(sold(500, 50, 9), sold(500, 50, 9)), planned_units=1e4)
     assert [each.metric for each in compared] == ["revenue", "orders"]
@@ -235,14 +235,14 @@ def both(*counts: tuple[int, int], hour: int = 0, segment: str = "") -> list[Sum
 
 
 @pytest.mark.parametrize(("minutes", "matured"), [(59, 0), (60, 0), (119, 0), (120, 100), (10_000, 100)])
-def test_units_count_once_their_time_for_outcomes_is_over(minutes, matured):
+def test_units_count_after_their_outcome_window(minutes, matured):
     results = look(experiment(), *both((50, 5), (50, 5)), now=minutes * 60_000)
     assert sum(each.units for each in results.variants) == 100
     assert sum(each.matured for each in results.variants) == matured
     assert results.matured_share == matured / 100
 
 
-def test_an_empty_look_is_an_answer():
+def test_look_without_data_is_valid():
     results = look(experiment())
     assert (results.matured_share, results.units_a_day, results.planned_units) == (0.0, 0.0, None)
     assert (results.days_left, results.history, results.segments) == (None, [], [])
@@ -312,7 +312,7 @@ def test_an_experiment_ends_after_its_longest_time(days):
     assert f"{days} days" in reason_to_stop(document, results, days * DAY)
 
 
-def test_one_that_never_began_does_not_end():
+def test_experiment_that_never_started_does_not_end():
     document = experiment(status=ExperimentStatus(state="running"))
     assert reason_to_stop(document, look(document), NOW * 100) == ""
 
@@ -340,7 +340,7 @@ def test_every_state_of_a_document_reads_back_the_same():
     ],
 )
 @pytest.mark.parametrize("metric", ["conversion", "revenue"])
-def test_where_no_number_of_units_is_enough_no_size_is_given(changes, metric):
+def test_impossible_power_has_no_sample_size(changes, metric):
     document = experiment(primary=metric, **changes)
     assert size_of(document, estimate_of_past(0.05)) is None
     assert look(document, *both((400, 40), (400, 40))).planned_units is None

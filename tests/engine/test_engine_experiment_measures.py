@@ -83,7 +83,7 @@ async def some_units(shop: Shop, count: int = 12) -> dict[str, list[Any]]:
 
 
 @pytest.mark.anyio
-async def test_a_margin_is_what_is_kept_after_fees_and_refunds(empty_shop: Shop) -> None:
+async def test_margin_is_net_of_fees_and_refunds(empty_shop: Shop) -> None:
     await open_shop(empty_shop, primary="margin")
     answers = await some_units(empty_shop)
     for answer in answers["control"]:
@@ -99,7 +99,7 @@ async def test_a_margin_is_what_is_kept_after_fees_and_refunds(empty_shop: Shop)
 
 
 @pytest.mark.anyio
-async def test_an_experiment_counts_the_discount_of_what_was_kept(empty_shop: Shop) -> None:
+async def test_experiment_counts_the_discount_of_kept_orders(empty_shop: Shop) -> None:
     await open_shop(empty_shop, primary="margin")
     answers = await some_units(empty_shop)
     answer, units = answers["control"][0], len(answers["control"])
@@ -144,7 +144,7 @@ async def test_types_of_outcomes_are_shares_of_units(empty_shop: Shop) -> None:
 
 
 @pytest.mark.anyio
-async def test_what_no_metric_reads_is_not_stored(empty_shop: Shop) -> None:
+async def test_unused_measures_are_not_stored(empty_shop: Shop) -> None:
     await open_shop(empty_shop)
     answers = await some_units(empty_shop)
     await empty_shop.report(answers["control"][0], "shown")
@@ -234,7 +234,7 @@ def test_the_largest_thousandth_is_capped(count: int, amount: int | None) -> Non
 
 @SQLITE_FIRST
 @pytest.mark.anyio
-async def test_caps_come_from_before_the_start_and_stay(empty_shop: Shop) -> None:
+async def test_caps_are_fixed_from_data_before_the_start(empty_shop: Shop) -> None:
     await empty_shop.add_placement(
         factories.placement(policy=Fixed()), factories.candidate("card"), factories.candidate("paypal")
     )

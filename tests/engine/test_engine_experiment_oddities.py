@@ -105,7 +105,7 @@ async def test_a_unit_that_changes_its_country_stays_in_its_first_segment(shop: 
     assert await bought(shop) == (1, 1, 1_000)
 
 
-async def test_who_leaves_the_audience_keeps_what_was_counted(shop: Shop) -> None:
+async def test_unit_that_leaves_the_audience_keeps_its_counts(shop: Shop) -> None:
     await start(shop, audience={"==": [{"var": "geo.country"}, "DE"]})
     inside = await shop.decide("anna", geo_country="DE")
     outside = await shop.decide("anna", geo_country="AT")
@@ -116,7 +116,7 @@ async def test_who_leaves_the_audience_keeps_what_was_counted(shop: Shop) -> Non
 
 
 @SQLITE_FIRST
-async def test_an_experiment_deleted_from_a_layer_leaves_its_part_free(shop: Shop) -> None:
+async def test_deleted_experiment_frees_its_share_of_the_layer(shop: Shop) -> None:
     await start(shop, share=0.6)
     draft = experiment(id="draft", share=0.4)
     await shop.engine.experiments.create(shop.actor(), PLACEMENT, draft)

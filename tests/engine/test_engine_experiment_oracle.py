@@ -151,7 +151,7 @@ def specified(salt, unit):
     return ((int.from_bytes(hashed, "little") >> 11) + 0.5) * 2.0**-53
 
 
-def test_many_units_are_forgotten_and_new_ones_remembered():
+def test_unit_cache_evicts_old_units():
     exposed = ExposedUnits(most=10)
     for number in range(100):
         exposed.add([Exposure(1, "p", "e", 1, str(number), "control", 0, (), 0)])

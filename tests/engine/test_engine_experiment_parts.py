@@ -56,7 +56,7 @@ def sums(**conversions: tuple[int, int]) -> list[SumRow]:
 # Overlays
 
 
-def test_a_variant_changes_only_what_it_names():
+def test_variant_changes_only_named_fields():
     changed = overlaid(document(), [(experiment(), Variant(id="v", name="V", rules_off=("no-klarna",)))])
     assert [each.id for each in changed.rules] == ["card-up"]
     assert (changed.candidates, changed.placement) == (document().candidates, document().placement)
@@ -70,7 +70,7 @@ def test_a_variant_orders_hides_and_sets():
     assert plan.rules[-1].name == "Experiment e, V"
 
 
-def test_a_rule_of_a_variant_replaces_its_namesake():
+def test_rule_of_a_variant_replaces_the_rule_with_its_id():
     other = rule({"exclude": ["paypal"]}, id="no-klarna", when=ALWAYS)
     changed = overlaid(document(), [(experiment(), Variant(id="v", name="V", rules=(other,)))])
     assert {each.id: each.effects for each in changed.rules}["no-klarna"] == ({"exclude": ["paypal"]},)
@@ -82,7 +82,7 @@ def test_held_back_customers_keep_rules_that_hide():
     assert plain.placement.policy == Fixed()
 
 
-def test_experiments_of_one_layer_add_and_of_several_multiply():
+def test_variants_add_within_a_layer_and_multiply_across_layers():
     same = [
         experiment(str(number), CONTROL, PAYPAL, Variant(id="c", name="C", candidates_off=("card",)))
         for number in range(3)
@@ -121,7 +121,7 @@ def test_requests_outside_the_share_get_the_plan_in_force():
         ("device", Facts({"device.id": 7}), None),
     ],
 )
-def test_a_unit_is_what_the_request_says(unit, facts, expected):
+def test_unit_comes_from_the_request(unit, facts, expected):
     assert unit_of(unit, facts, "dec_1") == expected
 
 
@@ -173,7 +173,7 @@ def test_order_values_are_compared_per_order():
     assert comparison.lift == pytest.approx(0.5)
 
 
-def test_a_guardrail_breaks_only_beyond_what_is_tolerated():
+def test_guardrail_breaks_only_beyond_its_tolerance():
     guarded = experiment(guardrails=(Guardrail(metric="conversion", tolerated_percent=20),))
     for bought, broken in ((500, True), (900, False)):
         rows = sums(control=(5_000, 1_000), paypal=(5_000, bought))
@@ -219,7 +219,7 @@ def test_the_longest_time_ends_an_experiment():
         assert reason_to_stop(document, results, now) == reason
 
 
-def test_a_mismatch_stops_before_everything_else():
+def test_sample_ratio_mismatch_has_priority():
     document = experiment()
     rows = [
         SumRow("customer=new", 0, name, UnitTotals(units=units))
@@ -239,13 +239,13 @@ def test_the_verdict_follows_from_the_interval(paypal: tuple[int, int], kind: st
     assert results.history[-1].day == 0
 
 
-def test_no_difference_is_said_within_the_effect_of_interest():
+def test_no_difference_is_concluded_within_the_effect_of_interest():
     rows = sums(control=(400_000, 200_000), paypal=(400_000, 200_100))
     results = results_of(experiment(minimum_effect_percent=5), "p", rows, window_minutes=60, now=DAY)
     assert results.verdict.kind == "no_difference"
 
 
-def test_a_fixed_horizon_says_nothing_before_its_end():
+def test_fixed_horizon_has_no_verdict_before_its_end():
     document = experiment(method="fixed", minimum_effect_percent=1)
     results = results_of(document, "p", sums(control=(2_000, 200), paypal=(2_000, 300)), window_minutes=60, now=DAY)
     assert results.verdict.kind == "keep_going"

@@ -59,7 +59,7 @@ async def units(shop: Shop, phase: int) -> dict[str, int]:
 
 
 @SQLITE_FIRST
-async def test_a_new_split_moves_only_who_must_move(shop: Shop) -> None:
+async def test_new_split_moves_the_fewest_units(shop: Shop) -> None:
     before = await variants(shop)
     document = experiment(share=0.5)
     changed = await change(shop, variants=document.weighted([3.0, 1.0]))
@@ -71,7 +71,7 @@ async def test_a_new_split_moves_only_who_must_move(shop: Shop) -> None:
 
 
 @SQLITE_FIRST
-async def test_results_of_each_phase_stand_alone(shop: Shop) -> None:
+async def test_results_of_phases_are_separate(shop: Shop) -> None:
     before = await variants(shop)
     answer = await shop.decide(next(name for name in CUSTOMERS if before[name] == "paypal"))
     await change(shop, share=0.8)
@@ -127,7 +127,7 @@ def test_a_part_of_a_layer_stays_where_it_was(
     assert free_offset(own, others) == expected
 
 
-def test_weights_are_told_from_other_changes() -> None:
+def test_weight_changes_are_distinguished_from_other_changes() -> None:
     old = experiment()
     assert changed_fields(old, experiment(variants=old.weighted([1.0, 2.0]))) == {"weights"}
     assert changed_fields(old, experiment(variants=old.variants[::-1])) == {"variants"}

@@ -38,7 +38,7 @@ def days_in(days: float) -> int:
 
 
 @pytest.mark.parametrize(("days", "look"), [(0, 0), (5, 0), (5.9, 1), (10.5, 1), (11, 2), (25.9, 5), (90, 5)])
-def test_a_look_is_read_when_its_outcomes_are_in(days, look):
+def test_look_is_made_when_its_outcomes_are_complete(days, look):
     hour = last_hour(experiment(), WINDOW, days_in(days))
     assert looks_done(experiment(), hour) == look
     assert hour == (last_hour_of_look(experiment(), look) if look else -1)
@@ -51,7 +51,7 @@ def test_looks_are_ends_of_days_and_follow_each_other(days):
     assert all(hour % 24 == 23 for hour in hours)
 
 
-def test_the_next_look_is_told_until_the_last():
+def test_next_look_is_announced_until_the_last():
     due = next_look(experiment(), WINDOW, days_in(3))
     assert due == 106 * DAY
     assert looks_done(experiment(), last_hour(experiment(), WINDOW, due)) == 1
@@ -59,7 +59,7 @@ def test_the_next_look_is_told_until_the_last():
 
 
 @pytest.mark.parametrize("method", ["sequential", "fixed"])
-def test_others_read_all_that_is_in(method):
+def test_other_methods_use_all_data(method):
     document = experiment(method=method)
     assert last_hour(document, WINDOW, days_in(3)) == (days_in(2) // HOUR) - 1
     assert next_look(document, WINDOW, days_in(3)) is None
@@ -118,7 +118,7 @@ def test_before_the_first_look_nothing_is_compared():
     assert early.history == []
 
 
-def test_the_history_has_intervals_at_looks_alone():
+def test_history_has_intervals_only_at_looks():
     history = look_at(12.0).history
     assert [point.day for point in history if point.low is not None] == [104, 109]
     assert len(history) == 10

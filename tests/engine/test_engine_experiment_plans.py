@@ -31,7 +31,7 @@ def experiment(*variants: Variant, **changes: object) -> Experiment:
 
 
 @given(st.text(max_size=20), st.text(max_size=20))
-def test_a_uniform_number_lies_inside_and_stays_the_same(salt, unit):
+def test_uniform_number_is_in_range_and_stable(salt, unit):
     assert 0 < uniform(salt, unit) < 1
     assert uniform(salt, unit) == uniform(salt, unit)
 
@@ -75,7 +75,7 @@ def document(*experiments: Experiment, **changes: object) -> PlanDocument:
                         fields=STANDARD, experiments=experiments)  # fmt: skip
 
 
-def test_who_is_held_back_sees_no_boost_and_no_pin():
+def test_holdback_ignores_boosts_and_pins():
     effects = {each.id: each.effects for each in held_back(document()).rules}
     assert effects == {"mixed": ({"exclude": ["klarna"]},), "set": ({"set": {"name": "x", "value": 1}},)}
 
@@ -101,7 +101,7 @@ def test_the_last_of_several_policies_counts():
     assert overlaid(document(), chosen).placement.policy == Split()
 
 
-def test_a_rule_that_is_switched_off_in_a_variant_is_not_added():
+def test_rule_disabled_in_a_variant_is_not_added():
     off = rule({"exclude": ["card"]}, id="new", enabled=False)
     changed = overlaid(document(), [(experiment(), Variant(id="v", name="V", rules=(off,)))])
     assert "new" not in {each.id for each in changed.rules}
@@ -138,7 +138,7 @@ def test_a_customer_outside_the_audience_gets_the_plan_in_force():
     assert [each.experiment for each in pick(of, "anna", cart_total=11_000).assignments] == ["e"]
 
 
-def test_several_audiences_are_told_apart():
+def test_audiences_are_distinguished():
     of = document(
         experiment(CONTROL, OFF, id="a", layer="a", audience={"==": [{"var": "geo.country"}, "DE"]}),
         experiment(CONTROL, OFF, id="b", layer="b"),
@@ -148,7 +148,7 @@ def test_several_audiences_are_told_apart():
         assert [each.experiment for each in pick(of, "anna", geo_country=country).assignments] == ids
 
 
-def test_a_variant_that_hides_what_is_hidden_makes_no_difference():
+def test_variant_that_hides_a_hidden_candidate_makes_no_difference():
     [hidden] = pick(document(experiment(CONTROL, OFF)), "anna").assignments
     assert not hidden.differs
     [ordered] = pick(document(experiment(CONTROL, Variant(id="b", name="B", values={"y": 1}))), "anna").assignments

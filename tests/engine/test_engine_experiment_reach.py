@@ -50,7 +50,7 @@ def experiment(*variants: Variant, **changes: Any) -> Experiment:
         (Variant(id="b", name="B", rules=(rule({"exclude": ["card"]}, id="x", when=GERMANY),)), 3),
     ],
 )
-def test_a_variant_differs_where_its_limits_do(variant: Variant, differing: int) -> None:
+def test_variant_differs_where_its_limits_differ(variant: Variant, differing: int) -> None:
     assert reaches(document(), experiment(variant), FACTS) == [VariantReach("b", 6, differing)]
 
 
@@ -91,7 +91,7 @@ def test_a_variant_that_makes_no_plan_is_left_out() -> None:
         ([(0.9, 0.1), (0.1, 0.2), (0.3, 0.2)], 0.5, 0.4),
     ],
 )
-def test_what_is_free_lies_between_the_parts(parts: list[tuple[float, float]], free: float, largest: float) -> None:
+def test_free_share_is_between_the_used_shares(parts: list[tuple[float, float]], free: float, largest: float) -> None:
     documents = [
         experiment(id=f"e{begins}", layer="main", share=share, status=ExperimentStatus(state="running", offset=begins))
         for begins, share in parts
@@ -101,7 +101,7 @@ def test_what_is_free_lies_between_the_parts(parts: list[tuple[float, float]], f
     assert [part.begins for part in use.parts] == sorted(begins for begins, _ in parts)
 
 
-def test_what_has_ended_takes_no_part() -> None:
+def test_ended_experiment_uses_no_share() -> None:
     states = ("running", "stopped", "draft", "archived")
     documents = [
         experiment(id=state, layer="main", share=0.2, status=ExperimentStatus(state=state)) for state in states

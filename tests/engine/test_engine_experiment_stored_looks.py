@@ -87,7 +87,7 @@ async def test_a_look_is_stored_each_day(shop: Shop) -> None:
     assert [each.verdict.kind for each in stored] == ["better", "better"]
 
 
-async def test_days_without_news_store_no_look(shop: Shop) -> None:
+async def test_days_without_new_data_store_no_look(shop: Shop) -> None:
     await keep(shop, day=5)
     assert len(await keep(shop, day=9)) == 1
 
@@ -124,7 +124,7 @@ async def test_stated_days_of_the_chart_do_not_change(shop: Shop) -> None:
     assert after[2].value == pytest.approx(840 / 3_000)
 
 
-async def test_a_day_that_is_not_over_is_not_stated(shop: Shop) -> None:
+async def test_incomplete_day_is_not_stored(shop: Shop) -> None:
     await keep(shop, day=1)
     before = (await look(shop, day=1)).history
     await refund(shop, 1, 60)

@@ -65,13 +65,13 @@ def test_a_track_counts_unless_a_group_differs(track: str, learner: str, counts:
     assert counts_for(track, learner) is counts
 
 
-def test_a_learner_begins_with_what_the_nearest_one_learned() -> None:
+def test_variant_starts_from_the_nearest_beliefs() -> None:
     assert _wider("converted|a=x|b=y") == ["converted|a=x", "converted|b=y", "converted"]
     assert _wider("converted|a=x") == ["converted"]
 
 
 @pytest.mark.parametrize(("decided_at", "teaches"), [(STARTED - 1, True), (STARTED, False)])
-def test_open_decisions_from_before_the_start_teach_every_variant(decided_at: int, teaches: bool) -> None:
+def test_pending_decisions_before_the_start_update_every_variant(decided_at: int, teaches: bool) -> None:
     learning = Learning.of(placement(), experiments=(APART,))
     assert learning.teaches("converted|apart=other", [], decided_at) is teaches
     own = [EnrolmentHead("apart", "other", 1, "no")]
@@ -104,7 +104,7 @@ def test_variants_that_share_beliefs_have_one_stream() -> None:
     assert set(active(CONTROL_ONLY).streams) == {"converted|control_only=control"}
 
 
-def test_a_paused_experiment_learns_as_everybody_does() -> None:
+def test_paused_experiment_learns_in_the_common_track() -> None:
     paused = ExperimentStatus(state="paused", started_at=STARTED, phase_started_at=STARTED)
     deciding = active(experiment("apart", "apart", status=paused))
     assert set(deciding.streams) == {"converted"}

@@ -116,7 +116,7 @@ async def test_the_planned_end_publishes_when_the_last_outcomes_are_in(shop: Sho
     assert (done.status.state, done.status.winner) == ("concluded", "paypal")
 
 
-async def test_what_a_person_stopped_stays_stopped(shop: Shop) -> None:
+async def test_experiment_stopped_by_a_person_stays_stopped(shop: Shop) -> None:
     await start(shop)
     await shop.engine.experiments.stop(shop.actor(), PLACEMENT, ID, reason="support calls")
     assert (await after(shop, 30)).status.state == "stopped"
@@ -151,7 +151,7 @@ async def ends_of(shop: Shop) -> list[tuple[str, str | None]]:
     return [(each["state"], each["winner"]) for each in ends]
 
 
-async def test_with_review_the_winner_waits_in_the_draft(shop: Shop) -> None:
+async def test_with_review_the_winner_is_added_to_the_draft(shop: Shop) -> None:
     await with_review(shop)
     done = await after(shop, 7.1)
     assert (done.status.state, done.status.winner) == ("stopped", "paypal")
@@ -204,7 +204,7 @@ async def test_a_discarded_winner_stays_stopped(shop: Shop) -> None:
     assert await ends_of(shop) == [("stopped", "paypal")]
 
 
-async def test_a_part_of_the_winner_concludes_nothing(shop: Shop) -> None:
+async def test_partially_published_winner_concludes_nothing(shop: Shop) -> None:
     both = msgspec.structs.replace(PAYPAL, candidates_off=("klarna",), values={"layout": "wide"})
     await with_review(shop, variants=(CONTROL, both))
     stopped = await after(shop, 7.1)
@@ -219,14 +219,14 @@ async def test_a_part_of_the_winner_concludes_nothing(shop: Shop) -> None:
     assert (await after(shop, 7.3)).status.state == "concluded"
 
 
-async def test_with_review_a_control_that_wins_needs_nobody(shop: Shop) -> None:
+async def test_with_review_a_winning_control_needs_no_approval(shop: Shop) -> None:
     await with_review(shop, sold=(700, 500))
     done = await after(shop, 7.1)
     assert (done.status.state, done.status.winner) == ("concluded", "control")
     assert not (await shop.engine.drafts.get(shop.id, PLACEMENT)).changes
 
 
-async def test_a_draft_of_others_is_left_to_them(shop: Shop) -> None:
+async def test_draft_of_other_people_is_not_published(shop: Shop) -> None:
     await with_review(shop)
     setup = factories.placement(policy=Fixed(), window_minutes=90)
     await shop.engine.drafts.save(shop.actor(), PLACEMENT, setup, revision=None)
@@ -235,7 +235,7 @@ async def test_a_draft_of_others_is_left_to_them(shop: Shop) -> None:
     assert (draft.head.state, len(draft.changes) > 1) == ("open", True)
 
 
-async def test_what_somebody_edits_is_not_overwritten(shop: Shop) -> None:
+async def test_edited_document_is_not_overwritten(shop: Shop) -> None:
     await with_review(shop)
     edited = msgspec.structs.replace(factories.candidates()[0], label="Mine", position=7)
     await shop.engine.drafts.save(shop.actor(), PLACEMENT, edited, revision=None)

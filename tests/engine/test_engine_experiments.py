@@ -98,7 +98,7 @@ async def sums_of(shop: Shop, segment: str = "") -> dict[str, UnitTotals]:
     return totals
 
 
-async def test_units_are_counted_once_with_what_they_bought(shop: Shop) -> None:
+async def test_units_are_counted_once_with_their_purchases(shop: Shop) -> None:
     await start(shop)
     bought: Counter[str] = Counter()
     for name in map(str, range(30)):
@@ -117,7 +117,7 @@ async def test_units_are_counted_once_with_what_they_bought(shop: Shop) -> None:
         assert each.revenue_squared == 2_000.0**2 * each.converted
 
 
-async def test_a_refund_takes_its_purchase_back(shop: Shop) -> None:
+async def test_refund_removes_its_purchase(shop: Shop) -> None:
     await start(shop)
     answer = await shop.decide("anna")
     first = answer.decision.ranking[0].id
@@ -163,7 +163,7 @@ async def test_experiments_of_a_layer_never_share_a_customer(shop: Shop) -> None
         await start(shop, experiment(id="third", share=0.1))
 
 
-async def test_a_pause_gives_everybody_the_control(shop: Shop) -> None:
+async def test_paused_experiment_shows_the_control(shop: Shop) -> None:
     await start(shop)
     await shop.engine.experiments.pause(shop.actor(), PLACEMENT, "paypal-first", reason="support calls")
     decisions = [(await shop.decide(str(n))).decision for n in range(20)]
@@ -179,7 +179,7 @@ async def test_the_winner_becomes_the_plan_in_force(shop: Shop) -> None:
     assert (decision.ranking[0].id, decision.experiments) == ("paypal", [])
 
 
-async def test_enrolled_customers_fix_what_a_comparison_rests_on(shop: Shop) -> None:
+async def test_enrollment_freezes_the_comparison(shop: Shop) -> None:
     document = await start(shop)
     service, actor = shop.engine.experiments, shop.actor()
     with pytest.raises(Conflict, match="layer cannot change"):
@@ -254,7 +254,7 @@ async def test_a_broken_guardrail_stops_the_experiment(shop: Shop) -> None:
     assert (await shop.decide("anna")).decision.experiments == []
 
 
-async def test_what_a_variant_names_may_be_deleted_while_it_runs(shop: Shop) -> None:
+async def test_document_used_by_a_running_variant_can_be_deleted(shop: Shop) -> None:
     await start(shop, experiment(guardrails=(Guardrail(metric="conversion", tolerated_percent=5),)))
     await shop.engine.catalogue.delete(shop.actor(), "candidate", PLACEMENT, "paypal", version=None)
     service, document = shop.engine.experiments, (await stored(shop)).document
@@ -266,7 +266,7 @@ async def test_what_a_variant_names_may_be_deleted_while_it_runs(shop: Shop) -> 
     assert (await stored(shop)).document.status.state == "stopped"
 
 
-async def test_an_experiment_that_fails_keeps_no_other_running(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_failing_experiment_does_not_affect_others(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("broken", "long"):
         await start(shop, experiment(id=name, layer=name, maximum_days=1))
     health = shop.engine.experiment_results.health
@@ -294,7 +294,7 @@ async def test_the_size_counts_the_units_of_the_experiment(shop: Shop, unit: str
 
 
 @SQLITE_FIRST
-async def test_a_look_tells_matured_units_from_all(shop: Shop) -> None:
+async def test_look_distinguishes_matured_units(shop: Shop) -> None:
     await start(shop)
     for name in map(str, range(40)):
         answer = await shop.decide(name)
@@ -342,7 +342,7 @@ async def test_little_or_flat_data_gives_a_verdict(shop: Shop, rows: list[SumRow
     assert all(each.low is None for each in results.comparisons)
 
 
-async def test_a_stopped_experiment_leaves_its_customers_to_the_next(shop: Shop) -> None:
+async def test_stopped_experiment_frees_its_customers(shop: Shop) -> None:
     await start(shop)
     await shop.engine.experiments.stop(shop.actor(), PLACEMENT, "paypal-first", reason="support calls")
     variants = (Variant(id="a", name="A"), Variant(id="b", name="B", candidates_off=("sepa_debit",)))
@@ -360,7 +360,7 @@ async def test_a_known_exposure_is_not_added_up_again(shop: Shop) -> None:
         assert await exposures.add_up(connection, limit=10) == 0
 
 
-async def test_a_customer_who_returns_writes_no_exposure(shop: Shop) -> None:
+async def test_returning_customer_writes_no_exposure(shop: Shop) -> None:
     await start(shop)
     answer = await shop.decide("anna")
     row = log_row(answer, shop.id, "", now_ms(), closes=True)

@@ -18,7 +18,7 @@ def queue(*items, most=100, most_of_one=50):
     return filled
 
 
-def test_one_merchants_items_come_in_their_order():
+def test_items_of_a_merchant_are_in_order():
     assert queue("1a", "1b", "1c").take(10) == ["1a", "1b", "1c"]
 
 
@@ -31,14 +31,14 @@ def test_the_next_group_begins_with_another_merchant():
     assert [waiting.take(1) for _ in range(5)] == [["1a"], ["2a"], ["1b"], ["2b"], []]
 
 
-def test_a_group_costs_about_what_is_asked_for():
+def test_group_has_about_the_requested_cost():
     waiting = queue("1a*4", "1b*4", "1c*4")
     assert waiting.take(4) == ["1a"]
     assert waiting.take(5) == ["1b", "1c"]
     assert waiting.cost == 0
 
 
-def test_taking_nothing_leaves_all():
+def test_taking_zero_items_keeps_all():
     waiting = queue("1a")
     assert waiting.take(0) == []
     assert (len(waiting), waiting.cost) == (1, 1)
@@ -53,7 +53,7 @@ def test_an_item_is_taken_out_by_its_key_once():
 
 
 @pytest.mark.parametrize(("merchant", "key"), [(1, "other"), (2, "1a")])
-def test_an_unknown_key_takes_nothing_out(merchant, key):
+def test_unknown_key_removes_nothing(merchant, key):
     waiting = queue("1a")
     assert waiting.pop(merchant, key) is None
     assert len(waiting) == 1
@@ -81,7 +81,7 @@ def test_there_is_room_for_so_much_in_all_and_by_merchant(items, extra, fits):
         assert waiting.cost == before
 
 
-def test_there_is_room_again_for_what_was_taken():
+def test_taken_items_free_capacity():
     waiting = queue("1a*10", most=20, most_of_one=10)
     waiting.take(10)
     waiting.put(1, "1b", "1b", cost=10)
@@ -92,7 +92,7 @@ ITEMS = st.lists(st.tuples(st.integers(1, 4), st.integers(1, 5)), max_size=40)
 
 
 @given(ITEMS, st.lists(st.integers(1, 12), min_size=1, max_size=8))
-def test_whatever_goes_in_comes_out_once_and_in_order(items, takes):
+def test_every_item_is_taken_once_in_order(items, takes):
     waiting = FairQueue(most=10_000, most_of_one=10_000)
     for number, (merchant, cost) in enumerate(items):
         waiting.put(merchant, number, (merchant, number), cost=cost)

@@ -92,13 +92,13 @@ def test_the_customers_own_past_differs_by_candidate():
     assert of.names[-2:] == ("history/chosen", "history/passed")
 
 
-def test_features_come_in_the_order_of_the_policy():
+def test_features_are_in_the_order_of_the_policy():
     assert encoding("cart.total", "device.type").names == (
         "1", "cart.total", "device.type=desktop", "device.type=mobile", "device.type=tablet",
     )  # fmt: skip
 
 
-def test_what_cannot_be_weighed_is_refused_by_name():
+def test_unusable_feature_is_refused_by_name():
     assert problem("device.type", "cart.total") == []
     assert problem("cart.colour") == [("features/0", "there is no field “cart.colour”")]
     assert problem("device.type", "customer.segment") == [
@@ -147,7 +147,7 @@ def found(learned, where):
     return next(finding for finding in findings(PHONES, learned, ["paypal", "card"]) if finding.where == where)
 
 
-def test_the_interval_of_a_ratio_holds_the_truth():
+def test_interval_of_a_ratio_covers_the_true_value():
     learned = taught({"1": math.log(0.1 / 0.9), "device.type=mobile": math.log(0.2 / 0.8) - math.log(0.1 / 0.9)})
     phone = found(learned, "Where Device is mobile")
     assert phone.ratio == pytest.approx(2.0, rel=0.1)
@@ -157,7 +157,7 @@ def test_the_interval_of_a_ratio_holds_the_truth():
     assert phone.trials == 20_000
 
 
-def test_the_clearest_finding_comes_first_unsure_ones_are_omitted():
+def test_clearest_finding_is_first_and_uncertain_ones_are_omitted():
     learned = taught({"1": -2.0, "device.type=mobile": 1.0})
     sentence = sentences(findings(PHONES, learned, ["paypal", "card"]), LABELS)
     assert sentence[0].startswith(
@@ -167,19 +167,19 @@ def test_the_clearest_finding_comes_first_unsure_ones_are_omitted():
     assert all(item.endswith(").") for item in sentence)
 
 
-def test_pages_without_effects_seldom_call_one_sure():
+def test_false_findings_are_rare():
     share, plain = discovery_checks.null_pages(range(12))
     assert plain > 2
     assert share <= 0.25
 
 
-def test_an_effect_is_called_sure_beside_many_others():
+def test_true_effect_is_found_among_many_features():
     sure, false = discovery_checks.power(range(2), trials=6_000)
     assert sure >= 0.75
     assert false <= 0.3
 
 
-def test_intervals_hold_the_truth_as_often_as_they_say():
+def test_intervals_have_nominal_coverage():
     held = []
     for seed in range(60):
         item = found(taught({"1": -1.5, "customer.returning": 0.5}, 600, seed=seed), "Where “Returning customer” holds")
@@ -188,7 +188,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
     assert np.mean(held) > 0.88
 
 
-def test_nothing_is_said_of_what_was_hardly_seen():
+def test_rare_values_have_no_finding():
     learned = taught({"1": -1.0}, 400, mobile=0.02)
     reports = findings(PHONES, learned, ["paypal"])
     assert [item.where for item in reports] == ["Where “Returning customer” holds"]

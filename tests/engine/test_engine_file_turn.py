@@ -59,7 +59,7 @@ def test_the_next_writer_gets_the_turn_when_its_holder(how, holder, database: Pa
         assert waiting.result(timeout=30) >= 0.1
 
 
-def test_a_writer_that_gave_up_leaves_the_turn_to_others(holder, database: Path):
+def test_cancelled_writer_passes_the_turn_on(holder, database: Path):
     _, end = holder
 
     async def give_up_and_write_again() -> None:
@@ -77,7 +77,7 @@ def test_a_writer_that_gave_up_leaves_the_turn_to_others(holder, database: Path)
     asyncio.run(give_up_and_write_again())
 
 
-def test_nothing_is_written_while_another_process_has_the_turn(holder, tmp_path: Path):
+def test_writes_wait_while_another_process_has_the_turn(holder, tmp_path: Path):
     _, end = holder
 
     async def write() -> None:

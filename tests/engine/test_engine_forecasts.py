@@ -47,12 +47,12 @@ def test_a_change_as_forecast_agrees_and_another_does_not():
     assert outcome_of(EFFECT, [*before, *earned(0.20, 4_000, after=True)], has_holdback=False).holds is False
 
 
-def test_few_decisions_tell_nothing():
+def test_few_decisions_give_no_verdict():
     few = [*earned(0.3, 4_000, after=False), *earned(0.9, LEAST_DECISIONS - 1, after=True)]
     assert outcome_of(EFFECT, few, has_holdback=False).holds is None
 
 
-def test_a_sale_is_no_effect_where_there_is_a_holdback():
+def test_holdback_removes_the_effect_of_a_sale():
     """All buy more from the day of publishing on; the version adds what was expected."""
     everybody = [
         *earned(0.30, 4_000, after=False),
@@ -68,17 +68,17 @@ def test_a_sale_is_no_effect_where_there_is_a_holdback():
     assert compared.high - compared.low > alone.high - alone.low
 
 
-def test_few_customers_tell_nothing():
+def test_few_customers_give_no_verdict():
     many = [Earned(after, False, f"c{n % 15}", float(n % 3 == 0)) for after in (False, True) for n in range(3_000)]
     assert outcome_of(EFFECT, many, has_holdback=False).holds is None
 
 
-def test_a_small_holdback_tells_nothing():
+def test_small_holdback_gives_no_verdict():
     groups = [*earned(0.3, 900, after=False), *earned(0.3, 900, after=True), *earned(0.3, 50, after=True, held=True)]
     assert outcome_of(EFFECT, groups, has_holdback=True).against == "before"
 
 
-def test_customers_who_come_back_make_the_interval_wider():
+def test_returning_customers_widen_the_interval():
     def width(visits):
         rng, rows = np.random.default_rng(5), []
         for after in (False, True):
@@ -93,7 +93,7 @@ def test_customers_who_come_back_make_the_interval_wider():
     assert width(20) > 2 * width(1)
 
 
-def test_agreement_happens_as_often_as_it_should():
+def test_agreement_has_its_nominal_rate():
     """Both the forecast and what came err by their own intervals."""
     rng, held = np.random.default_rng(7), 0
     for run in range(200):
@@ -183,7 +183,7 @@ async def test_the_preview_of_another_draft_is_no_forecast(shop, preview):
 
 
 @pytest.mark.anyio
-async def test_a_forecast_is_held_against_what_came(shop, monkeypatch):
+async def test_forecast_is_compared_with_the_result(shop, monkeypatch):
     await published(shop, BOOST)
     await logged(shop, 0.30, 1_500, now_ms() - DAY)
     await logged(shop, 0.36, 1_500, now_ms() + DAY)
@@ -199,7 +199,7 @@ async def test_a_forecast_is_held_against_what_came(shop, monkeypatch):
 @SQLITE_FIRST
 @pytest.mark.anyio
 @pytest.mark.parametrize(("change", "against"), [(BOOST, "holdback"), (NO_IDEAL, "before")])
-async def test_the_holdback_is_used_where_the_version_left_it_alone(empty_shop, monkeypatch, change, against):
+async def test_unchanged_holdback_is_used(empty_shop, monkeypatch, change, against):
     shop = empty_shop
     await shop.add_placement(placement(holdback=Holdback(share=0.2)))
     await published(shop, change)
@@ -232,7 +232,7 @@ def spent(rate, count, *, after, seed):
     return [Earned(after, False, f"c{after}{n}", float(amount)) for n, amount in enumerate(amounts)]
 
 
-def test_forecasts_of_real_amounts_agree_as_often_as_they_should():
+def test_forecasts_of_real_amounts_have_nominal_agreement():
     """Conversion rises by a tenth; forecasts err as previews of 20,000 decisions do, and sides have unequal sizes."""
     mean, held = float(np.mean(MONTHLY)), 0
     truth, error = 0.03 * mean, mean / 20_000**0.5
@@ -256,7 +256,7 @@ def test_a_large_order_makes_the_upper_end_wider_than_the_lower():
 @SQLITE_FIRST
 @pytest.mark.anyio
 @pytest.mark.parametrize(("reward", "share"), [("revenue", 1.0), ("margin", 0.25)])
-async def test_money_is_held_against_what_was_earned(empty_shop, monkeypatch, reward, share):
+async def test_forecast_of_money_is_compared_with_earnings(empty_shop, monkeypatch, reward, share):
     """A version that raises conversion from 30 to 36%; `margin` takes the cart, less the version's own fee of 5%."""
     shop, mean = empty_shop, float(np.mean(MONTHLY))
     await shop.add_placement(placement(reward=reward, margin_percent=30.0), candidate("card", fee_percent=5.0))

@@ -47,13 +47,13 @@ async def test_only_the_named_decisions_are_forgotten(shop):
     assert await moments(shop, OTHER_SHARD) == [4]
 
 
-async def test_a_row_without_entries_is_gone(shop):
+async def test_empty_row_is_deleted(shop):
     await store(shop, decision(0, ANNA), decision(1, OTHER_SHARD))
     await forget(shop, ANNA, 0)
     assert (await moments(shop, ANNA), await moments(shop, OTHER_SHARD)) == ([], [1])
 
 
-async def test_forgetting_what_is_not_there_changes_nothing(shop):
+async def test_removing_an_unknown_entry_changes_nothing(shop):
     await store(shop, decision(0, ANNA), decision(5, BEN))
     for numbers in ((), (7,), (5,), (-3,)):
         await forget(shop, ANNA, *numbers)

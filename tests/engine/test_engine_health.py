@@ -24,13 +24,13 @@ def seen(offered, count, successes):
     return [Seen(offered, number < successes) for number in range(count)]
 
 
-def test_an_audience_that_buys_more_is_unlike_the_others():
+def test_audience_that_buys_more_is_different():
     card, invoice = audiences(("card", "invoice"), [*seen(EVERYBODY, 400, 220), *seen(TWO, 400, 80)])
     assert (invoice.offered, invoice.rate, invoice.other_rate, invoice.is_unlike) == (400, 0.55, 0.2, True)
     assert (card.offered, card.rate, card.other_rate, card.is_unlike) == (800, 0.375, None, False)
 
 
-def test_alike_or_few_customers_are_no_reason_to_warn():
+def test_similar_or_few_customers_cause_no_warning():
     assert not any(each.is_unlike for each in audiences(("invoice",), [*seen(EVERYBODY, 400, 90), *seen(TWO, 400, 80)]))
     assert not any(each.is_unlike for each in audiences(("invoice",), [*seen(EVERYBODY, 400, 200), *seen(TWO, 20, 0)]))
     assert not any(each.is_unlike for each in audiences(("invoice",), [*seen(EVERYBODY, 90, 0), *seen(TWO, 90, 0)]))
@@ -81,7 +81,7 @@ async def shopped(shop, *, credit, count=240):
 @pytest.mark.anyio
 @pytest.mark.usefixtures("reproducible_draws")
 @pytest.mark.parametrize(("credit", "pools"), [("cascade", True), ("choice", False)])
-async def test_health_tells_audiences_sources_weights_and_the_version(empty_shop, credit, pools):
+async def test_health_has_audiences_sources_weights_and_version(empty_shop, credit, pools):
     health = await shopped(empty_shop, credit=credit)
     assert health.pools is pools
     assert {each.candidate for each in health.audiences if each.is_unlike} == {"invoice"}

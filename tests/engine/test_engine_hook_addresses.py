@@ -104,7 +104,7 @@ def test_the_port_and_path_are_kept_and_shown_only_in_part():
     assert without_path("https://shop.example.com/") == "https://shop.example.com/"
 
 
-def test_what_is_wrong_is_said_beside_the_field():
+def test_invalid_address_names_the_field():
     for url, words in (
         ("http://shop.example.com/", "https://"),
         ("https://shop.example.com:8080/", "443 or 8443"),
@@ -137,7 +137,7 @@ async def test_a_name_that_leads_inside_is_not_called(opened, text):
 
 
 @pytest.mark.anyio
-async def test_rebinding_changes_nothing(opened):
+async def test_dns_rebinding_is_prevented(opened):
     resolve = resolver(["93.184.215.14"], ["127.0.0.1"])
     assert await post("https://shop.example.com/", resolve) == (None, "connection")
     assert opened == [("93.184.215.14", 443)]
@@ -166,7 +166,7 @@ async def test_a_host_without_address_is_unresolved():
 
 
 @pytest.mark.anyio
-async def test_http_and_odd_ports_reach_allowed_networks_alone(opened):
+async def test_http_and_unusual_ports_require_allowed_networks(opened):
     url = "http://shop.example.com:8080/"
     assert await post(url, resolver(["127.0.0.1"]), networks=LOCAL) == (None, "connection")
     assert await post(url, resolver(["93.184.215.14"]), networks=LOCAL) == (None, "internal_address")
@@ -179,7 +179,7 @@ async def test_http_and_odd_ports_reach_allowed_networks_alone(opened):
     assert read_address("http://[::1]:80/", LOCAL).url == "http://[::1]/"
 
 
-def test_a_setting_that_is_no_network_is_refused():
+def test_invalid_network_setting_is_refused():
     with pytest.raises(msgspec.ValidationError, match="network"):
         Settings.from_environment({"TAP2_WEBHOOK_NETWORKS": "1.2.3"})
     assert Settings.from_environment({"TAP2_WEBHOOK_NETWORKS": "10.0.0.0/8,::1"}).webhook_networks
@@ -189,7 +189,7 @@ def test_a_setting_that_is_no_network_is_refused():
 
 
 @pytest.mark.anyio
-async def test_tls_asks_for_the_name_though_it_connects_to_a_number(tmp_path):
+async def test_tls_verifies_the_name_when_connecting_to_an_address(tmp_path):
     server, client = contexts(tmp_path, "hooks.example.com")
     names = []
     server.sni_callback = lambda _socket, name, _context: names.append(name)

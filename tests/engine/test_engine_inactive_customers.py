@@ -63,7 +63,7 @@ async def forget(shop: Shop, policy: RetentionPolicy = NINETY) -> None:
     await shop.engine.inactive_customers.forget(now=now_ms())
 
 
-async def test_who_did_not_come_back_is_forgotten_and_who_did_is_not(shop: Shop):
+async def test_only_inactive_customers_are_deleted(shop: Shop):
     for customer in ("anna", "ben"):
         await ago(120, lambda customer=customer: wish(shop, customer, language="de"))
         await ago(119, lambda customer=customer: wish(shop, customer, language="fr"))
@@ -78,7 +78,7 @@ async def test_who_did_not_come_back_is_forgotten_and_who_did_is_not(shop: Shop)
 
 
 @SQLITE
-async def test_nobody_is_forgotten_before_their_days_are_over(shop: Shop):
+async def test_no_customer_is_deleted_before_the_period_ends(shop: Shop):
     # The visit six days after the first is not noted, so that the first one counts a week longer.
     await ago(96, lambda: wish(shop, "anna", language="de"))
     await ago(91, lambda: visit(shop, "anna"))
@@ -122,7 +122,7 @@ async def test_consents_stay_as_proof_for_three_years(shop: Shop):
     assert await rows(shop, "customer_consents", "ben") == 2
 
 
-async def test_linked_ids_go_with_their_customer(shop: Shop):
+async def test_linked_ids_are_deleted_with_their_customer(shop: Shop):
     await ago(120, lambda: shop.engine.aliases.link(shop.id, "anna", "device"))
     await ago(120, lambda: shop.engine.aliases.link(shop.id, "ben", "phone"))
     await ago(10, lambda: visit(shop, "ben"))
@@ -132,7 +132,7 @@ async def test_linked_ids_go_with_their_customer(shop: Shop):
 
 
 @SQLITE
-async def test_visits_before_they_were_noted_count_from_now(shop: Shop):
+async def test_unrecorded_visits_count_from_now(shop: Shop):
     await ago(1_000, lambda: wish(shop, "anna", language="de"))
     async with shop.engine.database.write() as connection:
         await connection.execute(text("UPDATE customer_settings SET seen_day = 0"))
@@ -144,7 +144,7 @@ async def test_visits_before_they_were_noted_count_from_now(shop: Shop):
 
 
 @SQLITE
-async def test_who_refuses_leaves_no_visit(shop: Shop):
+async def test_opted_out_customer_has_no_recorded_visit(shop: Shop):
     await ago(120, lambda: wish(shop, "anna", personalization_enabled=False))
 
     async def seen() -> int:
@@ -157,7 +157,7 @@ async def test_who_refuses_leaves_no_visit(shop: Shop):
 
 
 @SQLITE
-async def test_who_comes_back_while_they_are_forgotten_stays(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+async def test_customer_who_returns_during_deletion_is_kept(shop: Shop, monkeypatch: pytest.MonkeyPatch):
     await ago(120, lambda: wish(shop, "anna", language="de"))
     service, reduce = shop.engine.inactive_customers, shop.engine.inactive_customers._reduce
 

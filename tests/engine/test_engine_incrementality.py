@@ -26,7 +26,7 @@ def answer(customer: str, *offers: str, held: bool = False, orders: int = 0, mar
     return CustomerAnswer(customer, held, offers, orders, margin, cost)
 
 
-def test_what_is_shown_instead_of_a_redeemed_offer_is_compared_with_nobody():
+def test_substitute_of_a_redeemed_offer_is_not_compared():
     """Who redeemed an offer may see the next; held-back customers redeem none, so they would never see it."""
     answers = [answer("a", "ten", orders=1, margin=90.0, cost=10), answer("a", "next", orders=1, margin=80.0, cost=20)]
     answers += [answer("b", "ten", held=True), answer("b", "ten", held=True)]
@@ -74,7 +74,7 @@ async def effects(shop, *, later: int = 120):
     return await shop.engine.incrementality.effects(shop.id, "offers", days=30, lift=0.1, now=now)
 
 
-async def test_the_log_says_what_a_held_back_customer_would_have_seen(shop):
+async def test_log_has_the_offers_withheld_from_the_holdback(shop):
     held_back, others = await asked(shop, 12)
     assert all(each.answer.facts.values[WITHHELD] == ["ten-percent"] for each in held_back)
     assert not any(WITHHELD in each.answer.facts.values for each in others)
@@ -120,7 +120,7 @@ async def test_decisions_whose_time_is_not_over_do_not_count(shop):
     assert [each.shown for each in (await effects(shop, later=0)).effects] == [0, 0]
 
 
-async def test_without_a_holdback_nothing_can_be_compared(empty_shop):
+async def test_without_a_holdback_there_is_no_comparison(empty_shop):
     await open_offers(empty_shop)
     await decide_offers(empty_shop, "anna")
     [effect] = (await effects(empty_shop)).effects
@@ -147,7 +147,7 @@ async def test_scores_predict_without_deciding_or_holding(shop):
 
 
 @SQLITE_FIRST
-async def test_scores_are_the_same_for_those_who_are_held_back(shop):
+async def test_scores_are_the_same_in_the_holdback(shop):
     context = {"cart": {"total": 4_000}}
     scores = [
         await score_offers(shop.engine.decider, shop.id, "offers", f"customer {number}", context) for number in range(8)
@@ -155,7 +155,7 @@ async def test_scores_are_the_same_for_those_who_are_held_back(shop):
     assert {tuple(score.id for score in each.scores) for each in scores} == {("ten-percent", "small")}
 
 
-async def test_a_spent_budget_leaves_nothing_to_score(empty_shop):
+async def test_spent_budget_has_no_scores(empty_shop):
     await open_offers(empty_shop, amount=10)
     scores = await score_offers(empty_shop.engine.decider, empty_shop.id, "offers", None, {"cart": {"total": 10_000}})
     assert scores.scores == []

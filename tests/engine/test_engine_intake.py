@@ -83,12 +83,12 @@ def test_facts_that_are_understood_are_read_without_a_word(context, values):
     )),
     ({"cart": {"deep": 5}}, {}, ("cart.deep", "must be an object of facts; got 5")),
 ])  # fmt: skip
-def test_what_is_not_understood_is_named_with_what_was_expected(context, values, warning):
+def test_invalid_value_is_named_with_the_expected_type(context, values, warning):
     assert INTAKE.values(context) == values
     assert warnings(context) == [warning]
 
 
-def test_what_is_wrong_beside_right_facts_does_not_hurt_them():
+def test_invalid_fields_do_not_affect_valid_facts():
     values, notes = read({"cart": {"total": 5, "items": "many"}, "geo": {"country": "Mars", "region": "BY"}, "x": 1})
     assert values == {"cart.total": 5, "geo.region": "BY"}
     assert notes == [("ill_formed", "cart.items"), ("ill_formed", "geo.country"), ("undeclared", "x")]
@@ -100,7 +100,7 @@ def test_facts_of_the_engine_are_named_one_by_one():
     assert read({"history": 5})[1] == [("engine", "history.favourite"), ("engine", "history.purchases")]
 
 
-def test_facts_of_the_engine_are_read_where_no_checkout_sends_them():
+def test_facts_of_the_engine_have_defaults():
     own = Intake(STANDARD, with_engine_fields=True)
     context = {"time": {"now": "2026-11-27T18:30:00Z"}, "history": {"purchases": 5}}
     assert own.values(context) == {"time.now": "2026-11-27T18:30:00Z", "history.purchases": 5}
@@ -141,7 +141,7 @@ def test_notes_keep_the_value_for_the_fields_page():
     assert reading.notes == [FactNote("not_allowed", "device.type", "fridge")]
 
 
-def test_a_value_that_differs_only_in_case_keeps_the_merchants_writing():
+def test_value_in_another_case_is_normalised():
     twins = Intake([FieldDocument(name="a.b", type="string", allowed=("x", "X"))])
     assert [twins.values({"a": {"b": text}})["a.b"] for text in ("x", "X")] == ["x", "X"]
 

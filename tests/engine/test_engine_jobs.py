@@ -28,7 +28,7 @@ async def run_until(enough, run, *, every=0.01, watch=lambda run: None):
     await runner.stop()
 
 
-async def test_a_job_goes_on_while_the_clock_is_set_back(monkeypatch):
+async def test_job_runs_while_the_clock_is_set_back(monkeypatch):
     runs = []
 
     async def run():
@@ -38,7 +38,7 @@ async def test_a_job_goes_on_while_the_clock_is_set_back(monkeypatch):
     await run_until(lambda: len(runs) > 3, run)
 
 
-async def test_each_run_is_told_with_its_result_and_the_pause_after_it(monkeypatch):
+async def test_each_run_is_logged_with_result_and_pause(monkeypatch):
     monkeypatch.setattr(jobs, "MOST_SECONDS_AFTER_A_FAILURE", 0.05)
     seen = []
 
@@ -93,7 +93,7 @@ async def test_stopping_ends_a_running_job():
     assert ended.is_set()
 
 
-async def test_a_start_waits_for_a_database_that_is_away(tmp_path):
+async def test_start_waits_for_an_unreachable_database(tmp_path):
     settings = Settings(data=str(tmp_path), database_url="postgresql://127.0.0.1:1/tap2")
     with structlog.testing.capture_logs() as lines, pytest.raises(OSError, match="1"):
         await open_engine(settings, wait_seconds=5)
@@ -106,7 +106,7 @@ def test_the_usual_forms_of_a_database_url_work():
         assert database_url(Settings(database_url=f"{scheme}://db/tap2")) == "postgresql+asyncpg://db/tap2"
 
 
-async def test_a_slow_job_rests_four_times_as_long_as_it_ran():
+async def test_slow_job_pauses_four_times_its_duration():
     runs: list[tuple[float, float]] = []
 
     async def run():

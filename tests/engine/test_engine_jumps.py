@@ -80,7 +80,7 @@ def test_a_sale_moves_no_contextual_candidate(seed):
     assert contextual_jumps(sale, seed=seed)[0] == {}
 
 
-def test_facts_that_explain_a_change_make_it_no_jump():
+def test_change_explained_by_facts_is_no_jump():
     """From a day on only phones are shown Klarna, and they take it more often."""
 
     def by_device(day, name, device):
@@ -137,7 +137,7 @@ def any_order(day, rng):
     return tuple(rng.permutation(NAMES).tolist())
 
 
-def test_a_choice_that_falls_starts_anew_and_others_stay():
+def test_fallen_candidate_is_reset_and_others_are_kept():
     def falls(day, name):
         return UTILITIES[name] - (1.2 if name == "klarna" and day >= JUMP else 0.0)
 

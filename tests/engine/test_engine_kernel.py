@@ -24,7 +24,7 @@ def test_the_propensity_is_the_product_of_the_chances():
         assert 0 < decision.propensity < 1
 
 
-def test_slots_after_the_drawn_ones_follow_the_means():
+def test_undrawn_slots_follow_the_means():
     two = plan(placement=placement(policy=Thompson(drawn=2)))
     learned = beliefs(two, card=(900, 90), paypal=(900, 180), klarna=(900, 270), ideal=(900, 360))
     for key in KEYS[:50]:
@@ -35,7 +35,7 @@ def test_slots_after_the_drawn_ones_follow_the_means():
         assert {ranked.chance for ranked in ranking[2:]} == {1.0}
 
 
-def test_a_method_comes_first_as_often_as_its_chance_says():
+def test_frequency_of_first_slots_equals_their_chance():
     learned = beliefs(plan(), card=(200, 60), paypal=(200, 55))
     firsts = Counter(order(answer(plan(), beliefs=learned, key=key))[0] for key in KEYS)
     for ranked in answer(plan(), beliefs=learned).ranking:
@@ -81,7 +81,7 @@ def test_a_weight_of_zero_is_drawn_last():
     assert {order(answer(split, key=key))[0] for key in KEYS} == {"b"}
 
 
-def test_a_split_ignores_what_was_learned():
+def test_split_ignores_beliefs():
     halves = plan(placement=placement(shape=One(), policy=Split()), candidates=candidates("a", "b"))
     learned = beliefs(halves, a=(1_000, 999), b=(1_000, 1))
     assert [order(answer(halves, beliefs=learned, key=key)) for key in KEYS] == [
@@ -119,7 +119,7 @@ def test_a_boost_helps_a_method_that_loses_money():
     assert confidences(losing)["a"] > 0.7
 
 
-def test_a_customers_own_past_counts_and_is_told():
+def test_customer_history_changes_the_order_with_a_reason():
     history = {"klarna": Past(6.0, 6.0, 7), "card": Past(6.0, 0.0, 2)}
     learned = beliefs(plan(), **dict.fromkeys(METHODS, (500, 100)))
     decision = answer(plan(), beliefs=learned, history=history)
@@ -129,13 +129,13 @@ def test_a_customers_own_past_counts_and_is_told():
     assert reasons["paypal"] == []
 
 
-def test_a_policy_without_history_treats_customers_alike():
+def test_policy_without_history_ignores_customers():
     alike = plan(placement=placement(policy=Thompson(history=False)))
     decision = answer(alike, history={"klarna": Past(9.0, 9.0, 9)})
     assert confidences(decision) == confidences(answer(alike))
 
 
-def test_an_answer_names_its_versions_and_when_it_ends():
+def test_answer_has_versions_and_expiry():
     decision = answer(plan(), beliefs=beliefs(plan(), version=812))
     assert (decision.plan_version, decision.beliefs_version) == (1, 812)
     assert decision.expires_at == "2026-11-21T10:00:00.000Z"
@@ -211,7 +211,7 @@ def test_minimising_puts_the_least_successful_candidate_first():
     assert answer(item, beliefs=learned).ranking[0].id == "klarna"
 
 
-def test_where_less_is_better_a_boost_still_helps():
+def test_boost_helps_if_the_goal_is_to_minimise():
     of = placement(goal="minimise", policy=Thompson(floor=0.0))
     item = plan(rule({"boost": {"candidates": ["ideal"], "factor": 50}}), placement=of)
     learned = beliefs(item, **dict.fromkeys(METHODS, (1_000, 500)))

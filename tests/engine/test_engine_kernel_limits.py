@@ -52,7 +52,7 @@ FEW = (
     (Subset(9), 9, 6),
     (Ranking(), 1_000_000, 6),
 ])  # fmt: skip
-def test_the_shape_says_how_many_are_shown(shape, slots, length):
+def test_shape_limits_the_number_of_candidates(shape, slots, length):
     of = placement(shape=shape)
     assert most_slots(of) == slots
     assert answer_length(of, len(METHODS)) == length
@@ -66,7 +66,7 @@ def test_the_shape_says_how_many_are_shown(shape, slots, length):
     (Thompson(drawn=10), 5),
     (Contextual(drawn=4), 4),
 ])  # fmt: skip
-def test_the_policy_says_how_many_slots_are_drawn(policy, drawn):
+def test_policy_sets_the_number_of_drawn_slots(policy, drawn):
     assert drawn_count(placement(policy=policy), 5) == drawn
 
 
@@ -90,7 +90,7 @@ def test_ranks_count_from_one_and_labels_are_the_merchants():
     ]  # fmt: skip
 
 
-def test_with_nobody_eligible_the_answer_is_empty_and_certain():
+def test_without_eligible_candidates_the_answer_is_empty_and_certain():
     decision = answer(plan(rule({"exclude": list(METHODS)})))
     assert (decision.ranking, decision.propensity, decision.fallback) == ([], 1.0, False)
     assert [excluded.id for excluded in decision.excluded] == list(METHODS)
@@ -123,7 +123,7 @@ def test_excluded_candidates_are_listed_in_the_merchants_order():
     assert decision.excluded[-1].reason == "hidden by rule “The rule”"
 
 
-def test_a_pin_keeps_its_slot_among_those_that_are_left():
+def test_pin_keeps_its_slot_among_remaining_candidates():
     of = plan(rule({"pin": {"candidate": "paypal", "slot": 2}}), placement=placement(policy=Fixed()), candidates=FEW)
     decision = answer(of, geo_country="DE")
     assert order(decision) == ["card", "paypal", "klarna"]
@@ -158,7 +158,7 @@ def test_values_that_rules_set_are_in_the_answer():
     assert answer(of).values == {"show_cvv": True}
 
 
-def test_limits_are_kept_for_requests_that_share_them():
+def test_limits_are_cached_for_equal_requests():
     of = plan(candidates=FEW)
     first = limits_for(of, {"geo.country": "DE"}, ())
     assert limits_for(of, {"geo.country": "DE", "cart.total": 1}, ()) is first
@@ -167,7 +167,7 @@ def test_limits_are_kept_for_requests_that_share_them():
     assert (first.eligible, limits_for(of, {}, ()).eligible) == ((1, 2, 3), (0, 1, 2, 3))
 
 
-def test_kept_limits_are_dropped_when_there_are_too_many(monkeypatch):
+def test_cache_of_limits_is_bounded(monkeypatch):
     monkeypatch.setattr(kernel, "MOST_CACHED_LIMITS", 2)
     of = plan(candidates=FEW)
     for country in ("NL", "DE", "FR", "BE"):
@@ -193,7 +193,7 @@ def test_only_margins_weigh_scores_without_a_boost(reward, weights):
     assert value_weights(of, values, limits_for(of, values, ())).tolist() == weights
 
 
-def test_a_boost_weighs_scores_and_is_told():
+def test_boost_multiplies_scores_with_a_reason():
     of = plan(rule({"boost": {"candidates": ["card"], "factor": 2.5}}), candidates=candidates("card", "paypal"))
     assert value_weights(of, {}, limits_for(of, {}, (0,))).tolist() == [[2.5, 1.0]]
     reasons = {ranked.id: ranked.reasons for ranked in answer(of).ranking}
@@ -231,7 +231,7 @@ def test_reasons_count_the_customers_purchases(history, sentences):
     assert {ranked.id: ranked.reasons for ranked in decision.ranking if ranked.reasons} == sentences
 
 
-def test_a_rules_reason_stands_before_the_purchases():
+def test_reason_of_a_rule_precedes_the_purchases():
     decision = answer(plan(rule({"boost": {"candidates": ["card"], "factor": 2}})), history={"card": Past(1.0, 1.0, 1)})
     [card] = [ranked for ranked in decision.ranking if ranked.id == "card"]
     assert card.reasons == ["weighted x2 by rule “The rule”", "chosen in 1 of this customer's last 1 purchases"]
@@ -245,7 +245,7 @@ def fallback(of, **values):
     return fall_back(of, facts, "dec_9", expires_at=EXPIRES)
 
 
-def test_the_fallback_is_the_merchants_order_and_says_so():
+def test_fallback_is_the_merchants_order_and_marked():
     decision = fallback(plan(rule({"exclude": ["card"]})))
     assert order(decision) == list(METHODS)
     assert (decision.fallback, decision.propensity, decision.beliefs_version) == (True, 1.0, 0)
@@ -253,7 +253,7 @@ def test_the_fallback_is_the_merchants_order_and_says_so():
     assert (decision.rules, decision.skipped, decision.values, decision.experiments) == ([], [], {}, [])
 
 
-def test_the_fallback_is_sure_of_its_first_candidate_alone():
+def test_fallback_has_confidence_only_for_the_first_candidate():
     ranking = fallback(plan(candidates=candidates("a", "b", "c"))).ranking
     assert [(ranked.rank, ranked.confidence, ranked.chance, ranked.score) for ranked in ranking] == [
         (1, 1.0, 1.0, 0.0), (2, 0.0, 1.0, 0.0), (3, 0.0, 1.0, 0.0),
@@ -274,7 +274,7 @@ def test_the_fallback_keeps_the_shape(shape, shown):
 
 
 @pytest.mark.parametrize("changes", [{"goal": "minimise"}, {"reward": "margin"}])
-def test_a_fixed_order_stands_whatever_goal_and_reward(changes):
+def test_fixed_order_ignores_goal_and_reward(changes):
     methods = (candidate("dear", fee_percent=29.0), candidate("cheap", position=1))
     document = PlanDocument(
         placement=placement(policy=Fixed(), margin_percent=30.0, **changes), candidates=methods, keeps_order=True

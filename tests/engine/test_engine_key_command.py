@@ -52,7 +52,7 @@ def test_no_shell_reads_the_command(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_command_sees_no_settings(monkeypatch):
+def test_command_gets_no_settings(monkeypatch):
     monkeypatch.setenv("TAP2_DATABASE_URL", KEY)
     monkeypatch.setenv("VAULT_TOKEN", OLDER)
     code = "import os; print(os.environ.get('TAP2_DATABASE_URL') or os.environ['VAULT_TOKEN'])"
@@ -74,7 +74,7 @@ def test_the_command_sees_no_settings(monkeypatch):
         (python("import sys; sys.stdout.buffer.write(b'\\xff' * 40)"), "did not print ASCII"),
     ],
 )
-def test_whatever_goes_wrong_is_named_and_not_shown(command, problem):
+def test_failure_is_named_without_its_output(command, problem):
     with pytest.raises(UnusableKey, match=problem) as caught:
         keys_of_command(command)
     assert "TAP2_MASTER_KEY_COMMAND" in caught.value.detail
@@ -136,7 +136,7 @@ async def test_texts_are_readable_with_the_command_alone(shop, start_engine, tmp
 
 
 @pytest.mark.anyio
-async def test_a_server_goes_on_while_its_service_is_away(shop, start_engine, tmp_path):
+async def test_server_runs_while_the_key_service_is_unreachable(shop, start_engine, tmp_path):
     file = tmp_path / "keys"
     file.write_text(KEY)
     engine = await start_engine(master_key_command=python(f"print(open({str(file)!r}).read())"))

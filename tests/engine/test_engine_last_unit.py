@@ -85,7 +85,7 @@ async def test_one_hold_is_redeemed_once(shops):
     assert await is_verified(shops[0])
 
 
-async def test_of_many_expired_holds_one_gets_the_last_use(shops):
+async def test_only_one_of_many_expired_holds_gets_the_last_use(shops):
     first, engine = shops[0], shops[0].engine
     await set_uses(first, REQUESTS)
     held = await hold(first, 0)
@@ -101,7 +101,7 @@ async def test_of_many_expired_holds_one_gets_the_last_use(shops):
     assert await is_verified(first)
 
 
-async def test_one_key_sent_many_times_has_one_effect(shops):
+async def test_repeated_key_has_a_single_effect(shops):
     [held] = (await decide_offers(shops[0])).holds
     counts, results = await race(shops, lambda shop, _: redeem(shop, held.id, "same"))
     assert (counts, len(set(results))) == ({"done": REQUESTS}, 1)
@@ -112,7 +112,7 @@ async def test_one_key_sent_many_times_has_one_effect(shops):
     assert await balance(shops[0]) == Balance(spent=1_000, spent_uses=1)
 
 
-async def test_what_was_given_back_goes_to_the_next(shops):
+async def test_released_use_goes_to_the_next_customer(shops):
     """A refusal is right when it is given: what comes back afterwards is there for the next request."""
     [held] = (await decide_offers(shops[0])).holds
     assert (await race(shops, hold))[0] == {"Conflict": REQUESTS}

@@ -26,7 +26,7 @@ async def shop(shop):
     return shop
 
 
-async def test_one_process_leads_and_goes_on(two):
+async def test_one_process_leads_and_renews_its_lease(two):
     first, second = two
     await asyncio.gather(first.renew(), second.renew())
     assert sorted([first.held, second.held]) == [False, True]
@@ -37,7 +37,7 @@ async def test_one_process_leads_and_goes_on(two):
     assert not other.held
 
 
-async def test_another_process_leads_at_once_where_the_leader_stops(two):
+async def test_another_process_leads_when_the_leader_stops(two):
     first, second = two
     await first.renew()
     await first.give_back()
@@ -46,7 +46,7 @@ async def test_another_process_leads_at_once_where_the_leader_stops(two):
     assert not first.held
 
 
-async def test_a_process_that_does_not_lead_takes_nothing_away_when_it_stops(two):
+async def test_stopping_a_follower_keeps_the_leader(two):
     first, second = two
     await first.renew()
     await second.give_back()

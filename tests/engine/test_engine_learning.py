@@ -54,7 +54,7 @@ async def test_a_refund_takes_the_success_back(shop):
     assert reasons == []
 
 
-async def test_outcomes_teach_the_same_in_whatever_order_they_arrive(shop):
+async def test_order_of_outcomes_does_not_matter(shop):
     now = now_ms()
     story = [("selected", 0, now), ("declined", 0, now + 1), ("selected", 2, now + 2), ("converted", 2, now + 3)]
     sums = []
@@ -68,7 +68,7 @@ async def test_outcomes_teach_the_same_in_whatever_order_they_arrive(shop):
     assert sums == [[(1, 0), (1, 0), (1, 1)]] * 4
 
 
-async def test_an_unanswered_decision_counts_against_the_shown_at_its_close(shop):
+async def test_decision_without_outcome_counts_as_failure_at_its_close(shop):
     answer = await shop.decide()
     assert await shop.engine.recorder.close_due(now_ms()) == 0
     assert await close_all(shop.engine) == 1
@@ -79,21 +79,21 @@ async def test_an_unanswered_decision_counts_against_the_shown_at_its_close(shop
     assert await shop.counts() == dict.fromkeys(METHODS, (0, 0)) | {chosen: (1, 1)}
 
 
-async def test_many_windows_close_in_one_go(shop):
+async def test_many_windows_close_in_one_run(shop):
     for _ in range(26):
         await shop.engine.decider.decide(shop.id, ["payment_methods"] * 20, None, {})
     assert await close_all(shop.engine) == 520
     assert (await shop.counts())["card"] == (520, 0)
 
 
-async def test_the_reward_selected_is_known_with_the_first_choice(empty_shop):
+async def test_reward_selected_is_resolved_by_the_first_selection(empty_shop):
     await empty_shop.add_placement(placement(reward="selected"))
     answer = await empty_shop.decide()
     await empty_shop.report(answer, "selected", order(answer.decision)[0])
     assert await empty_shop.counts(reward="selected") == {order(answer.decision)[0]: (1, 1)}
 
 
-async def test_each_bucket_learns_for_itself(empty_shop):
+async def test_buckets_learn_separately(empty_shop):
     await empty_shop.add_placement(placement(buckets=("device.type", "geo.country")))
     for device in ("mobile", "desktop"):
         answer = await empty_shop.decide(device_type=device, geo_country="DE")
@@ -104,7 +104,7 @@ async def test_each_bucket_learns_for_itself(empty_shop):
             ("mobile|DE", "desktop|DE", "mobile|-", "desktop|-")] == [1, 1, 1, 0]  # fmt: skip
 
 
-async def test_an_event_counts_once_however_often_it_is_sent(shop):
+async def test_repeated_event_counts_once(shop):
     answer = await shop.decide()
     first = order(answer.decision)[0]
     row = shop.outcome(answer, "converted", first, event="once")
@@ -203,7 +203,7 @@ async def test_after_five_purchases_a_favourite_is_nearly_always_first(shop):
     assert sum(order(item.decision)[0] == "sepa_debit" for item in answers) > 50
 
 
-async def test_an_older_choice_counts_less_than_a_younger_one(shop):
+async def test_older_selection_counts_less(shop):
     await shop.report(None, "converted", "card", customer="c1", occurred_at=now_ms() - 45 * DAY)
     await shop.report(None, "converted", "ideal", customer="c1")
     history = (await shop.decide("c1")).facts.history
@@ -273,7 +273,7 @@ async def test_a_rebuild_loses_nothing_that_another_process_records_meanwhile(sh
     assert await rebuild.compare(shop.engine.database) == []
 
 
-async def test_a_check_is_of_one_moment_and_holds_up_nobody(shop, start_engine, meanwhile):
+async def test_check_uses_a_snapshot_and_blocks_no_writer(shop, start_engine, meanwhile):
     answer = await shop.decide("c1")
     other = await start_engine()
     late = shop.outcome(answer, "converted", order(answer.decision)[0])
@@ -283,7 +283,7 @@ async def test_a_check_is_of_one_moment_and_holds_up_nobody(shop, start_engine, 
     assert begun[0].result()[0].status == "recorded"
 
 
-async def test_candidates_that_come_and_go_keep_what_they_learned(shop):
+async def test_returning_candidates_keep_their_statistics(shop):
     answer = await shop.decide()
     first = order(answer.decision)[0]
     await shop.report(answer, "converted", first)
@@ -298,7 +298,7 @@ async def test_candidates_that_come_and_go_keep_what_they_learned(shop):
 
 
 @SQLITE_FIRST
-async def test_with_revenue_the_method_with_larger_amounts_comes_first(empty_shop):
+async def test_reward_revenue_prefers_larger_amounts(empty_shop):
     await empty_shop.add_placement(placement(reward="revenue", policy=Thompson(floor=0.0)))
     for number in range(60):
         answer = await empty_shop.decide()
@@ -313,7 +313,7 @@ async def test_with_revenue_the_method_with_larger_amounts_comes_first(empty_sho
     assert await rebuild.compare(empty_shop.engine.database) == []
 
 
-async def test_an_amount_in_another_currency_teaches_no_amount(empty_shop):
+async def test_amount_in_another_currency_is_not_learned(empty_shop):
     await empty_shop.add_placement(placement(reward="revenue"))
     answer = await empty_shop.decide()
     first = order(answer.decision)[0]

@@ -48,7 +48,7 @@ def test_the_gain_is_that_over_the_held_back_customers():
 
 
 @pytest.mark.long
-def test_the_cost_is_what_the_likeliest_would_have_brought_more():
+def test_cost_is_the_difference_to_the_best_candidate():
     truth = AMOUNT * (BEST - GREEDY * BEST - (1 - GREEDY) * OTHER)
     costs = [learning_money(shopped(5_000 + seed)).cost for seed in range(WORLDS)]
     assert np.mean([cost.low <= truth <= cost.high for cost in costs]) >= 0.866
@@ -65,7 +65,7 @@ def test_the_course_ends_with_the_gain_of_all_decisions():
     assert money.gain.times(100).value == pytest.approx(100 * money.gain.value)
 
 
-def test_nothing_is_told_without_a_holdback_amounts_or_enough_decisions():
+def test_result_requires_a_holdback_amounts_and_enough_decisions():
     rows = shopped(2)
     none = learning_money([row._replace(held_back=None) for row in rows])
     assert (none.gain, none.course, none.held_back, none.personalized) == (None, [], 0, 1.0)

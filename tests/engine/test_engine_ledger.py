@@ -95,7 +95,7 @@ async def test_a_cap_refuses_only_holds_that_do_not_fit(database):
     assert (verification.holds, verification.differences, verification.over_cap) == (2, (), ())
 
 
-async def test_a_refused_hold_takes_nothing_from_its_other_budgets(database):
+async def test_refused_hold_changes_no_other_budget(database):
     await set_budget_caps(database, amount=1_000)
     await set_budget_caps(database, "once", uses=1)
     once = SHARED._replace(budget="once", customer="c")
@@ -127,7 +127,7 @@ async def test_only_holds_past_their_time_expire(database):
     assert (await verify(database, 1)).differences == ()
 
 
-async def test_holds_of_other_merchants_do_not_exist(database):
+async def test_holds_of_other_merchants_are_not_found(database):
     await set_budget_caps(database)
     await Holds(database).take(make_hold(), now=0)
     for merchant_id, hold_id in ((2, "h"), (1, "other")):
@@ -293,7 +293,7 @@ class Accounts(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
 
-def test_any_sequence_keeps_the_caps_and_the_accounts(migrated_sqlite):
+def test_every_sequence_respects_caps_and_balances(migrated_sqlite):
     Accounts.template = migrated_sqlite
     run_state_machine_as_test(Accounts, settings=settings(max_examples=10, stateful_step_count=20, deadline=None))
 

@@ -196,7 +196,7 @@ def test_no_order_of_steps_and_crashes_breaks_the_protocol():
     assert states > 2_000
 
 
-def test_the_conditional_update_alone_keeps_the_cap():
+def test_conditional_update_is_enough_to_keep_the_cap():
     assert explore(Protocol(locks=False))[1] == set()
 
 
@@ -208,5 +208,5 @@ def test_the_conditional_update_alone_keeps_the_cap():
         (Protocol(locks_codes=False), "a code was given twice"),
     ],
 )
-def test_a_weaker_protocol_is_found_out(protocol: Protocol, problem: str):
+def test_weaker_protocol_violates_the_cap(protocol: Protocol, problem: str):
     assert problem in explore(protocol)[1]

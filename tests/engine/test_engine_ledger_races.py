@@ -49,7 +49,7 @@ async def take_a_unit(database, number):
     return await Holds(database).take(make_hold(f"h{number}", amount=100, balances=(SHARED,)), now=0)
 
 
-async def test_the_last_unit_goes_to_one_of_many(databases):
+async def test_last_unit_is_given_once(databases):
     await set_budget_caps(databases[0], uses=1)
     counts, _ = await race(databases, take_a_unit)
     assert counts == {"taken": 1, "Conflict": PROCESSES * TASKS - 1}

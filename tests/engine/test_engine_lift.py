@@ -33,7 +33,7 @@ def arm(rate: float, *, decisions: int = 4_000, spread: float = 0.01, seed: int 
     }
 
 
-def test_a_large_difference_is_sure_and_a_small_one_is_not():
+def test_large_difference_is_significant_and_small_is_not():
     sure, unsure = lift_of("conversion", arm(0.5), arm(0.4, seed=2)), lift_of("conversion", arm(0.5), arm(0.5, seed=2))
     assert sure is not None
     assert sure.is_sure
@@ -43,7 +43,7 @@ def test_a_large_difference_is_sure_and_a_small_one_is_not():
     assert not unsure.is_sure
 
 
-def test_customers_who_come_back_make_the_interval_wider():
+def test_returning_customers_widen_the_interval():
     once, often = (
         lift_of("conversion", arm(0.5, spread=spread), arm(0.4, spread=spread, seed=2)) for spread in (0.01, 0.05)
     )
@@ -53,7 +53,7 @@ def test_customers_who_come_back_make_the_interval_wider():
 
 
 @pytest.mark.parametrize(("decisions", "rate"), [(40, 0.5), (4_000, 0.0005)])
-def test_too_few_held_back_decisions_or_purchases_say_nothing(decisions, rate):
+def test_too_few_holdback_decisions_or_purchases_give_no_lift(decisions, rate):
     assert lift_of("conversion", arm(0.5), arm(rate, decisions=decisions, spread=0.0)) is None
 
 
@@ -63,12 +63,12 @@ def test_amounts_need_more_purchases_than_shares():
     assert lift_of("revenue", arm(0.5), small) is None
 
 
-def test_no_one_held_back_is_no_lift():
+def test_without_a_holdback_there_is_no_lift():
     assert lift_of("conversion", arm(0.5), {}) is None
 
 
 @pytest.mark.long
-def test_intervals_cover_the_truth_when_customers_come_back():
+def test_intervals_have_nominal_coverage_with_returning_customers():
     shares = coverage(np.random.default_rng(3), months=300, sigma=1.5)
     assert all(0.91 < share < 0.99 for share in shares.values()), shares
 
@@ -105,7 +105,7 @@ def test_fallbacks_of_the_last_hours_raise_an_alarm():
     assert kinds(changed(usual(), 3, fallbacks=1)) == []
 
 
-def test_outcomes_that_stop_raise_an_alarm_only_where_some_were_expected():
+def test_missing_outcomes_raise_an_alarm_only_if_expected():
     assert "outcomes_stopped" in kinds(changed(usual(), 4, converted=0))
     assert "outcomes_stopped" not in kinds(changed(usual(rate=0.02), 4, converted=0))
 
@@ -155,7 +155,7 @@ async def _alerts(shop: Shop) -> list[MetricAlert]:
 
 
 @pytest.mark.anyio
-async def test_an_alarm_is_said_once_and_again_only_after_its_end(shop: Shop) -> None:
+async def test_alarm_is_reported_once_until_it_ends(shop: Shop) -> None:
     watch, now = shop.engine.metric_watch, 1_000 * DAY
     assert await watch.run(now=now) == 0
     await _fallbacks(shop, now // HOUR, 30)

@@ -80,7 +80,7 @@ def test_the_rival_of_a_clear_leader_is_the_next_best_and_not_the_least_shown():
     assert (dutch.lead.leader, dutch.lead.rival, dutch.lead.sure) == ("ideal", "card", True)
 
 
-def test_the_day_of_a_turn_is_found_and_what_came_before_is_left_out():
+def test_change_point_is_found_and_earlier_days_are_excluded():
     luck = np.random.default_rng(7)
     rates = [{"card": 0.5, "paypal": 0.3}] * 12 + [{"card": 0.3, "paypal": 0.5}] * 8
     rows = [decision("DE", of, luck, day=20_000 + day) for day, of in enumerate(rates) for _ in range(120)]

@@ -50,7 +50,7 @@ async def test_first_outcomes_renew_the_draws_at_once(shop):
     assert await version_now(shop) == 1
 
 
-async def test_with_much_evidence_a_little_news_waits_a_minute(shop, monkeypatch):
+async def test_few_new_trials_wait_a_minute_with_much_evidence(shop, monkeypatch):
     await shop.update_state(card=(50_000, 20_000))
     version = await version_now(shop)
     await buy(shop)
@@ -62,7 +62,7 @@ async def test_with_much_evidence_a_little_news_waits_a_minute(shop, monkeypatch
     assert await version_now(shop) == version + 1
 
 
-async def test_enough_news_renews_the_draws_of_a_well_known_placement(shop):
+async def test_enough_new_trials_refresh_the_draws(shop):
     await shop.update_state(card=(400, 160))
     version = await version_now(shop)
     await buy(shop, times=3, candidate="apple_pay")
@@ -88,7 +88,7 @@ async def test_evidence_that_could_not_be_read_is_read_later(shop, monkeypatch):
     assert await version_now(shop) == 1
 
 
-async def test_a_restart_knows_all_that_was_learned_before_it(shop, start_engine):
+async def test_restart_keeps_beliefs(shop, start_engine):
     await buy(shop, times=4, candidate="ideal")
     await shop.engine.stop()
     restarted = await start_engine()
@@ -114,7 +114,7 @@ async def test_stopping_amid_a_job_is_no_fault(start_engine, monkeypatch, caplog
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
 
 
-async def test_while_nothing_is_known_all_are_alike(empty_shop):
+async def test_without_evidence_all_candidates_are_equal(empty_shop):
     await empty_shop.add_placement(placement(buckets=("device.type",)))
     answer = await empty_shop.decide(device_type="mobile")
     assert answer.decision.beliefs_version == 0
@@ -147,7 +147,7 @@ async def test_the_arms_page_shows_the_estimates_that_decisions_use(empty_shop):
     assert {arm.id: arm.trials for arm in together.arms}["card"] == pytest.approx(1_005, rel=0.01)
 
 
-async def test_callers_cannot_make_buckets_of_their_own(empty_shop):
+async def test_callers_cannot_create_buckets(empty_shop):
     shop = empty_shop
     await shop.create("field", FieldDocument(name="customer.vip", type="boolean"))
     await shop.add_placement(placement(buckets=("geo.country", "device.type", "customer.vip")))
@@ -173,7 +173,7 @@ async def test_beliefs_outlive_a_publication(shop):
     assert {ranked.id: ranked.score for ranked in decision.ranking}["card"] == pytest.approx(81 / 102)
 
 
-async def test_where_nothing_was_learned_no_new_version_is_made(shop):
+async def test_unchanged_beliefs_get_no_new_version(shop):
     await shop.update_state(card=(100, 80))
     before = active(shop).snapshots
     await shop.create("rule", rule({"exclude": ["ideal"]}))
@@ -181,7 +181,7 @@ async def test_where_nothing_was_learned_no_new_version_is_made(shop):
     assert active(shop).snapshots == before
 
 
-async def test_beliefs_that_come_late_do_not_replace_later_ones(shop):
+async def test_late_beliefs_do_not_replace_later_versions(shop):
     await shop.update_state(card=(100, 80))
     early = active(shop).snapshots[""]
     await shop.update_state(card=(50, 1))
@@ -192,7 +192,7 @@ async def test_beliefs_that_come_late_do_not_replace_later_ones(shop):
     assert await version_now(shop) == late.version
 
 
-async def test_a_new_reward_starts_from_what_is_known_of_it(shop):
+async def test_new_reward_starts_from_its_stored_statistics(shop):
     await shop.update_state(card=(100, 80))
     catalogue = shop.engine.catalogue
     selected = placement(reward="selected")
@@ -252,7 +252,7 @@ async def test_another_process_takes_over_beliefs_within_two_seconds(shop, start
     assert scores[0] == scores[1]
 
 
-async def test_processes_that_learn_about_different_buckets_take_over_each_others(empty_shop, start_engine):
+async def test_processes_load_each_others_buckets(empty_shop, start_engine):
     shop = empty_shop
     await shop.add_placement(placement(buckets=("device.type",)))
     other = await start_engine()

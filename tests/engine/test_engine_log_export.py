@@ -92,7 +92,7 @@ async def test_other_times_and_placements_are_left_out(empty_shop: Shop, tmp_pat
 
 @SQLITE_FIRST
 @pytest.mark.anyio
-async def test_another_tool_estimates_what_the_engine_does(empty_shop: Shop, tmp_path: Path) -> None:
+async def test_another_tool_gives_the_same_estimate(empty_shop: Shop, tmp_path: Path) -> None:
     """The inverse propensity estimate by pandas is that of `tap2 evaluate log`, where one slot is drawn."""
     setup = factories.placement(policy=Thompson(drawn=1, history=False, floor=0.5), window_minutes=1)
     await empty_shop.add_placement(setup, *factories.candidates("card", "paypal", "klarna"))

@@ -58,13 +58,13 @@ async def read(shop, function, *arguments, **named):
         return await function(connection, *arguments, **named)
 
 
-async def test_rows_come_back_as_they_were(shop, logged):
+async def test_rows_round_trip(shop, logged):
     assert await read(shop, decisions.newest, shop.id, limit=1_000) == logged[::-1]
     by_id = await read(shop, decisions.by_ids, shop.id, [row.id for row in logged])
     assert list(by_id.values()) == logged
 
 
-async def test_nothing_of_a_customer_or_an_answer_stands_in_the_open(shop, logged):
+async def test_customers_and_answers_are_not_stored_in_plain(shop, logged):
     async with shop.engine.database.read() as connection:
         rows = (await connection.execute(select(table.c.record, table.c.placement))).all()
     stored = b"".join(bytes(row[0]) for row in rows)
@@ -72,7 +72,7 @@ async def test_nothing_of_a_customer_or_an_answer_stands_in_the_open(shop, logge
     assert len(stored) < 0.7 * sum(len("".join(decisions.record_texts(row))) for row in logged)
 
 
-async def test_a_page_begins_where_the_last_one_ended(shop, logged):
+async def test_page_starts_after_the_previous_page(shop, logged):
     pages: list[DecisionRow] = []
     before = None
     while part := await read(shop, decisions.newest, shop.id, placement=PLACE, before_id=before, limit=37):
@@ -82,7 +82,7 @@ async def test_a_page_begins_where_the_last_one_ended(shop, logged):
     assert (await read(shop, decisions.newest, shop.id, before_id=day, limit=1))[0] == logged[99]
 
 
-async def test_a_span_has_its_first_and_not_its_last(shop, logged):
+async def test_period_includes_its_start_and_excludes_its_end(shop, logged):
     own = [row for row in logged if row.placement == PLACE]
     span = IdSpan(own[10].id, own[20].id)
     assert await read(shop, decisions.last_between, shop.id, PLACE, span, limit=99) == own[10:20][::-1]
@@ -108,7 +108,7 @@ async def test_a_span_without_decisions_has_no_pieces(shop, logged):
     assert await read(shop, newest_pieces, shop.id, PLACE, IdSpan("dec_00", "dec_01"), limit=9, size=5) == []
 
 
-async def test_open_and_closed_windows_are_told_apart(shop, logged):
+async def test_open_and_closed_windows_are_distinguished(shop, logged):
     own = [row for row in logged if row.placement == PLACE]
     closed = [row for row in own if row.closes_at is None]
     waiting = [row for row in own if row.closes_at is not None]
@@ -130,7 +130,7 @@ async def test_decisions_of_some_milliseconds_are_found(shop, logged):
     assert await read(shop, decisions.at_moments, shop.id, PLACE, []) == []
 
 
-async def test_groups_are_told_by_bucket_stratum_and_past(shop, logged):
+async def test_groups_are_read_by_bucket_stratum_and_history(shop, logged):
     bucket = logged[5].bucket
     expected = [
         (row.stratum, row.answer)
@@ -141,7 +141,7 @@ async def test_groups_are_told_by_bucket_stratum_and_past(shop, logged):
     assert answers == expected
 
 
-async def test_customers_of_decisions_are_told_without_reading_these(shop, logged):
+async def test_customers_are_read_without_their_decisions(shop, logged):
     keys = [(shop.id, row.id) for row in logged] + [(shop.id + 1, logged[0].id), (shop.id, "no id")]
     customers = await read(shop, decisions.customers_of, keys)
     assert customers == {row.id: bytes.fromhex(row.customer) for row in logged if row.customer is not None}
@@ -152,7 +152,7 @@ async def test_decisions_are_counted_since_an_id(shop, logged):
     assert await read(shop, decisions.count_since, first_id_of(logged[-1].decided_at)) == 1
 
 
-async def test_a_decision_that_is_there_stays(shop, logged):
+async def test_existing_decision_is_not_replaced(shop, logged):
     changed = msgspec.structs.replace(logged[0], bucket="another")
     async with shop.engine.database.write() as connection:
         await decisions.append(connection, [changed])
@@ -198,11 +198,11 @@ async def test_reads_at_the_same_time_share_dictionaries(shop, logged):
         ("", False, False),
     ],
 )
-def test_what_may_be_an_id(text, is_id, is_start):
+def test_only_valid_ids_are_accepted(text, is_id, is_start):
     assert (is_decision_id(text), is_start_of_id(text)) == (is_id, is_start)
 
 
-def test_an_id_says_its_time():
+def test_id_contains_its_time():
     for moment in (0, 1, now_ms(), 2**47):
         id = decision_id(moment)
         assert moment_of(id) == moment

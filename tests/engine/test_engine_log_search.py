@@ -92,7 +92,7 @@ async def test_pages_together_are_all_that_passes_once(engine, log, narrowed, pa
     assert sum(reads) == DECISIONS
 
 
-async def test_a_page_of_what_is_rare_says_how_far_it_looked(engine, log):
+async def test_search_for_rare_decisions_returns_its_progress(engine, log):
     merchant_id, rows = log
     page = await engine.log_search.page(merchant_id, LogFilter(country="FR"), limit=25, most_read=500)
     assert (page.hits, page.read) == ([], 500)
@@ -109,7 +109,7 @@ async def test_a_period_ends_the_search(engine, log):
     assert page.read == 10
 
 
-async def test_an_empty_log_has_nothing_to_look_at(engine):
+async def test_empty_log_has_no_results(engine):
     item, _ = await engine.accounts.add_merchant("empty", "Empty")
     page = await engine.log_search.page(item.id, LogFilter(country="DE"), limit=25)
     assert (page.hits, page.read, page.read_to, page.next_id) == ([], 0, None, "")

@@ -94,7 +94,7 @@ async def test_a_lock_ends_five_minutes_after_the_first_attempt(limits, clock):
         (login_counters(HERE, "ada@shop.example"), False),
     ],
 )
-async def test_one_persons_lock_leaves_others_alone(limits, clock, other, is_free):
+async def test_lock_of_a_person_does_not_affect_others(limits, clock, other, is_free):
     for _ in range(MOST_BY_PERSON):
         await limits.count(login_counters(HERE, "ada@shop.example"))
     if is_free:
@@ -144,7 +144,7 @@ async def test_attempts_at_the_same_time_do_not_pass_together(limits, clock):
     assert sum(result is None for result in results) == MOST_BY_PERSON
 
 
-def test_a_long_address_cannot_dodge_its_limit():
+def test_long_address_cannot_avoid_its_limit():
     long = "a" * 200
     assert login_counters(HERE, long) == login_counters(HERE, long + "b")
     assert login_counters(HERE, long) != login_counters(HERE, long[:-1])
@@ -186,14 +186,14 @@ async def add_ada(engine):
         ({"is_verified": False, "email": "eve@shop.example"}, UNVERIFIED),
     ],
 )
-async def test_an_account_that_leads_nowhere_lets_nobody_in(engine, changes, message):
+async def test_account_without_a_person_is_refused(engine, changes, message):
     await add_ada(engine)
     with pytest.raises(Forbidden, match=message[:30]):
         await engine.identities.person_of(identity(**changes))
 
 
 @pytest.mark.parametrize("email", ["ada@shop.example", "ADA@Shop.Example", "  ada@shop.example "])
-async def test_a_person_is_found_by_their_address_at_first(engine, email):
+async def test_person_is_matched_by_address_at_first(engine, email):
     ada = await add_ada(engine)
     assert (await engine.identities.person_of(identity(email=email))).id == ada.id
     assert "linked the provider's account of" in await actions(engine, ada.email)
@@ -206,7 +206,7 @@ async def test_later_the_subject_counts_whatever_the_address(engine, changes):
     assert (await engine.identities.person_of(identity(**changes))).id == ada.id
 
 
-async def test_an_address_given_to_somebody_else_lets_nobody_in(engine):
+async def test_reassigned_address_is_refused(engine):
     await add_ada(engine)
     await engine.identities.person_of(identity())
     with pytest.raises(Forbidden, match=ANOTHER[:30]):
@@ -220,7 +220,7 @@ async def test_another_provider_may_vouch_for_the_same_person(engine):
 
 
 @pytest.mark.parametrize("role", ["viewer", "editor", "admin"])
-async def test_an_invitation_is_taken_up_by_its_address(engine, role):
+async def test_invitation_is_accepted_by_its_address(engine, role):
     await add_ada(engine)
     await engine.team.invite("shop", "ben@shop.example", role, actor_name="ada@shop.example")
     ben = await engine.identities.person_of(identity(email="Ben@shop.example", subject="sub-b", name=" Ben "))
@@ -229,14 +229,14 @@ async def test_an_invitation_is_taken_up_by_its_address(engine, role):
     assert await actions(engine, ben.email) == ["invited", "added", "linked the provider's account of"]
 
 
-async def test_a_nameless_account_is_called_by_its_address(engine):
+async def test_account_without_a_name_uses_its_address(engine):
     await add_ada(engine)
     await engine.team.invite("shop", "ben@shop.example", "viewer", actor_name="ada@shop.example")
     ben = await engine.identities.person_of(identity(email="ben@shop.example", subject="sub-b", name="  "))
     assert ben.name == "ben@shop.example"
 
 
-async def test_an_expired_invitation_lets_nobody_in(engine, monkeypatch):
+async def test_expired_invitation_is_refused(engine, monkeypatch):
     await add_ada(engine)
     await engine.team.invite("shop", "ben@shop.example", "viewer", actor_name="ada@shop.example")
     Clock(monkeypatch, identities).now += INVITATION_MS + 1_000
@@ -244,7 +244,7 @@ async def test_an_expired_invitation_lets_nobody_in(engine, monkeypatch):
         await engine.identities.person_of(identity(email="ben@shop.example", subject="sub-b"))
 
 
-async def test_a_person_who_joined_so_has_no_password_to_guess(engine):
+async def test_person_who_joined_with_a_provider_has_no_password(engine):
     await add_ada(engine)
     await engine.team.invite("shop", "ben@shop.example", "viewer", actor_name="ada@shop.example")
     await engine.identities.person_of(identity(email="ben@shop.example", subject="sub-b"))
@@ -272,7 +272,7 @@ async def test_a_setup_that_was_not_confirmed_does_not_count(engine):
     assert await engine.sessions.log_in(ada.email, PASSWORD, address=HERE)
 
 
-async def test_a_wrong_code_does_not_turn_it_on(engine):
+async def test_wrong_code_does_not_enable_the_second_factor(engine):
     ada = await add_ada(engine)
     await engine.second_factors.begin(ada)
     with pytest.raises(Invalid):
@@ -303,7 +303,7 @@ async def test_a_confirmation_without_a_setup_is_a_conflict(engine):
         f"{2**70}.99999999999999.a",
     ],
 )
-async def test_an_invented_challenge_leads_to_nobody(engine, challenge):
+async def test_invented_challenge_is_refused(engine, challenge):
     await add_ada(engine)
     with pytest.raises(Forbidden, match="Start again"):
         await engine.second_factors.challenged(challenge)

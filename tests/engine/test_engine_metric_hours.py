@@ -81,7 +81,7 @@ async def test_customers_are_new_returning_or_guests(empty_shop: Shop) -> None:
 
 
 @pytest.mark.anyio
-async def test_facts_of_browsers_make_no_rows_of_their_own(empty_shop: Shop) -> None:
+async def test_facts_of_browsers_create_no_rows(empty_shop: Shop) -> None:
     await open_shop(empty_shop)
     for number in range(5):
         await empty_shop.decide(device_type=f"device {number}", geo_country=f"Country {number}")
@@ -90,7 +90,7 @@ async def test_facts_of_browsers_make_no_rows_of_their_own(empty_shop: Shop) -> 
 
 
 @pytest.mark.anyio
-async def test_a_refund_takes_its_amount_back(empty_shop: Shop) -> None:
+async def test_refund_subtracts_its_amount(empty_shop: Shop) -> None:
     await open_shop(empty_shop)
     answer = await empty_shop.decide("ada")
     await empty_shop.report(answer, "converted", "card", amount=10_000)
@@ -104,7 +104,7 @@ async def test_a_refund_takes_its_amount_back(empty_shop: Shop) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_refund_gives_back_its_share_of_the_discount(empty_shop: Shop) -> None:
+async def test_refund_returns_its_share_of_the_discount(empty_shop: Shop) -> None:
     await open_shop(empty_shop)
     answer = await empty_shop.decide("ada")
     await empty_shop.report(answer, "redeemed", "card", amount=701)
@@ -123,7 +123,7 @@ async def test_a_refund_gives_back_its_share_of_the_discount(empty_shop: Shop) -
 
 
 @pytest.mark.anyio
-async def test_purchases_in_other_currencies_stand_apart(empty_shop: Shop) -> None:
+async def test_purchases_in_other_currencies_are_separate(empty_shop: Shop) -> None:
     await open_shop(empty_shop)
     for currency, amount in (("EUR", 5_000), ("GBP", 3_000)):
         answer = await empty_shop.decide()
@@ -237,7 +237,7 @@ async def _from_log(shop: Shop) -> Counter[str]:
 
 
 @pytest.mark.anyio
-async def test_every_sum_is_what_sql_counts_in_the_log(empty_shop: Shop) -> None:
+async def test_every_sum_equals_a_sql_query_of_the_log(empty_shop: Shop) -> None:
     await open_shop(empty_shop, holdback=Holdback(share=0.3))
     await _checkouts(empty_shop, np.random.default_rng(16), 150)
     for _ in ("as kept", "as rebuilt"):

@@ -146,7 +146,7 @@ def test_revisions_are_numbered_without_a_gap():
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
-def test_each_migration_says_what_it_is_for(revision):
+def test_each_migration_has_a_description(revision):
     assert len(SCRIPTS.get_revision(revision).doc or "") > 10
 
 
@@ -165,7 +165,7 @@ def test_a_migration_goes_down_and_up_with_data(engine, copy_at, tmp_path, revis
 
 
 @pytest.mark.parametrize(("revision", "message"), ONE_WAY.items())
-def test_a_migration_that_cannot_go_back_says_so(engine, revision, message):
+def test_irreversible_migration_has_an_error(engine, revision, message):
     go_up(engine, revision)
     fill(engine)
     before = schema(engine), rows(engine)
@@ -174,7 +174,7 @@ def test_a_migration_that_cannot_go_back_says_so(engine, revision, message):
     assert (schema(engine), rows(engine)) == before
 
 
-def test_events_of_browsers_go_with_the_column_that_tells_them_apart(engine):
+def test_downgrade_deletes_events_of_browsers(engine):
     go_up(engine, "0007")
     fill(engine)
     with engine.begin() as connection:
@@ -201,7 +201,7 @@ def test_the_compact_log_keeps_every_text(engine):
     assert rows(engine)["decisions"] == before
 
 
-def test_a_step_down_keeps_the_rules_of_drafts(engine):
+def test_downgrade_keeps_the_rules_of_drafts(engine):
     go_up(engine, "0010")
     with engine.begin() as connection:
         connection.execute(text(MERCHANT))
@@ -232,7 +232,7 @@ def test_authors_of_old_drafts_are_people_only(engine):
     assert authors == {"a": '["ada@shop.example"]', "k": "[]"}
 
 
-def test_a_session_from_before_was_last_seen_when_it_began(engine):
+def test_earlier_session_was_last_used_at_its_start(engine):
     go_up(engine, "0011")
     fill(engine)
     go_up(engine, "0012")
@@ -256,7 +256,7 @@ def test_new_sums_of_an_empty_log_are_complete(engine, revision):
     assert rows(engine)["fold_starts"] == []
 
 
-def test_earlier_experiments_go_on_sharing_what_they_learn(engine):
+def test_earlier_experiments_keep_shared_learning(engine):
     go_up(engine, "0017")
     with engine.begin() as connection:
         connection.execute(text(MERCHANT))

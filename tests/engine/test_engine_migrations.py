@@ -48,7 +48,7 @@ def differences(connection):
     return compare_metadata(context, tables.metadata)
 
 
-async def test_an_empty_database_comes_to_the_schema_that_the_code_expects(empty_url):
+async def test_empty_database_gets_the_schema_of_the_code(empty_url):
     newest = ScriptDirectory.from_config(configuration()).get_current_head()
     assert await upgrade(empty_url) == newest
     assert await look(empty_url, differences) == []
@@ -66,7 +66,7 @@ def _upgrade(url, queue):
     queue.put(asyncio.run(upgrade(url)))
 
 
-async def test_processes_that_start_together_bring_it_up_to_date_once(empty_url):
+async def test_concurrent_processes_migrate_once(empty_url):
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
     processes = [context.Process(target=_upgrade, args=(empty_url, queue)) for _ in range(3)]
@@ -78,7 +78,7 @@ async def test_processes_that_start_together_bring_it_up_to_date_once(empty_url)
     assert await look(empty_url, differences) == []
 
 
-async def test_a_migration_that_breaks_off_leaves_nothing_behind(empty_url, monkeypatch):
+async def test_interrupted_migration_is_rolled_back(empty_url, monkeypatch):
     create_table, seen = Operations.create_table, []
 
     def failing(self, *arguments, **options):
@@ -153,7 +153,7 @@ async def count(shop, table):
         return (await connection.execute(select(func.count()).select_from(table))).scalar()
 
 
-async def test_what_is_older_than_the_retention_goes_and_the_younger_stays(shop, monkeypatch):
+async def test_purge_deletes_only_rows_older_than_the_retention(shop, monkeypatch):
     clock, today = Clock(monkeypatch), now_ms() // DAY
     retention = shop.engine.settings.retention_days
     answers = {}
@@ -182,7 +182,7 @@ async def test_what_is_older_than_the_retention_goes_and_the_younger_stays(shop,
         assert (await shop.engine.logbook.replay(shop.id, answers[age].decision.decision_id)).same
 
 
-async def test_a_kept_decision_keeps_its_outcomes_whenever_they_are_said_to_have_occurred(shop):
+async def test_kept_decision_keeps_outcomes_of_any_time(shop):
     answer = await shop.decide("c1")
     await shop.report(answer, "converted", order(answer.decision)[0], event="e", occurred_at=7)
     await shop.engine.purge()

@@ -38,7 +38,7 @@ def test_priority_shows_the_first_offer_that_applies():
     assert chooser.choose(home, Facts(home.facts), "dec_1") == "ten-percent"
 
 
-def test_extra_orders_are_those_that_nobody_would_have_placed_anyway():
+def test_incremental_orders_exclude_organic_orders():
     shop = OfferShop(default_rng(1))
     visit = next(visit for visit in shop.visits if not visit.buys)._replace(use=0.0, kept=0.0)
     assert shop.show(visit, "five-off", 500) == (True, True)

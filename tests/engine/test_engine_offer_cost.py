@@ -45,7 +45,7 @@ def test_pieces_of_the_log_add_up():
     assert cost_of(Discounts()).decisions == 0
 
 
-def test_the_interval_covers_what_other_periods_cost():
+def test_interval_covers_the_cost_of_other_periods():
     random, covered, runs = np.random.default_rng(4), 0, 400
     for _ in range(runs):
         table = discounts(
@@ -75,7 +75,7 @@ async def cost(shop, offer):
 
 
 @SQLITE_FIRST
-async def test_a_paused_offer_is_counted_where_it_would_have_been_shown(shop):
+async def test_paused_offer_is_counted_in_decisions_that_would_show_it(shop):
     five = offer_candidate("five", position=1, enabled=False, benefit=FixedAmount(amount=500))
     await open_offers(shop, offer_candidate(), five, amount=10**6)
     only_large = {"<": [{"var": "cart.total"}, 5_000]}
@@ -92,7 +92,7 @@ async def test_a_paused_offer_is_counted_where_it_would_have_been_shown(shop):
 
 
 @SQLITE_FIRST
-async def test_an_offer_in_force_costs_what_was_held(shop):
+async def test_active_offer_costs_its_holds(shop):
     await open_offers(shop, offer_candidate(), amount=10**6)
     held = [await decide_offers(shop, f"c{number}", total=1_000 * (number + 1)) for number in range(25)]
     result = await cost(shop, "ten-percent")
@@ -102,7 +102,7 @@ async def test_an_offer_in_force_costs_what_was_held(shop):
 
 
 @SQLITE_FIRST
-async def test_what_kept_an_offer_away_then_does_not_count(shop):
+async def test_past_exclusions_are_ignored(shop):
     late = offer_candidate("late", position=1, starts_at="2100-01-01T00:00:00Z")
     foreign = offer_candidate("foreign", position=2, currency="USD", budgets=("dollars",))
     await shop.create("budget", OfferBudget(id="dollars", name="Dollars", currency="USD", amount=10**6))

@@ -67,7 +67,7 @@ async def open_pool(shop, **changes):
 @pytest.mark.parametrize(
     ("cart", "order"), [(Cart(10_000, "USD"), "o-1"), (Cart(10**12, "EUR"), "o-1"), (Cart(10_000, "JPY"), "")]
 )
-async def test_a_cart_that_does_not_fit_changes_nothing(shop, cart, order):
+async def test_invalid_cart_changes_nothing(shop, cart, order):
     hold = await open_pool(shop, benefit=Percentage(percent=10, maximum=20_000))
     before = await state_of(shop)
     with pytest.raises(Conflict):
@@ -76,7 +76,7 @@ async def test_a_cart_that_does_not_fit_changes_nothing(shop, cart, order):
     assert await shop.engine.codes.counts(shop.id, "offers", "ten-percent") == CodeCounts(free=1, held=1)
 
 
-async def test_nothing_happens_twice_to_a_hold(shop):
+async def test_hold_changes_state_once(shop):
     hold = await open_pool(shop)
     await redeem(shop, hold.id)
     before = await state_of(shop)
@@ -103,7 +103,7 @@ async def test_the_hold_of_another_merchant_is_nobodys(shop):
     assert await state_of(shop) == before
 
 
-async def test_a_code_under_one_key_is_given_once(shop):
+async def test_idempotency_key_reserves_one_code(shop):
     await open_pool(shop)
     asked = OfferRequest("offers", "ten-percent", "", "", {"cart": {"currency": "EUR", "total": 5_000}})
     quote = await shop.engine.redemptions.quote(shop.id, asked, now=now_ms())
@@ -113,7 +113,7 @@ async def test_a_code_under_one_key_is_given_once(shop):
     assert await shop.engine.codes.counts(shop.id, "offers", "ten-percent") == CodeCounts(held=2)
 
 
-async def test_one_typed_code_has_one_hold_however_often_it_is_sent(shop):
+async def test_repeated_code_has_one_hold(shop):
     await open_pool(shop)
     asked = OfferRequest("offers", "", "bbbb", "", {"cart": {"currency": "EUR", "total": 5_000}})
     quotes = [await shop.engine.redemptions.quote(shop.id, asked, now=now_ms()) for _ in range(8)]
@@ -147,7 +147,7 @@ def test_all_discounts_of_an_order_stay_below_every_limit(others, amount, total,
     assert not before or not allowed or used + allowed <= total
 
 
-def test_a_limit_holds_for_the_merchants_own_currency():
+def test_limit_applies_to_the_merchants_currency():
     placement = Placement(key="offers", name="Offers", order_limits=OrderLimits(most_off=10))
     plan = PlanDocument(placement=placement, currency="EUR")
     assert stacking.limited(100, plan, make_hold(currency="USD"), 1_000, ()) == 100
@@ -189,7 +189,7 @@ async def test_decisions_replay_after_prices_budgets_and_limits_changed(shop):
     assert (await balance(shop)).spent == 1_000
 
 
-async def test_what_was_shown_keeps_its_price_when_the_offer_changes(shop):
+async def test_shown_offer_keeps_its_benefit_after_a_change(shop):
     await open_offers(shop, amount=10_000)
     [hold] = (await decide_offers(shop, "anna")).holds
     cheaper = offer_candidate(benefit=FixedAmount(amount=1))

@@ -70,7 +70,7 @@ async def test_all_offers_of_an_order_take_off_at_most_the_cart(shop):
     assert await is_verified(shop)
 
 
-async def test_a_limit_caps_what_all_offers_take_off_an_order(shop):
+async def test_limit_caps_the_total_discount_of_an_order(shop):
     first, _ = await two(shop)
     await limit(shop, most_off=5_000)
     assert (await redeem(shop, first)).spent == 6_000
@@ -95,7 +95,7 @@ async def test_an_exclusive_offer_is_redeemed_alone(shop):
         await redeem(shop, again, order="o-2")
 
 
-async def test_without_an_order_the_decision_counts_as_one(shop):
+async def test_decision_replaces_a_missing_order_id(shop):
     first, second = await two(shop, stackable=False)
     await redeem(shop, first, order="")
     with pytest.raises(Conflict, match="cannot be combined"):
@@ -109,7 +109,7 @@ async def test_a_refunded_offer_is_no_longer_on_the_order(shop):
     assert (await redeem(shop, second)).spent == 6_000
 
 
-async def test_one_of_two_exclusive_offers_is_redeemed_at_once(shop):
+async def test_only_one_of_two_exclusive_offers_is_redeemed(shop):
     held = await two(shop, stackable=False)
     results = await asyncio.gather(*(redeem(shop, hold) for hold in held), return_exceptions=True)
     assert Counter(type(result).__name__ for result in results) == {"Hold": 1, "Conflict": 1}
@@ -150,7 +150,7 @@ async def opted_out(shop, customer):
     return await shop.engine.decider.decide_offers(shop.id, "offers", customer, cart, personal=False)
 
 
-async def test_who_opted_out_gets_no_offer_and_the_reason(shop):
+async def test_opted_out_customer_gets_no_offer_with_a_reason(shop):
     await open_offers(shop, offer_candidate(), Candidate(id="none", label="No offer", position=1))
     assert shown_offers(await decide_offers(shop, "anna")) == ["ten-percent", "none"]
     answer = await opted_out(shop, "anna")
@@ -176,7 +176,7 @@ async def test_a_cart_with_other_shipping_gets_another_answer(shop):
     assert (await balance(shop)).held_uses == 1
 
 
-async def test_a_placement_says_how_long_an_answer_stays(shop):
+async def test_placement_sets_the_duration_of_an_answer(shop):
     await open_offers(shop)
     await limit(shop, same_answer_minutes=0)
     first, second = await decide_offers(shop, "anna"), await decide_offers(shop, "anna")

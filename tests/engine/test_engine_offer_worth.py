@@ -36,7 +36,7 @@ def off(id: str, amount: int, **changes) -> Candidate:
     return msgspec.structs.replace(offer_candidate(id, benefit=FixedAmount(amount)), **changes)
 
 
-def test_an_order_is_worth_its_margin_less_fee_and_discount():
+def test_value_of_an_order_is_margin_minus_fee_and_discount():
     plan = plan_of(off("five", 500, fee_percent=2.0, fee_fixed=30, position=1), Candidate(id="none", label="No offer"))
     assert values_of(plan, CART, {}, (0, 1)).tolist() == [3_000.0, 3_000 - 230 - 500]
 
@@ -47,12 +47,12 @@ def test_the_price_of_its_budgets_multiplies_what_an_offer_costs():
     assert values_of(plan, CART, {"another": 2.0}, (0,)).tolist() == [3_000 - 500]
 
 
-def test_a_cart_that_is_not_known_counts_as_a_typical_one():
+def test_unknown_cart_counts_as_typical():
     plan = plan_of(off("five", 500), typical_amount=4_000)
     assert values_of(plan, Cart(), {}, (0,)).tolist() == [1_200 - 500]
 
 
-def test_an_offer_that_loses_money_is_worth_less_than_none():
+def test_offer_with_a_loss_ranks_below_no_offer():
     plan = plan_of(off("five", 500), off("forty", 4_000, position=1), off("twenty", 2_000, position=2))
     assert worthless(plan, CART, {}) == {"forty": AT_NO_PRICE}
     assert worthless(plan, CART, {"spring": 1.0}) == {"forty": AT_NO_PRICE, "twenty": AT_THIS_PRICE}
@@ -60,14 +60,14 @@ def test_an_offer_that_loses_money_is_worth_less_than_none():
 
 
 @pytest.mark.parametrize("changes", [{"policy": Fixed()}, {"reward": "revenue"}, {"goal": "minimise"}])
-def test_other_placements_show_offers_whatever_they_cost(changes):
+def test_other_placements_ignore_the_cost_of_offers(changes):
     plan = plan_of(off("forty", 4_000), **changes)
     assert not plan.weighs_offers
     assert worthless(plan, CART, {}) == {}
 
 
 @pytest.mark.parametrize("policy", [Thompson(), Contextual()])
-def test_draws_are_weighed_by_what_offers_are_worth(policy):
+def test_draws_are_weighted_by_the_value_of_offers(policy):
     plan = plan_of(off("five", 500), off("ten", 1_000, position=1), policy=policy)
     values = {"cart.total": 10_000}
     limits = limits_for(plan, values, ())
@@ -108,7 +108,7 @@ async def paced_at(shop, monkeypatch, now: int) -> None:
     await shop.engine.live.pace()
 
 
-async def test_spending_too_fast_raises_the_price_until_no_offer_is_worth_it(shop, monkeypatch):
+async def test_fast_spending_raises_the_price_until_no_offer_is_shown(shop, monkeypatch):
     await shop.engine.live.pace()
     first, now = price(shop), now_ms()
     for number in range(60):

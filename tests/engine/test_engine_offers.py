@@ -60,7 +60,7 @@ def shop(empty_shop):
         (FreeShipping(maximum=600), Cart(total=10), 600),
     ],
 )
-def test_each_benefit_takes_off_what_it_says(benefit, cart, amount):
+def test_each_benefit_reduces_the_total(benefit, cart, amount):
     assert discount(make_offer(benefit=benefit), cart) == amount
 
 
@@ -90,7 +90,7 @@ def test_no_discount_exceeds_the_cart_or_the_maximum(percent, most, total, shipp
         ({"starts_at": "2026-11-01T00:00:00Z", "ends_at": "5397-75-73T17:67:59+10:88"}, "offer/ends_at"),
     ],
 )
-async def test_an_offer_that_makes_no_sense_names_its_field(shop, changes, field):
+async def test_invalid_offer_names_its_field(shop, changes, field):
     await open_offers(shop)
     with pytest.raises(Invalid) as refusal:
         await shop.create("candidate", offer_candidate("odd", **changes), placement="offers")
@@ -104,7 +104,7 @@ async def test_an_offer_needs_a_budget_with_an_amount(shop):
         await shop.create("candidate", offer_candidate("odd", budgets=("once",)), placement="offers")
 
 
-async def test_a_budget_keeps_what_it_is_counted_by(shop):
+async def test_budget_keeps_its_scope(shop):
     await open_offers(shop)
     with pytest.raises(Invalid, match="nothing is capped"):
         await shop.create("budget", OfferBudget(id="empty", name="Empty", currency="EUR"))
@@ -113,13 +113,13 @@ async def test_a_budget_keeps_what_it_is_counted_by(shop):
         await shop.engine.catalogue.update(shop.actor(), "budget", "", "spring", other, version=None)
 
 
-async def test_a_budget_that_an_offer_names_cannot_go(shop):
+async def test_budget_of_an_offer_cannot_be_deleted(shop):
     await open_offers(shop)
     with pytest.raises(Invalid, match="there is no budget"):
         await shop.engine.catalogue.delete(shop.actor(), "budget", "", "spring", version=None)
 
 
-async def test_a_budget_that_was_used_cannot_go(shop):
+async def test_used_budget_cannot_be_deleted(shop):
     await open_offers(shop)
     await decide_offers(shop)
     for kind, place, id in (("candidate", "offers", "ten-percent"), ("budget", "", "spring")):
@@ -158,14 +158,14 @@ async def test_an_offer_that_is_shown_is_held_with_its_decision(shop):
     assert await is_verified(shop)
 
 
-async def test_looking_holds_nothing(shop):
+async def test_reading_offers_creates_no_hold(shop):
     await open_offers(shop)
     answer = await shop.decide(placement="offers", cart_total=10_000)
     assert [ranked.id for ranked in answer.decision.ranking] == ["ten-percent"]
     assert await balance(shop) == Balance()
 
 
-async def test_a_spent_budget_shows_no_offer_and_says_why(shop):
+async def test_spent_budget_excludes_its_offer_with_a_reason(shop):
     await open_offers(shop, amount=1_500)
     assert shown_offers(await decide_offers(shop)) == ["ten-percent"]
     second = await decide_offers(shop)
@@ -192,7 +192,7 @@ async def test_an_offer_in_another_window_or_currency_is_not_shown(shop):
     assert shown_offers(answer) == []
 
 
-async def test_a_cart_that_an_offer_takes_nothing_off_gets_none(shop):
+async def test_offer_without_a_benefit_is_not_shown(shop):
     await open_offers(shop)
     assert exclusion_reasons(await decide_offers(shop, total=5)) == {"ten-percent": "takes nothing off this cart"}
 
@@ -236,7 +236,7 @@ async def test_a_changed_cart_keeps_the_hold_and_only_adds_to_it(shop):
     assert await is_verified(shop)
 
 
-async def test_an_offer_that_is_refused_late_makes_room_for_the_next(shop, monkeypatch):
+async def test_offer_refused_late_is_replaced_by_the_next(shop, monkeypatch):
     await shop.create("budget", OfferBudget(id="autumn", name="Autumn", currency="EUR", amount=10_000))
     await open_offers(
         shop, offer_candidate("first"), offer_candidate("second", position=1, budgets=("autumn",)), amount=1_000
@@ -264,7 +264,7 @@ async def test_many_at_once_never_exceed_the_cap(shop):
     assert await is_verified(shop)
 
 
-async def test_requests_that_come_together_share_their_look_ups(shop, monkeypatch):
+async def test_concurrent_requests_share_look_ups(shop, monkeypatch):
     await open_offers(shop)
     asked, read = [], balances.read
 
@@ -292,7 +292,7 @@ async def test_no_offer_is_shown_when_something_fails(shop, monkeypatch):
     assert exclusion_reasons(held) == {"ten-percent": "no offer is shown when something fails"}
 
 
-async def test_customers_who_are_held_back_get_no_offer(shop):
+async def test_customers_in_the_holdback_get_no_offer(shop):
     await open_offers(shop)
     stored = await shop.engine.catalogue.get(shop.id, "placement", "", "offers")
     held_back = msgspec.structs.replace(stored.document, holdback=Holdback(share=0.5))
@@ -303,7 +303,7 @@ async def test_customers_who_are_held_back_get_no_offer(shop):
     assert all(bool(answer.holds) == bool(shown_offers(answer)) for answer in answers)
 
 
-async def test_a_candidate_without_an_offer_stands_for_none(shop):
+async def test_candidate_without_an_offer_means_no_offer(shop):
     await open_offers(shop, Candidate(id="none", label="No offer"), limit=1)
     held = await decide_offers(shop)
     assert (shown_offers(held), held.holds) == (["none"], [])
@@ -330,7 +330,7 @@ async def test_a_changed_cap_is_in_force_at_once(shop):
     assert shown_offers(await decide_offers(shop)) == ["ten-percent"]
 
 
-async def test_another_answer_comes_after_five_minutes(shop, monkeypatch):
+async def test_answer_changes_after_five_minutes(shop, monkeypatch):
     await open_offers(shop)
     first = await decide_offers(shop, "anna")
     later = now_ms() + 5 * MINUTE

@@ -82,7 +82,7 @@ async def test_a_decision_is_logged_replays_and_is_learned_from(shop: Shop):
     assert (await shop.counts())[sent.ranking[0]][1] == before + 1
 
 
-async def test_a_decision_that_is_sent_again_counts_once(shop: Shop):
+async def test_repeated_decision_counts_once(shop: Shop):
     snapshot = await issue(shop)
     sent = [made(shop, snapshot, number) for number in range(5)]
     assert await statuses(shop, *sent, sent[0]) == ["recorded"] * 5 + ["duplicate"]
@@ -90,7 +90,7 @@ async def test_a_decision_that_is_sent_again_counts_once(shop: Shop):
 
 
 @SQLITE_FIRST
-async def test_one_that_two_requests_or_processes_send_at_once_counts_once(shop: Shop, start_engine: Any):
+async def test_decision_sent_concurrently_counts_once(shop: Shop, start_engine: Any):
     snapshot = await issue(shop)
     sent = [made(shop, snapshot, number) for number in range(20)]
     other = Shop(await start_engine(), shop.merchant)
@@ -147,7 +147,7 @@ async def test_a_snapshot_that_was_not_given_to_the_key_is_refused(shop: Shop):
 
 
 @SQLITE
-async def test_a_decision_outside_the_life_of_its_snapshot_is_refused(shop: Shop):
+async def test_decision_outside_the_validity_of_its_snapshot_is_refused(shop: Shop):
     now = now_ms()
     begin = now - 2 * LIFE
     snapshot = await issue(shop, now=begin)
@@ -179,7 +179,7 @@ async def test_a_snapshot_gives_so_many_decisions_and_no_more(shop: Shop, monkey
 
 
 @SQLITE_FIRST
-async def test_what_was_published_and_learned_meanwhile_changes_nothing(shop: Shop):
+async def test_later_plans_and_beliefs_change_nothing(shop: Shop):
     await shop.update_state(card=(40, 20), paypal=(50, 24))
     snapshot = await issue(shop)
     sent = [made(shop, snapshot, number) for number in range(8)]
@@ -191,7 +191,7 @@ async def test_what_was_published_and_learned_meanwhile_changes_nothing(shop: Sh
 
 
 @SQLITE
-async def test_what_is_not_kept_any_more_is_said(shop: Shop):
+async def test_missing_snapshot_is_reported(shop: Shop):
     await shop.update_state(card=(40, 20))
     snapshot = await issue(shop)
     first, second = made(shop, snapshot, 0), made(shop, snapshot, 1)
@@ -205,7 +205,7 @@ async def test_what_is_not_kept_any_more_is_said(shop: Shop):
 
 
 @SQLITE
-async def test_outcomes_of_a_decision_that_comes_late_still_count(shop: Shop):
+async def test_outcomes_of_a_late_decision_count(shop: Shop):
     begin = now_ms() - 5 * 60 * MINUTE
     snapshot = await issue(shop, now=begin)
     sent = made(shop, snapshot, at=begin + MINUTE)
@@ -219,7 +219,7 @@ async def test_outcomes_of_a_decision_that_comes_late_still_count(shop: Shop):
 
 
 @SQLITE
-async def test_where_guests_are_not_personalized_there_is_no_snapshot(shop: Shop):
+async def test_no_snapshot_if_guests_are_not_personalized(shop: Shop):
     snapshot = await issue(shop)
     sent = made(shop, snapshot)
     await shop.engine.preferences.set_defaults(shop.actor(), PreferenceDefaults(personalization_enabled=False))
@@ -242,7 +242,7 @@ VARIANTS = (Variant(id="a", name="A"), Variant(id="b", name="B", order=("paypal"
     ({"credit": "choice", "reward": "revenue"}, (), "depend on the candidates"),
     ({}, (factories.rule({"exclude": ["card"]}, when=factories.CART_OVER_100),), "facts: cart.currency, cart.total"),
 ])  # fmt: skip
-async def test_a_placement_that_only_the_server_can_decide_says_why(
+async def test_placement_without_a_snapshot_has_a_reason(
     empty_shop: Shop, placement: dict[str, Any], rules: tuple[Any, ...], reason: str
 ):
     await empty_shop.add_placement(factories.placement(**placement))

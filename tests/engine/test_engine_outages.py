@@ -39,7 +39,7 @@ def chances(shop):
     return dict(zip(active.plan.ids, active.beliefs_for("").first_chances(everybody).tolist(), strict=True))
 
 
-async def test_a_method_that_is_down_gets_probes_only_and_returns(shop, monkeypatch):
+async def test_failing_method_gets_only_probes_and_recovers(shop, monkeypatch):
     await shop.update_state(**COUNTS)
     await add_minutes(shop, down=(), minutes=60, until=now_ms() - 5 * MINUTE)
     await shop.engine.live.watch()
@@ -65,7 +65,7 @@ async def test_a_method_that_is_down_gets_probes_only_and_returns(shop, monkeypa
     assert (await shop.engine.logbook.replay(shop.id, answer.decision.decision_id)).same
 
 
-async def test_each_version_says_why_it_was_made(shop):
+async def test_each_version_has_its_reason(shop):
     answer = await shop.decide()
     await shop.report(answer, "converted", order(answer.decision)[0])
     await shop.engine.live.refresh()

@@ -99,7 +99,7 @@ def test_the_last_reported_amount_counts():
     assert amounts(outcome("converted", 2, amount=500), outcome("converted", 9, amount=700)) == (1, 700)
 
 
-def test_a_report_without_an_amount_keeps_the_one_before():
+def test_report_without_an_amount_keeps_the_previous_amount():
     assert amounts(outcome("converted", 2, amount=500), outcome("converted", 9)) == (1, 500)
 
 
@@ -189,7 +189,7 @@ def test_a_settled_decision_is_no_longer_pending():
 ])  # fmt: skip
 @pytest.mark.parametrize("closed", [True, False])
 @pytest.mark.parametrize("changes", [{}, {"contextual": True}, {"credit": "choice", "choice": True}])
-def test_subtracting_a_decision_leaves_nothing(reports, closed, changes):
+def test_subtracted_decision_leaves_zero(reports, closed, changes):
     learning, sums = msgspec.structs.replace(LEARNING, **changes), Sums()
     before = sums_of(*reports, learning=learning, closed=closed, customer="hash", sums=sums)
     assert before
@@ -209,7 +209,7 @@ ENDINGS = [
 @pytest.mark.parametrize("reports", ENDINGS)
 @pytest.mark.parametrize("closed", [True, False])
 @pytest.mark.parametrize("credit", ["choice", "cascade", "position", "first", "shown"])
-def test_reports_of_what_was_shown_are_left_out_only_where_they_change_nothing(reports, closed, credit):
+def test_shown_reports_are_skipped_only_without_an_effect(reports, closed, credit):
     learning = msgspec.structs.replace(LEARNING, credit=credit, choice=credit == "choice")
     text = msgspec.json.encode(ANSWER).decode()
     row = DecisionRow("dec_1", 1, "p", "hash", DECIDED_AT, None, 1, 1, "DE", "{}", "{}", text)
@@ -223,14 +223,14 @@ def test_reports_of_what_was_shown_are_left_out_only_where_they_change_nothing(r
 @pytest.mark.parametrize(
     ("credit", "changed"), [("choice", False), ("first", False), ("cascade", True), ("shown", True)]
 )
-def test_what_was_shown_counts_by_the_credit_model(credit, changed):
+def test_shown_candidates_are_credited_by_the_model(credit, changed):
     learning, seen = msgspec.structs.replace(LEARNING, credit=credit), outcome("shown", 1)
     text = msgspec.json.encode(ANSWER).decode()
     row = DecisionRow("dec_1", 1, "p", None, DECIDED_AT, DECIDED_AT, 1, 1, "DE", "{}", "{}", text)
     assert changes_credit(DecisionState(row, learning, read_answer(text), (), closed=False), seen) is changed
 
 
-def test_a_fallback_teaches_nothing():
+def test_fallback_is_not_learned():
     answer = {**ANSWER, "fallback": True}
     assert sums_of(outcome("converted", 2), closed=True, answer=answer, customer="hash") == {}
 
@@ -310,7 +310,7 @@ SHOWN = msgspec.structs.replace(LEARNING, credit="shown")
     (LEARNING, [hint("refunded", 2), outcome("converted", 3)], ["converted"]),
     (LEARNING, [hint("converted", 2), outcome("declined", 3)], ["converted", "declined"]),
 ])  # fmt: skip
-def test_a_browsers_word_counts_only_where_it_may(learning, reports, counted):
+def test_reports_of_browsers_count_only_if_allowed(learning, reports, counted):
     assert [report.type for report in counting(learning, reports)] == counted
 
 
@@ -356,7 +356,7 @@ def test_a_purchase_without_a_decision_is_usage_of_its_day():
 
 
 @pytest.mark.parametrize("changes", [{"customer": None}, {"candidate": None}])
-def test_a_purchase_of_nobody_or_nothing_is_no_usage(changes):
+def test_purchase_without_customer_or_candidate_is_no_usage(changes):
     bought = msgspec.structs.replace(outcome("converted", 0), **({"customer": "hash"} | changes))
     sums = Sums()
     add_purchases(sums, [bought])

@@ -30,7 +30,7 @@ def test_an_event_is_identified_by_merchant_space_and_id(changes, same):
     ({"occurred_at": 1}, True), ({"recorded_at": 1}, True),
     ({"key_id": "k"}, True), ({"learns": False}, True),
 ])  # fmt: skip
-def test_a_repetition_says_the_same_but_for_its_times(changes, same):
+def test_repeated_report_may_differ_only_in_time(changes, same):
     assert (msgspec.structs.replace(ROW, **changes).content == ROW.content) == same
 
 
@@ -80,14 +80,14 @@ def test_a_window_has_at_most_about_sixty_steps(window, step):
 @pytest.mark.parametrize(("examination", "slot", "weight"), [
     ((), 5, 1.0), ((1.0, 0.5), 0, 1.0), ((1.0, 0.5), 1, 1.0), ((1.0, 0.5), 2, 0.5), ((1.0, 0.5), 9, 0.5),
 ])  # fmt: skip
-def test_a_slot_beyond_the_last_weight_has_that_one(examination, slot, weight):
+def test_slot_beyond_the_last_weight_uses_the_last_weight(examination, slot, weight):
     assert examination_weight(examination, slot) == weight
 
 
 # Splits
 
 
-def test_changing_a_weight_moves_only_as_many_customers_as_it_must():
+def test_changed_weight_moves_the_fewest_customers():
     def firsts(weights):
         of = plan(placement=placement(policy=Split(weights)), candidates=candidates("a", "b"))
         return [order(answer(of, customer=f"c{number}"))[0] for number in range(600)]
@@ -98,7 +98,7 @@ def test_changing_a_weight_moves_only_as_many_customers_as_it_must():
     assert 0.1 < len(moved) / 600 < 0.24
 
 
-def test_hiding_a_candidate_moves_only_those_who_had_it():
+def test_hidden_candidate_moves_only_its_customers():
     split = placement(policy=Split())
     whole, less = plan(placement=split), plan(rule({"exclude": ["klarna"]}), placement=split)
     for number in range(200):

@@ -178,7 +178,7 @@ async def test_sums_agree_with_the_log_for_the_days_that_all_merchants_have(engi
     assert rebuild.first_whole_day(now_ms(), 400, await engine.retention.log_from()) == since
 
 
-async def test_what_is_in_force_of_preferences_stays(shop):
+async def test_active_preferences_are_kept(shop):
     then = now_ms() - 60 * DAY
     with simulated_time(lambda: then):
         for language in ("de", "fr"):
@@ -191,7 +191,7 @@ async def test_what_is_in_force_of_preferences_stays(shop):
     assert [each.version for each in versions] == [2]
 
 
-async def test_nothing_is_kept_longer_than_by_the_server(shop):
+async def test_policy_cannot_exceed_the_server_setting(shop):
     service = shop.engine.retention
     too_long = RetentionPolicy(decisions=401, webhook_deliveries=31, mails=91)
     for act in (service.preview(shop.id, too_long), service.replace(shop.actor(), too_long, confirmed=True)):
@@ -206,7 +206,7 @@ async def test_nothing_is_kept_longer_than_by_the_server(shop):
     assert await shorter.days_of_decisions(shop.id) == 200
 
 
-async def test_what_deletes_must_be_confirmed(shop):
+async def test_deletion_requires_confirmation(shop):
     answer = await _decide(shop, days_ago=100)
     service, policy = shop.engine.retention, RetentionPolicy(decisions=95)
     with pytest.raises(Invalid) as refused:
@@ -236,7 +236,7 @@ async def test_two_people_do_not_overwrite_each_other(shop):
     assert (await service.get(shop.id)).kinds["mails"].days == 30
 
 
-async def test_the_purge_of_a_merchant_ends_when_it_is_taken_back(shop, monkeypatch):
+async def test_removed_policy_stops_the_purge(shop, monkeypatch):
     monkeypatch.setattr(purging, "PIECE", 10)
     monkeypatch.setattr(purging, "PIECES_OF_A_LOOK", 1)
     table = metadata.tables["usage"]
@@ -254,7 +254,7 @@ async def test_the_purge_of_a_merchant_ends_when_it_is_taken_back(shop, monkeypa
     assert not answer.decision.fallback
 
 
-async def test_a_count_is_bounded_and_says_so(shop, monkeypatch):
+async def test_bounded_count_is_marked(shop, monkeypatch):
     for _ in range(3):
         await _decide(shop, days_ago=100)
     monkeypatch.setattr(stored_retention, "MOST_COUNTED", 2)

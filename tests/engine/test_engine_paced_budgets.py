@@ -73,7 +73,7 @@ def test_small_changes_wait_for_new_beliefs():
     assert not differ({}, {})
 
 
-async def test_the_first_price_counts_from_what_was_used_before(database):
+async def test_first_price_uses_previous_spending(database):
     await use(database, 700)
     assert await prices(database, {}, BEGIN + DAY) == {"spring": BudgetPrice(FIRST_PRICE, 700, BEGIN + DAY)}
 
@@ -85,7 +85,7 @@ async def test_spending_at_the_pace_of_the_budget_keeps_the_price(database):
     assert (price.price, price.used, price.made_at) == (pytest.approx(3.0), 10_000, BEGIN + DAY)
 
 
-async def test_each_day_of_a_budget_is_paced_by_itself(database):
+async def test_each_day_of_a_budget_is_paced_separately(database):
     daily = msgspec.structs.replace(PACED, period="day", amount=24_000)
     plan, evening = plan_of(daily), {"spring": BudgetPrice(3.0, 20_000, BEGIN + DAY - MINUTE)}
     today = SHARED._replace(period=BEGIN // DAY + 1)
@@ -101,7 +101,7 @@ async def test_each_day_of_a_budget_is_paced_by_itself(database):
     assert (price.used, price.price) == (12_000, pytest.approx(3.0))
 
 
-async def test_the_price_of_a_daily_budget_is_found_over_days(database):
+async def test_price_of_a_daily_budget_converges_over_days(database):
     """A morning with few redemptions tells little: on later days, the same surplus moves the price less."""
     daily = msgspec.structs.replace(PACED, period="day")
     moved = []
@@ -125,7 +125,7 @@ def test_a_day_is_paced_only_within_its_time():
     assert stretch_of(PACED, BEGIN + DAY) == (BEGIN, END)
 
 
-async def test_a_lower_cap_than_was_used_leaves_nothing_due(database):
+async def test_cap_below_the_used_amount_leaves_zero(database):
     before = {"spring": BudgetPrice(3.0, 200_000, BEGIN)}
     assert (await prices(database, before, BEGIN + DAY))["spring"].price == 3.0
 

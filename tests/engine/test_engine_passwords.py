@@ -26,7 +26,7 @@ def passwords():
     made.close()
 
 
-def test_a_hash_costs_what_the_rfc_recommends():
+def test_hash_uses_the_parameters_of_the_rfc():
     """Read afresh: the tests' own passwords cost as little as possible."""
     specification = importlib.util.spec_from_file_location("fresh_passwords", module.__file__)
     assert specification
@@ -37,7 +37,7 @@ def test_a_hash_costs_what_the_rfc_recommends():
 
 
 @pytest.mark.anyio
-async def test_somebody_unknown_costs_as_much_as_somebody_known(passwords):
+async def test_unknown_and_known_person_take_the_same_time(passwords):
     hashed = await passwords.hash(GOOD)
     assert passwords._decoy.split("$")[:4] == hashed.split("$")[:4]
 
@@ -59,7 +59,7 @@ async def test_the_same_password_has_another_hash_each_time(passwords):
 
 
 @pytest.mark.anyio
-async def test_nobody_matches_no_password(passwords):
+async def test_missing_person_matches_no_password(passwords):
     assert not await passwords.matches(None, GOOD)
     assert not await passwords.matches(None, "")
 
@@ -97,7 +97,7 @@ async def test_any_script_and_length_is_accepted(passwords, password):
 
 
 @pytest.mark.anyio
-async def test_very_many_at_once_are_told_to_come_back(passwords):
+async def test_too_many_concurrent_logins_get_a_retry_time(passwords):
     async def attempt():
         with passwords.turn():
             return await passwords.matches(None, GOOD)
@@ -151,7 +151,7 @@ def sqlite_error(code: int) -> sqlite3.OperationalError:
     (ValueError("a defect"), False),
     (KeyError("x"), False),
 ])  # fmt: skip
-def test_faults_of_the_database_are_told_from_defects(error: Any, passes: bool) -> None:
+def test_database_faults_are_distinguished_from_defects(error: Any, passes: bool) -> None:
     assert is_temporary(error) == passes
 
 

@@ -46,11 +46,11 @@ def test_equal_plans_do_not_differ():
         [("field", "a.b", "new")],
     ),
 ])  # fmt: skip
-def test_what_came_went_and_changed_is_named(new, found):
+def test_added_removed_and_changed_documents_are_named(new, found):
     assert compared(new) == found
 
 
-def test_rules_come_first_in_the_order_of_their_ids():
+def test_rules_are_first_and_sorted_by_id():
     new = plan(rule(HIDE, id="b"), rule(HIDE, id="a"), placement=placement(name="Other"))
     assert compared(new) == [
         ("rule", "a", "new"), ("rule", "b", "new"), ("rule", "r1", "deleted"),
@@ -58,7 +58,7 @@ def test_rules_come_first_in_the_order_of_their_ids():
     ]  # fmt: skip
 
 
-def test_a_rule_is_said_before_and_after():
+def test_rule_is_described_before_and_after():
     [change] = differences(
         OLD, plan(rule(HIDE, {"pin": {"candidate": "card", "slot": 1}}, when=True)).document, WORDING
     )
@@ -67,7 +67,7 @@ def test_a_rule_is_said_before_and_after():
     assert (change.name, change.details) == ("The rule", [])
 
 
-def test_what_a_sentence_does_not_say_is_a_detail():
+def test_other_changes_are_details():
     new = plan(rule(HIDE, when=CART_OVER_100, priority=5, notes="Why", name="Other")).document
     [change] = differences(OLD, new, WORDING)
     assert change.details == [
@@ -75,7 +75,7 @@ def test_what_a_sentence_does_not_say_is_a_detail():
     ]  # fmt: skip
 
 
-def test_a_new_thing_has_no_details_and_nothing_before():
+def test_new_document_has_no_details_and_no_previous_state():
     [change] = differences(plan().document, OLD, WORDING)
     assert (change.mark, change.before, change.was, change.details) == ("new", None, "", [])
     assert change.now.endswith("Klarna is hidden")

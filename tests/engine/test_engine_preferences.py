@@ -74,7 +74,7 @@ def test_defaults_fill_in_field_by_field():
     assert names == ["theme", "categories.gift"]
 
 
-def test_what_was_refused_is_never_overruled_by_a_default():
+def test_refusal_is_not_overridden_by_a_default():
     own = Preferences(personalization_enabled=False)
     assert inherited(own, PreferenceDefaults(personalization_enabled=True)) == (own, [])
 
@@ -82,7 +82,7 @@ def test_what_was_refused_is_never_overruled_by_a_default():
 # Decisions
 
 
-async def test_default_and_favorites_come_first_with_reasons(shop):
+async def test_default_and_favorites_are_first_with_reasons(shop):
     await say(shop, default_method="sepa_debit", favorites=("klarna", "sepa_debit"))
     answer = await shop.decide("anna")
     first, second, *others = answer.decision.ranking
@@ -101,14 +101,14 @@ async def test_an_excluded_method_is_never_shown(shop):
     assert reasons["card"] == "excluded by the customer's preferences"
 
 
-async def test_a_rule_comes_before_a_wish(shop):
+async def test_rule_has_priority_over_a_preference(shop):
     await shop.create("rule", factories.rule({"pin": {"candidate": "card", "slot": 1}}, id="first"))
     await shop.create("rule", factories.rule({"exclude": ["klarna"]}, id="never"))
     await say(shop, default_method="paypal", favorites=("klarna",))
     assert order(await shop.decide("anna"))[:2] == ["card", "paypal"]
 
 
-async def test_a_wish_comes_before_history(shop):
+async def test_preference_has_priority_over_history(shop):
     for _ in range(9):
         await shop.report(None, "converted", "card", customer="anna")
     await say(shop, default_method="klarna")
@@ -125,7 +125,7 @@ async def test_a_change_is_in_force_in_the_next_decision_of_every_process(shop, 
         assert order(answer)[0] == method
 
 
-async def test_wishes_are_inputs_that_replay_exactly(shop):
+async def test_preferences_are_replayed_exactly(shop):
     await say(shop, default_method="paypal", favorites=("klarna",), excluded=("card",))
     answer = await shop.decide("anna", cart_total=100, cart_currency="EUR")
     row = await logged(shop, answer)
@@ -134,20 +134,20 @@ async def test_wishes_are_inputs_that_replay_exactly(shop):
     assert (await replay(shop.engine.database, row)).same
 
 
-async def test_who_said_nothing_is_decided_as_before(shop):
+async def test_customer_without_preferences_is_decided_as_before(shop):
     await say(shop, language="de", theme="dark")
     answer = await shop.decide("anna")
     assert not {PREFERRED, REFUSED} & answer.facts.values.keys()
 
 
-async def test_another_placement_ignores_wishes_about_methods(shop):
+async def test_other_placement_ignores_preferences_about_methods(shop):
     await shop.add_placement(factories.placement(key="content"), *factories.candidates())
     await say(shop, excluded=("card",))
     assert "card" in order(await shop.decide("anna", placement="content"))
 
 
 @pytest.mark.parametrize("credit", ["choice", "cascade", "position"])
-async def test_a_wish_that_came_true_is_no_merit(empty_shop, credit):
+async def test_preferred_candidate_gets_no_credit(empty_shop, credit):
     shop = empty_shop
     await shop.add_placement(factories.placement(credit=credit))
     await say(shop, default_method="paypal")
@@ -164,7 +164,7 @@ async def test_a_wish_that_came_true_is_no_merit(empty_shop, credit):
 
 
 @SQLITE_FIRST
-async def test_a_preview_keeps_the_wishes_of_then(shop):
+async def test_preview_uses_logged_preferences(shop):
     """Anna does not want the card, and Ben wants it first: a rule that pins it changes nothing for them."""
     await say(shop, "anna", excluded=("card",))
     await say(shop, "ben", default_method="card")
@@ -185,7 +185,7 @@ async def test_a_preview_keeps_the_wishes_of_then(shop):
 # Refusing personalization
 
 
-async def test_who_refuses_gets_the_merchants_order_and_leaves_nothing(shop):
+async def test_opted_out_customer_gets_the_fixed_order_without_a_log(shop):
     await shop.create("rule", factories.rule({"pin": {"candidate": "klarna", "slot": 1}}, id="pinned"))
     await shop.create("rule", factories.rule({"exclude": ["ideal"]}, id="hidden"))
     await say(shop, default_method="paypal", excluded=("card",), personalization_enabled=False)
@@ -199,7 +199,7 @@ async def test_who_refuses_gets_the_merchants_order_and_leaves_nothing(shop):
     assert await counted(shop) == everything
 
 
-async def test_who_opts_in_again_is_personalized(shop):
+async def test_opt_in_restores_personalization(shop):
     await say(shop, personalization_enabled=False)
     await say(shop, personalization_enabled=True)
     answer = await shop.decide("anna")
@@ -222,7 +222,7 @@ async def test_a_merchant_may_personalize_only_those_who_opt_in(shop, start_engi
     assert [entry.actor for entry in entries] == ["tester"]
 
 
-async def test_a_fallback_before_the_customer_is_known_is_nobodys(shop, monkeypatch):
+async def test_early_fallback_has_no_customer(shop, monkeypatch):
     await say(shop, personalization_enabled=False)
 
     async def away(*_: Any) -> Any:
@@ -233,7 +233,7 @@ async def test_a_fallback_before_the_customer_is_known_is_nobodys(shop, monkeypa
     assert (answer.decision.fallback, answer.facts.customer) == (True, None)
 
 
-async def test_what_cannot_be_decrypted_counts_as_a_refusal(shop):
+async def test_undecryptable_preferences_count_as_a_refusal(shop):
     await say(shop, default_method="paypal")
     async with shop.engine.database.write() as connection:
         await connection.execute(text(f"UPDATE customer_settings SET sealed = '{'A' * 40}'"))
@@ -254,7 +254,7 @@ async def counted(shop: Any) -> dict[str, int]:
 # What is stored
 
 
-async def test_every_version_is_kept_with_who_and_when(shop):
+async def test_every_version_is_kept_with_actor_and_time(shop):
     began = now_ms()
     await say(shop, default_method="paypal")
     await say(shop, language="de")
@@ -287,7 +287,7 @@ async def test_changes_at_the_same_time_all_count(shop, start_engine):
     assert (in_force.version, set(in_force.preferences.categories)) == (12, set(names))
 
 
-async def test_the_database_has_no_plain_word_of_it(shop):
+async def test_preferences_are_encrypted_in_the_database(shop):
     await say(shop, "anna@example.com", default_method="paypal", categories={"team": "rotweiss"})
     stored = str(
         await rows(shop.engine.database, "SELECT * FROM customer_settings")
@@ -296,7 +296,7 @@ async def test_the_database_has_no_plain_word_of_it(shop):
     assert not any(word in stored for word in ("anna", "paypal", "rotweiss"))
 
 
-async def test_the_same_customer_of_another_merchant_said_nothing(shop):
+async def test_preferences_are_separate_for_each_merchant(shop):
     other, _ = await shop.engine.accounts.add_merchant("other", "Other")
     await say(shop, default_method="paypal")
     assert (await shop.engine.preferences.get(other.id, "anna")).version == 0
@@ -314,7 +314,7 @@ async def test_the_same_customer_of_another_merchant_said_nothing(shop):
     ({"default_method": "card", "excluded": ("card",)}, "excluded", "also the default method or a favorite"),
     ({"currency": "EUX"}, "currency", "is not a currency"),
 ])  # fmt: skip
-async def test_a_mistake_is_named_and_stores_nothing(shop, fields, field, words):
+async def test_invalid_preference_is_named_and_not_stored(shop, fields, field, words):
     await say(shop, language="de")
     with pytest.raises(Invalid, match=words) as caught:
         await say(shop, theme="dark", **fields)
@@ -323,13 +323,13 @@ async def test_a_mistake_is_named_and_stores_nothing(shop, fields, field, words)
     assert (in_force.version, in_force.preferences) == (1, Preferences(language="de"))
 
 
-async def test_a_contradiction_with_what_was_said_before_is_refused(shop):
+async def test_contradiction_with_stored_preferences_is_refused(shop):
     await say(shop, default_method="card")
     with pytest.raises(Invalid, match="also the default method"):
         await say(shop, excluded=("card",))
 
 
-async def test_a_method_that_was_deleted_harms_nobody(shop):
+async def test_deleted_method_in_preferences_is_ignored(shop):
     await say(shop, default_method="klarna")
     await shop.engine.catalogue.delete(shop.actor(), "candidate", "payment_methods", "klarna", version=None)
     assert "klarna" not in order(await shop.decide("anna"))

@@ -50,7 +50,7 @@ KNOWN = [
 
 @settings(max_examples=150, deadline=None)
 @given(PLACEMENTS, st.lists(EFFECTS, max_size=3), REQUESTS)
-def test_many_at_once_are_answered_as_one_by_one(of, effects, asked):
+def test_batch_gives_the_same_answers_as_single_requests(of, effects, asked):
     rules = [rule(effect, id=f"r{number}", when=ALWAYS) for number, effect in enumerate(effects)]
     fees = tuple(candidate(id, position=n, fee_fixed=37 * n) for n, id in enumerate(METHODS))
     active = Active(plan(*rules, placement=of, candidates=fees))

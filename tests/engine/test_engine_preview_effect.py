@@ -68,7 +68,7 @@ def all_outcomes(log, draft_rule):
     return reports, shares, expected(case.bounded.draft, case.request(beliefs), "DE", log.shoppers)
 
 
-def test_two_plans_are_compared_without_bias_where_a_third_made_the_log(log):
+def test_two_plans_are_compared_without_bias_on_the_log_of_a_third(log):
     """The difference of two drafts of the same decision; the weights keep their mean."""
     (first, shares, better), (second, _, worse) = (
         all_outcomes(log, rule({"boost": {"candidates": [method], "factor": factor}}, id="draft", when=GERMANY))
@@ -97,18 +97,18 @@ def test_a_draft_that_hides_a_method_has_true_bounds(log, method):
 
 
 @pytest.mark.long
-def test_intervals_hold_the_truth_about_as_often_as_they_say():
+def test_intervals_have_nominal_coverage():
     result = cover(Setting(6_000, methods=5), seed=5, count=60)
     held = result.whole + result.partly
     assert len(held) >= 14
     assert sum(held) >= 0.8 * len(held)
 
 
-def test_what_was_never_done_is_refused(log):
+def test_effect_without_overlap_is_refused(log):
     assert without_overlap(DraftBench(log), 12) == (12, 12)
 
 
-def test_what_was_estimated_is_the_same_each_time(log):
+def test_estimate_is_deterministic(log):
     item, again = (DraftBench(log).try_on(drafts(3, seed=7)[2]).effect for _ in range(2))
     assert item == again
 

@@ -57,7 +57,7 @@ def places_of(result, id):
 
 
 @SQLITE_FIRST
-async def test_what_is_published_changes_nothing_and_comes_out_as_it_was_logged(engine, merchant, log):
+async def test_preview_of_the_published_plan_changes_nothing(engine, merchant, log):
     result = await tried(engine, merchant)
     assert (result.read, result.changed, result.lost, result.fallback) == (DECISIONS, 0, 0, 0)
     assert (result.effect.touched, result.effect.value, result.effect.refused) == (0, 0.0, "")
@@ -67,7 +67,7 @@ async def test_what_is_published_changes_nothing_and_comes_out_as_it_was_logged(
 
 
 @SQLITE_FIRST
-async def test_a_draft_is_counted_by_what_it_changes_where_its_rule_fires(engine, merchant, log):
+async def test_draft_is_counted_where_its_rule_fires(engine, merchant, log):
     germans = [decision for decision in log.decisions if decision.facts.values["geo.country"] == "DE"]
     result = await tried(engine, merchant, rule({"exclude": ["card"]}, id="draft", name="No card", when=IN_GERMANY))
     assert result.changed == result.effect.touched == len(germans)
@@ -100,14 +100,14 @@ async def test_answers_left_empty_are_counted(engine, merchant, log):
 
 
 @SQLITE_FIRST
-async def test_values_never_set_before_cannot_be_known(engine, merchant, log):
+async def test_effect_of_new_values_is_unknown(engine, merchant, log):
     result = await tried(engine, merchant, rule({"set": {"name": "banner", "value": True}}, id="draft"))
     assert result.changed == DECISIONS
     assert result.effect.refused.startswith("the change sets other values")
 
 
 @SQLITE_FIRST
-async def test_only_decisions_whose_window_is_over_tell_of_the_effect(engine, merchant, log):
+async def test_effect_uses_only_closed_decisions(engine, merchant, log):
     late = make_log(log.plan, merchant, count=100, seed=9, until=now_ms())
     waiting = [msgspec.structs.replace(decision.row, closes_at=now_ms() + DAY) for decision in late.decisions]
     late.decisions[:] = [item._replace(row=row) for item, row in zip(late.decisions, waiting, strict=True)]
@@ -129,13 +129,13 @@ async def test_only_the_newest_of_the_period_are_read(engine, merchant, log):
 
 
 @SQLITE_FIRST
-async def test_a_rule_that_begins_later_is_tried_as_if_it_had_begun(engine, merchant, log):
+async def test_future_rule_is_previewed_as_active(engine, merchant, log):
     later = msgspec.structs.replace(NO_SEPA, active_from="2999-01-01T00:00:00Z")
     assert (await tried(engine, merchant, later)).changed == DECISIONS
 
 
 @SQLITE_FIRST
-async def test_a_draft_that_cannot_be_compiled_says_why(engine, merchant, log):
+async def test_draft_that_cannot_be_compiled_has_a_reason(engine, merchant, log):
     _, document = await engine.drafts.plan(merchant, "payment_methods")
     broken = rule({"exclude": ["card"]}, id="draft", when={"==": [{"var": "no"}, 1]})
     draft = msgspec.structs.replace(document, rules=(broken,))
@@ -145,7 +145,7 @@ async def test_a_draft_that_cannot_be_compiled_says_why(engine, merchant, log):
     assert "the draft cannot be tried" in preview.problem
 
 
-async def test_one_runs_at_a_time_can_be_cancelled_and_leaves_no_process(engine, merchant, log):
+async def test_cancelled_preview_leaves_no_process(engine, merchant, log):
     running = await start(engine, merchant, NO_SEPA)
     with pytest.raises(Conflict):
         await start(engine, merchant, NO_SEPA)
@@ -156,7 +156,7 @@ async def test_one_runs_at_a_time_can_be_cancelled_and_leaves_no_process(engine,
     assert (await engine.previews.get(merchant, running.id)).state == "cancelled"
 
 
-async def test_another_process_sees_and_cancels_it(engine, merchant, log, start_engine):
+async def test_another_process_reads_and_cancels_a_preview(engine, merchant, log, start_engine):
     other = await start_engine()
     running = await start(engine, merchant, NO_SEPA)
     assert (await other.previews.newest(merchant, "payment_methods")).id == running.id
@@ -164,7 +164,7 @@ async def test_another_process_sees_and_cancels_it(engine, merchant, log, start_
     assert (await engine.previews.finish(merchant, running.id)).state == "cancelled"
 
 
-async def test_one_whose_process_died_is_interrupted(engine, merchant, log):
+async def test_preview_is_interrupted_if_its_process_dies(engine, merchant, log):
     stale = now_ms() - DAY
     row = previews.PreviewRow(
         id="pre_lost", merchant_id=merchant, placement="payment_methods", draft="{}", since=0, until=1,
@@ -176,7 +176,7 @@ async def test_one_whose_process_died_is_interrupted(engine, merchant, log):
     assert (await start(engine, merchant, NO_SEPA)).running
 
 
-async def test_a_stop_of_the_server_ends_it(start_engine):
+async def test_server_stop_ends_a_preview(start_engine):
     engine = await start_engine()
     item, _ = await engine.accounts.add_merchant("shop", "Shop")
     await furnish(engine, item.id)
@@ -186,7 +186,7 @@ async def test_a_stop_of_the_server_ends_it(start_engine):
 
 
 @SQLITE_FIRST
-async def test_rules_may_be_tried_in_the_place_of_the_drafts(engine, merchant, log):
+async def test_given_rules_replace_the_draft(engine, merchant, log):
     result = await tried(engine, merchant, rules=[NO_SEPA])
     assert result.changed > 0.9 * DECISIONS
     assert [item.id for item in result.rules if item.fired] == ["draft"]
@@ -195,7 +195,7 @@ async def test_rules_may_be_tried_in_the_place_of_the_drafts(engine, merchant, l
 
 
 @SQLITE_FIRST
-async def test_merchants_see_their_own_previews_and_nothing_of_the_others(engine, merchant, log):
+async def test_merchants_see_only_their_own_previews(engine, merchant, log):
     other, _ = await engine.accounts.add_merchant("other", "Other")
     await furnish(engine, other.id)
     mine, theirs = await start(engine, merchant, NO_SEPA), await start(engine, other.id)
@@ -209,7 +209,7 @@ async def test_merchants_see_their_own_previews_and_nothing_of_the_others(engine
     assert [item.id for item in newest] == [mine.id, theirs.id]
 
 
-async def test_what_cannot_be_asked_is_said_by_its_field(engine, merchant, log):
+async def test_invalid_preview_names_the_field(engine, merchant, log):
     with pytest.raises(Invalid, match="until"):
         await start(engine, merchant, since=5, until=5)
     with pytest.raises(Invalid, match="limit"):

@@ -41,14 +41,14 @@ def test_the_floor_follows_the_visits_of_full_days():
     assert probe_shares((), {}, [], today=TODAY, length=0) is None
 
 
-def test_a_candidate_without_a_share_gets_an_average_one():
+def test_candidate_without_a_share_gets_the_average():
     probes = ProbeShares(2.0, {"card": 0.6, "paypal": 0.2})
     spread = Spread.of(IDS, (), 0.01, probes)
     assert spread.floor == 0.02
     assert spread.shares.tolist() == pytest.approx([0.6, 0.2, 1 / 3])
 
 
-def test_those_away_are_probed_and_the_others_keep_their_floor():
+def test_unavailable_candidates_are_probed_and_others_keep_their_floor():
     candidates = _candidates()
     spread = Spread.of(IDS, ("klarna",), 0.03, ProbeShares(1.0, {"card": 0.2, "paypal": 0.4, "klarna": 0.4}))
     applied = spread.applied(candidates, (0, 1, 2))
@@ -78,7 +78,7 @@ async def test_answers_with_a_divided_floor_replay(empty_shop):
     assert (await empty_shop.engine.logbook.replay(empty_shop.id, answer.decision.decision_id)).same
 
 
-async def test_a_newcomer_begins_where_its_siblings_are(empty_shop):
+async def test_new_candidate_starts_from_its_siblings(empty_shop):
     setup = placement(credit="choice")
     await empty_shop.add_placement(setup, *(candidate(name, position=number) for number, name in enumerate(IDS)))
     for number in range(60):

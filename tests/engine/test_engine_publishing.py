@@ -39,7 +39,7 @@ def version_of(shop):
     return shop.engine.live.get(shop.id, PLACE).plan.version
 
 
-async def test_each_save_is_a_new_version_and_the_old_ones_stay_as_they_were(shop):
+async def test_each_save_creates_a_version_and_keeps_earlier_ones(shop):
     first = version_of(shop)
     kept = await document(shop, first)
     await shop.create("rule", rule({"exclude": ["card"]}))
@@ -77,7 +77,7 @@ async def test_a_save_is_in_force_with_the_next_decision(shop):
         ("field", FieldDocument(name="a.b", type="number", allowed=("x",)), "allowed", "number"),
     ],
 )
-async def test_what_makes_no_sense_is_refused_at_its_field_and_nothing_is_stored(shop, kind, document, field, message):
+async def test_invalid_document_names_its_field_and_is_not_stored(shop, kind, document, field, message):
     before, version = await everything(shop), version_of(shop)
     with pytest.raises(Invalid) as refused:
         await shop.create(kind, document)
@@ -97,7 +97,7 @@ async def test_one_bad_document_of_several_refuses_all(shop):
     assert await everything(shop) == before
 
 
-async def test_a_change_of_one_rule_of_many_is_obeyed_and_the_others_go_on(shop):
+async def test_change_of_one_rule_keeps_the_others(shop):
     catalogue = shop.engine.catalogue
     marks = [rule({"set": {"name": f"n{n}", "value": n}}, id=f"r{n:03}") for n in range(200)]
     await shop.create("rule", *marks)
@@ -111,7 +111,7 @@ async def test_a_change_of_one_rule_of_many_is_obeyed_and_the_others_go_on(shop)
     assert values["n0"] is True
 
 
-async def test_the_plan_in_force_is_the_stored_one_to_the_last_digit(shop):
+async def test_active_plan_equals_the_stored_plan(shop):
     values = [{"name": "n", "value": value} for value in (1, 1.0, True)]
     for number, value in enumerate(values):
         await shop.create("rule", rule({"set": value}, when={"in": [1, [1, 2.0]]}, id=f"r{number}"))
@@ -121,7 +121,7 @@ async def test_the_plan_in_force_is_the_stored_one_to_the_last_digit(shop):
         assert [item.document["effects"][0]["set"] for item in plan.rules] == values[: number + 1]
 
 
-async def test_a_list_or_a_field_that_changes_is_obeyed_by_rules_that_stay_as_they_are(shop):
+async def test_changed_list_or_field_applies_to_unchanged_rules(shop):
     catalogue = shop.engine.catalogue
     await shop.create("list", ListDocument(name="vip", values=("gold",)))
     listed = rule({"exclude": ["card"]}, when={"in_list": [{"var": "customer.segment"}, "vip"]})
@@ -136,7 +136,7 @@ async def test_a_list_or_a_field_that_changes_is_obeyed_by_rules_that_stay_as_th
     assert "card" in order((await shop.decide(customer_segment="silver")).decision)
 
 
-async def test_of_two_editors_the_second_is_told_and_loses_nothing_of_the_first(shop):
+async def test_second_of_two_editors_gets_a_conflict(shop):
     catalogue = shop.engine.catalogue
     read = await catalogue.get(shop.id, "candidate", PLACE, "card")
     mine, theirs = (msgspec.structs.replace(read.document, label=label) for label in ("Mine", "Theirs"))
@@ -151,7 +151,7 @@ async def test_of_two_editors_the_second_is_told_and_loses_nothing_of_the_first(
     assert len([item for item in await catalogue.audit(shop.id) if item.actor == "bob"]) == 0
 
 
-async def test_of_many_who_save_the_same_version_at_once_one_wins(shop, start_engine):
+async def test_only_one_of_concurrent_saves_of_a_version_succeeds(shop, start_engine):
     engines = [shop.engine, await start_engine()]
     read = await shop.engine.catalogue.get(shop.id, "candidate", PLACE, "card")
 
@@ -170,7 +170,7 @@ async def test_of_many_who_save_the_same_version_at_once_one_wins(shop, start_en
     assert (now.version, now.document) == (2, won[0].document)
 
 
-async def test_editors_of_different_things_do_not_disturb_each_other(shop):
+async def test_edits_of_different_documents_do_not_conflict(shop):
     before = version_of(shop)
     await asyncio.gather(*(shop.create("rule", rule({"exclude": ["card"]}, id=f"r{n}")) for n in range(6)))
     assert version_of(shop) == before + 6
@@ -213,7 +213,7 @@ async def test_while_merchants_publish_every_answer_obeys_the_version_that_it_na
         ("candidate", PLACE, "card", "there would be no candidate “card”"),
     ],
 )
-async def test_what_a_rule_needs_is_not_deleted_and_the_rule_is_named(shop, kind, place, id, message):
+async def test_document_used_by_a_rule_is_not_deleted_and_the_rule_is_named(shop, kind, place, id, message):
     await shop.create("field", FieldDocument(name="customer.mood", type="string"))
     await shop.create("list", ListDocument(name="vip", values=("gold",)))
     both = {"or": [{"==": [{"var": "customer.mood"}, "glad"]}, {"in_list": [{"var": "customer.segment"}, "vip"]}]}
@@ -240,7 +240,7 @@ async def test_a_field_that_makes_buckets_is_not_deleted_nor_made_boundless(shop
         await catalogue.update(shop.actor("ada"), "field", "", "device.type", boundless, version=None)
 
 
-async def test_a_placement_goes_with_all_that_is_in_it(shop):
+async def test_deleted_placement_deletes_its_documents(shop):
     await shop.create("rule", rule({"exclude": ["card"]}))
     await shop.engine.catalogue.delete(shop.actor("ada"), "placement", "", PLACE, version=None)
     assert (await shop.engine.catalogue.configuration(shop.id)).inside(PLACE) == []
@@ -272,7 +272,7 @@ async def test_every_change_is_in_the_audit_log_with_before_and_after(shop):
     assert [item.id for item in pages + older] == sorted((item.id for item in pages + older), reverse=True)
 
 
-async def test_the_test_side_and_other_merchants_see_nothing_of_an_edit(shop):
+async def test_edit_does_not_change_the_test_side_or_other_merchants(shop):
     test_side = await shop.engine.accounts.merchant("shop", "test")
     other, _ = await shop.engine.accounts.add_merchant("other", "Other")
     for stranger in (test_side, other):

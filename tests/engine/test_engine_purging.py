@@ -44,14 +44,14 @@ async def customers_of(database):
 
 @SQLITE_FIRST
 @pytest.mark.parametrize("count", [0, 1, 10, 20, 21, 55])
-async def test_all_expired_rows_go_and_no_others(shop, database, count):
+async def test_only_expired_rows_are_deleted(shop, database, count):
     await store(shop, [f"old-{number}" for number in range(count)], day=OLD)
     await store(shop, ["new-1", "new-2"], day=NEW)
     await purge(database, [EXPIRED])
     assert await customers_of(database) == {"new-1", "new-2"}
 
 
-async def test_a_purge_that_fails_goes_on_the_next_time(shop, database, monkeypatch):
+async def test_failed_purge_continues_in_the_next_run(shop, database, monkeypatch):
     await store(shop, [f"old-{number}" for number in range(55)], day=OLD)
     whole, calls = purging._delete, 0
 
@@ -70,7 +70,7 @@ async def test_a_purge_that_fails_goes_on_the_next_time(shop, database, monkeypa
     assert await customers_of(database) == set()
 
 
-async def test_a_row_that_is_renewed_after_the_look_stays(shop, database, monkeypatch):
+async def test_row_renewed_during_the_purge_is_kept(shop, database, monkeypatch):
     await store(shop, ["ada", "bob"], day=OLD)
     whole = purging._delete
 
@@ -85,7 +85,7 @@ async def test_a_row_that_is_renewed_after_the_look_stays(shop, database, monkey
     assert await customers_of(database) == {"ada"}
 
 
-async def test_two_servers_that_purge_at_once_delete_everything_once(shop, database, start_engine):
+async def test_concurrent_purges_delete_every_row_once(shop, database, start_engine):
     await store(shop, [f"old-{number}" for number in range(55)], day=OLD)
     other = await start_engine()
     await asyncio.gather(purge(database, [EXPIRED]), purge(other.database, [EXPIRED]))

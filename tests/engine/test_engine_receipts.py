@@ -129,7 +129,7 @@ async def test_a_stored_outcome_has_its_decisions_placement_and_customer(log, re
     assert (row.placement, row.customer) == ("p", "hash")
 
 
-async def test_an_outcome_without_a_decision_keeps_what_it_says(log, report):
+async def test_outcome_without_a_decision_is_stored_unchanged(log, report):
     await report(outcome(decision_id=None, customer="other", placement="q"))
     [row] = log.outcomes.values()
     assert (row.placement, row.customer) == ("q", "other")
@@ -203,7 +203,7 @@ async def test_outcomes_count_in_the_order_of_time(log, report):
     assert log.statistics() == {"card": (1, 1), "paypal": (1, 0)}
 
 
-async def test_a_refund_takes_the_success_back_and_keeps_the_trial(log, report):
+async def test_refund_removes_the_success_and_keeps_the_trial(log, report):
     await report(outcome())
     await report(outcome("refunded", event_id="e2", minute=5))
     assert log.statistics() == {"card": (1, 0)}
@@ -272,7 +272,7 @@ async def test_a_replaced_decision_is_no_longer_pending(processor):
     assert set(map(tuple, sums.of[WAITING.name].values())) == {(-1,)}
 
 
-async def test_a_retracted_outcome_is_gone_from_log_and_sums(log, processor, report):
+async def test_retracted_outcome_is_removed_from_log_and_sums(log, processor, report):
     await report(outcome("selected", "card", event_id="e0", minute=1), outcome())
     sums = Sums()
     await processor.retract(None, [log.outcomes[1, "", "e1"]], sums)
@@ -283,7 +283,7 @@ async def test_a_retracted_outcome_is_gone_from_log_and_sums(log, processor, rep
     assert log.statistics() == {"card": (1, 1)}
 
 
-async def test_a_retracted_purchase_is_gone_from_usage(log, processor, report):
+async def test_retracted_purchase_is_removed_from_usage(log, processor, report):
     row = outcome(decision_id=None, customer="hash", placement="p")
     await report(row)
     await processor.retract(None, [row], log.folded[0])
@@ -300,7 +300,7 @@ async def test_a_plans_settings_are_read_once(log, report):
     assert log.plans_read == 1
 
 
-async def test_a_decision_of_a_plan_that_is_gone_cannot_be_credited(log, report):
+async def test_decision_of_a_deleted_plan_cannot_be_credited(log, report):
     log.decisions["dec_1"] = decision(plan_version=7)
     with pytest.raises(LookupError, match="plan version 7 of placement p is gone"):
         await report(outcome())

@@ -71,7 +71,7 @@ async def until(condition, seconds=8.0):
             await asyncio.sleep(0.02)
 
 
-async def test_an_answer_is_on_the_disk_when_it_is_given(shop, second_look):
+async def test_answer_is_durable_when_returned(shop, second_look):
     answer = await shop.decide("c1", cart_total=12_900)
     row = await second_look(answer)
     assert row.answer.encode() == answer.body
@@ -90,7 +90,7 @@ async def test_a_receipt_is_given_when_the_outcome_is_on_the_disk(shop, second_l
     assert [item.event_id for item in kept[answer.decision.decision_id]] == ["e"]
 
 
-async def test_many_at_once_share_commits_and_each_gets_its_own_answer(shop, monkeypatch):
+async def test_concurrent_requests_share_commits_and_get_their_own_answers(shop, monkeypatch):
     commits = 0
     commit = shop.engine.recorder._commit
 
@@ -156,7 +156,7 @@ async def test_a_decision_that_cannot_be_written_becomes_a_fallback(shop, second
 
 @SQLITE_FIRST
 @pytest.mark.parametrize("error", [BUSY, sqlite3.OperationalError("disk I/O error")], ids=["wrapped", "the driver's"])
-async def test_when_the_database_comes_back_in_time_nobody_notices(shop, away, second_look, error):
+async def test_short_database_outage_is_not_visible(shop, away, second_look, error):
     away(shop.engine, times=2, error=error)
     answer = await shop.decide()
     assert not answer.decision.fallback
@@ -182,7 +182,7 @@ async def test_when_the_database_is_away_the_checkout_gets_the_fallback_in_time(
     assert (await shop.engine.logbook.replay(shop.id, answer.decision.decision_id)).same
 
 
-async def test_nothing_is_learned_from_a_fallback(shop, away, second_look):
+async def test_fallback_is_not_learned(shop, away, second_look):
     shop.engine.decider._timeout = 0.2
     left = away(shop.engine, times=3)
     answer = await shop.decide("c1")
@@ -227,7 +227,7 @@ connection.execute("COMMIT")
 
 
 @SQLITE
-async def test_while_another_process_holds_the_lock_the_checkout_gets_answers(shop, second_look):
+async def test_checkout_gets_answers_while_another_process_holds_the_lock(shop, second_look):
     shop.engine.decider._timeout = 0.2
     path = f"{shop.engine.settings.data}/tap2.sqlite"
     with subprocess.Popen(
@@ -249,7 +249,7 @@ async def test_while_another_process_holds_the_lock_the_checkout_gets_answers(sh
 
 @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
 @pytest.mark.postgres
-async def test_when_the_server_crashes_answers_go_on_and_all_is_kept_once_it_is_back(
+async def test_answers_continue_during_a_database_crash_and_are_stored_later(
     shop, second_look, postgres_process, crash_postgres
 ):
     shop.engine.decider._timeout = 0.2
@@ -270,7 +270,7 @@ async def test_when_the_server_crashes_answers_go_on_and_all_is_kept_once_it_is_
     assert not (await shop.decide()).decision.fallback
 
 
-async def test_when_too_much_waits_decisions_fall_back_and_outcomes_are_refused(shop):
+async def test_full_queue_causes_fallbacks_and_refused_outcomes(shop):
     queues = (shop.engine.recorder._entries, shop.engine.recorder._replacements, shop.engine.recorder._reports)
     for queue in queues:
         queue.most = 0
@@ -282,7 +282,7 @@ async def test_when_too_much_waits_decisions_fall_back_and_outcomes_are_refused(
     assert not (await shop.decide()).decision.fallback
 
 
-async def test_stopping_writes_what_waits(shop, settings, start_engine):
+async def test_stop_writes_queued_rows(shop, settings, start_engine):
     asking = [asyncio.ensure_future(shop.decide(f"c{number}")) for number in range(30)]
     await asyncio.sleep(0)
     while not shop.engine.recorder.queued:
@@ -296,7 +296,7 @@ async def test_stopping_writes_what_waits(shop, settings, start_engine):
     assert given
 
 
-async def test_stopping_while_the_database_is_away_ends_soon_and_tells_those_who_wait(shop, away):
+async def test_stop_during_an_outage_is_quick_and_fails_waiting_requests(shop, away):
     answer = await shop.decide()
     away(shop.engine, times=10**6)
     asked = [shop.engine.recorder.outcomes([shop.outcome(answer, "converted", "card")]) for _ in range(5)]
@@ -306,7 +306,7 @@ async def test_stopping_while_the_database_is_away_ends_soon_and_tells_those_who
     assert all(isinstance(result, OperationalError) for result in results)
 
 
-async def test_a_request_that_is_given_up_harms_no_other(shop):
+async def test_cancelled_request_does_not_affect_others(shop):
     requests = [asyncio.ensure_future(shop.decide(f"c{number % 3}")) for number in range(30)]
     await asyncio.sleep(0.001)
     for request in requests[::2]:
@@ -351,7 +351,7 @@ async def test_text_that_a_database_may_refuse_is_kept(empty_shop):
         assert (await empty_shop.engine.logbook.replay(empty_shop.id, logged.row.id)).same
 
 
-async def test_an_id_that_no_database_holds_is_not_found(shop):
+async def test_out_of_range_id_is_not_found(shop):
     assert (await shop.report("dec_\x00", "converted", "card")).status == "unknown_decision"
     with pytest.raises(NotFound):
         await shop.engine.logbook.get(shop.id, "dec_\x00")

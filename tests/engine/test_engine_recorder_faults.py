@@ -107,7 +107,7 @@ async def test_decisions_of_a_split_group_count_once(shop, faults):
     assert await pending_trials(shop) == before + 4
 
 
-async def test_the_queue_holds_twenty_thousand_decisions(shop):
+async def test_queue_has_room_for_20000_decisions(shop):
     recorder = Recorder(shop.engine.database, lambda _: None)
     for number in range(20_000):
         row = msgspec.structs.replace(row_of(shop, number), merchant_id=number % 2)
@@ -137,7 +137,7 @@ async def test_waiting_outcomes_are_counted_by_rows(shop):
     recorder.append(row_of(shop, 0), ["card"], LEARNING)
 
 
-async def test_a_flood_of_reports_lets_decisions_go_first(shop):
+async def test_decisions_have_priority_over_many_reports(shop):
     """A group holds the few decisions that wait, and then some of the reports, of all merchants in turn."""
     recorder = Recorder(shop.engine.database, lambda _: None)
     for number in range(10):

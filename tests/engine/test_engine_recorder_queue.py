@@ -136,12 +136,12 @@ async def test_many_outcomes_and_decisions_take_turns(recorder):
     ]  # fmt: skip
 
 
-async def test_many_outcomes_do_not_wait_for_decisions_that_are_not_there(recorder):
+async def test_outcomes_do_not_wait_for_unknown_decisions(recorder):
     reports(recorder, 210)
     assert [len(recorder._take().reports) for _ in range(3)] == [100, 100, 10]
 
 
-async def test_replacements_go_first_like_decisions(recorder):
+async def test_replacements_have_the_priority_of_decisions(recorder):
     reports(recorder, 90)
     recorder.replace(decision(1))
     first, second = recorder._take(), recorder._take()
@@ -164,7 +164,7 @@ async def test_long_decisions_count_more_than_once(recorder, facts, history, ans
     assert recorder._entries.cost == cost
 
 
-async def test_a_group_counts_and_splits_into_its_pieces(recorder):
+async def test_group_is_counted_and_split(recorder):
     append(recorder, 1)
     append(recorder, 2)
     recorder.replace(decision(3))
@@ -178,7 +178,7 @@ async def test_a_group_counts_and_splits_into_its_pieces(recorder):
     assert [piece.size for piece in pieces] == [1, 1, 1, 1]
 
 
-async def test_those_who_wait_for_a_refused_group_get_the_error(recorder):
+async def test_waiters_of_a_refused_group_get_the_error(recorder):
     entry, waiting, given_up = append(recorder, 1), report(recorder), append(recorder, 2)
     given_up.cancel()
     error = ValueError("refused")
@@ -224,7 +224,7 @@ async def test_the_first_of_each_answer_is_tallied_by_minute(running, log):
     assert log.firsts == {(1, "p", minute, "card"): 2, (1, "p", minute + 1, "card"): 1}
 
 
-async def test_a_replacement_is_logged_and_forgets_what_was_pending(running, log):
+async def test_replacement_is_logged_and_clears_pending(running, log):
     await append(running, 1)
     running.replace(decision(1, closes_at=None, answer='{"ranking": [], "excluded": [], "fallback": true}'))
     await running.stop()
@@ -233,7 +233,7 @@ async def test_a_replacement_is_logged_and_forgets_what_was_pending(running, log
     assert (len(pending), sum(pending)) == (2, 0)
 
 
-async def test_what_was_learned_is_announced_after_the_commit(running, learned):
+async def test_new_trials_are_announced_after_the_commit(running, learned):
     await append(running, 1)
     assert learned == []
     await report(running, outcome())
@@ -249,7 +249,7 @@ async def test_what_was_learned_is_announced_after_the_commit(running, learned):
     ([(0, 0)], None),
     ([], None),
 ])  # fmt: skip
-def test_news_count_changed_trials_by_bucket(recorder, learned, sums, news):
+def test_new_trials_are_counted_by_bucket(recorder, learned, sums, news):
     changes = Sums()
     for number, (trials, successes) in enumerate(sums):
         changes.add(STATISTICS, Cell(1, "p", "converted", "DE", f"c{number}", 0, 1), trials, successes, 0, 0)
@@ -289,7 +289,7 @@ async def test_a_rejected_single_report_gets_the_error(running, database):
     assert result is REJECTED
 
 
-async def test_the_recorder_goes_on_after_an_error(running, database, log):
+async def test_recorder_continues_after_an_error(running, database, log):
     database.errors = [ValueError("a defect")]
     await asyncio.gather(append(running, 1), return_exceptions=True)
     await append(running, 2)
@@ -320,7 +320,7 @@ async def test_only_faults_of_the_database_are_retried(running, database, log, e
 # Stopping and closing
 
 
-async def test_stopping_writes_what_waits_first(recorder, log):
+async def test_stop_writes_queued_rows_first(recorder, log):
     recorder.start()
     futures = [append(recorder, number) for number in range(20)]
     await recorder.stop()
@@ -328,7 +328,7 @@ async def test_stopping_writes_what_waits_first(recorder, log):
     assert len(log.decisions) == 20
 
 
-async def test_stopping_gives_up_on_a_database_that_is_away(recorder, database):
+async def test_stop_does_not_wait_for_an_unreachable_database(recorder, database):
     recorder.start()
     database.errors = [AWAY] * 5
     futures = [append(recorder, 1), report(recorder)]

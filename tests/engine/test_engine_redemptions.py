@@ -28,7 +28,7 @@ def shop(empty_shop):
 # Redeeming
 
 
-async def test_what_was_shown_is_honoured_after_the_offer_ended(shop):
+async def test_shown_offer_is_redeemable_after_the_offer_ended(shop):
     await open_offers(shop, amount=1_000)
     [hold] = (await decide_offers(shop, "anna")).holds
     await shop.engine.catalogue.switch(shop.actor(), "offers", "ten-percent", enabled=False, reason="over")
@@ -73,7 +73,7 @@ async def test_an_expired_hold_is_tried_again_at_the_price_of_now(shop):
     assert await is_verified(shop)
 
 
-async def test_a_declined_payment_gives_back_what_its_offer_holds(shop):
+async def test_declined_payment_releases_its_hold(shop):
     await open_offers(shop, offer_candidate(), offer_candidate("second", position=1))
     asked = await decide_offers(shop)
     kept = next(hold for hold in asked.holds if hold.offer == "second")
@@ -120,7 +120,7 @@ async def quote(shop, **changes):
     return await shop.engine.redemptions.quote(shop.id, asked, now=now_ms())
 
 
-async def test_a_code_finds_its_offer_whatever_its_case(shop):
+async def test_code_is_case_insensitive(shop):
     await open_offers(shop, offer_candidate(code="SPRING10"))
     asked = await quote(shop, code="spring10")
     assert (asked.offer_id, asked.discount, asked.reason, asked.offer.code) == ("ten-percent", 1_000, "", "SPRING10")
@@ -131,7 +131,7 @@ async def test_a_code_finds_its_offer_whatever_its_case(shop):
             await quote(shop, **wrong)
 
 
-async def test_a_quote_says_why_an_offer_may_not_be_used(shop):
+async def test_quote_explains_why_an_offer_is_not_redeemable(shop):
     await open_offers(shop, amount=900)
     await shop.create(
         "rule", rule({"exclude": ["ten-percent"]}, when={">": [{"var": "cart.total"}, 50_000]}), placement="offers"
@@ -144,7 +144,7 @@ async def test_a_quote_says_why_an_offer_may_not_be_used(shop):
     assert (await quote(shop, offer_id="ten-percent", total=60_000)).reason != ""
 
 
-async def test_a_quote_knows_the_customer_that_rules_read(shop):
+async def test_quote_uses_the_facts_of_the_customer(shop):
     await open_offers(shop)
     is_customer = {"!=": [{"var": "customer.id"}, "nobody"]}
     await shop.create("rule", rule({"exclude": ["ten-percent"]}, when=is_customer), placement="offers")

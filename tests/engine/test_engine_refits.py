@@ -74,7 +74,7 @@ def model(shop, engine=None):
 
 
 @SQLITE
-async def test_a_refit_waits_for_a_week_to_compare_on(days):
+async def test_refit_requires_a_week_of_test_data(days):
     assert await days.refit() == 0
     await days.pass_by(5)
     assert await days.refit() == 0
@@ -126,7 +126,7 @@ async def replaced(days, monkeypatch):
 
 
 @SQLITE
-async def test_going_back_keeps_what_was_learned_since(days, monkeypatch):
+async def test_revert_keeps_later_observations(days, monkeypatch):
     before = await replaced(days, monkeypatch)
     answer = await days.shop.decide(device_type="mobile")
     await days.shop.engine.refitter.go_back(days.shop.actor("ines"), "payment_methods", reason="looked odd")
@@ -144,7 +144,7 @@ async def test_going_back_keeps_what_was_learned_since(days, monkeypatch):
 
 
 @SQLITE
-async def test_what_came_after_the_refit_is_learned_by_the_earlier_model(days, monkeypatch):
+async def test_earlier_model_learns_observations_after_the_refit(days, monkeypatch):
     await replaced(days, monkeypatch)
     await days.pass_by(2)
     refitted = model(days.shop)
@@ -204,7 +204,7 @@ async def alerts(shop):
 
 
 @SQLITE
-async def test_predictions_that_are_off_are_said_once(days, start_engine):
+async def test_inaccurate_predictions_are_reported_once(days, start_engine):
     await days.pass_by(1)
     shop, watch = days.shop, days.shop.engine.prediction_watch
     with_results(shop, expected=101.0)

@@ -99,7 +99,7 @@ async def test_a_row_that_was_tampered_with_does_not_replay(shop, column, value)
     assert not (await replay(shop, answer)).same
 
 
-async def test_without_its_beliefs_a_decision_says_why_it_cannot_be_replayed(shop):
+async def test_decision_without_its_beliefs_has_a_reason(shop):
     await shop.update_state(card=(40, 20))
     answer = await shop.decide()
     async with shop.engine.database.write() as connection:
@@ -119,7 +119,7 @@ async def test_any_decision_replays_here_and_in_a_new_process(engine):
     assert here["different"] == []
 
 
-async def test_an_explanation_tells_what_each_rule_saw(shop):
+async def test_explanation_has_the_facts_read_by_each_rule(shop):
     documents: list[RuleDocument] = [
         rule({"exclude": ["klarna"]}, id="fires", name="Big", when={">": [{"var": "cart.total"}, 10_000]}, priority=3),
         rule({"exclude": ["card"]}, id="not_met", when={"==": [{"var": "geo.country"}, "NL"]}, priority=2),
@@ -160,7 +160,7 @@ async def test_decisions_are_found_by_id_customer_and_placement_of_one_merchant_
             await read(other.id, newest_first[0])
 
 
-async def test_a_decision_id_tells_its_time(shop):
+async def test_decision_id_contains_its_time(shop):
     before = now_ms()
     answer = await shop.decide()
     stamp = int(answer.decision.decision_id[4:16], 16)

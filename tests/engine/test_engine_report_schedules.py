@@ -55,20 +55,20 @@ def test_every_day_of_a_year_is_due_once(zone: str, hour: int) -> None:
     assert gaps <= {22.0, 23.0, 23.5, 24.0, 24.5, 25.0}
 
 
-def test_an_hour_that_a_clock_skips_is_the_one_after() -> None:
+def test_skipped_hour_is_the_next_hour() -> None:
     due = dict(due_days(schedule(hour=2), "Europe/Berlin", date(2026, 3, 28), date(2026, 3, 31)))
     assert due["2026-03-28"] == at("UTC", 2026, 3, 28, 1)
     assert due["2026-03-29"] == at("UTC", 2026, 3, 29, 1)
     assert due["2026-03-30"] == at("UTC", 2026, 3, 30, 0)
 
 
-def test_of_an_hour_that_comes_twice_the_first_counts() -> None:
+def test_repeated_hour_is_the_first() -> None:
     due = dict(due_days(schedule(hour=2), "Europe/Berlin", date(2026, 10, 24), date(2026, 10, 27)))
     assert due["2026-10-25"] == at("UTC", 2026, 10, 25, 0)
     assert due["2026-10-26"] == at("UTC", 2026, 10, 26, 1)
 
 
-def test_weeks_and_months_have_their_day() -> None:
+def test_weekly_and_monthly_reports_have_a_day() -> None:
     mondays = due_days(schedule(frequency="weekly", weekday=1), "UTC", date(2026, 11, 1), date(2026, 12, 1))
     assert [day for day, _ in mondays] == ["2026-11-02", "2026-11-09", "2026-11-16", "2026-11-23", "2026-11-30"]
     months = due_days(schedule(frequency="monthly", month_day=28), "UTC", date(2026, 1, 29), date(2026, 5, 1))
@@ -109,7 +109,7 @@ async def test_each_recipient_gets_a_mail_of_their_own(mailing: MailingShop) -> 
     assert (await mailing.summary(item)).sent_at == item.next_at
 
 
-async def test_days_of_a_standstill_are_sent_later_and_old_ones_not(mailing: MailingShop) -> None:
+async def test_missed_days_are_sent_later_unless_too_old(mailing: MailingShop) -> None:
     await mailing.add()
     await mailing.run(to=at("Europe/Berlin", 2026, 11, 24, 7))
     assert [str(message["Subject"]) for message in mailing.server.messages] == [
@@ -119,7 +119,7 @@ async def test_days_of_a_standstill_are_sent_later_and_old_ones_not(mailing: Mai
     assert len(mailing.server.messages) == 3 + 31
 
 
-async def test_a_mail_server_that_is_down_delays_and_tells(mailing: MailingShop) -> None:
+async def test_unreachable_mail_server_delays_reports_and_is_shown(mailing: MailingShop) -> None:
     item = await mailing.add(recipients=("ada@shop.example", "bob@shop.example"))
     mailing.server.fault = "connection"
     await mailing.run(to=item.next_at)
@@ -139,7 +139,7 @@ async def test_a_mail_server_that_is_down_delays_and_tells(mailing: MailingShop)
     assert (await mailing.summary(item)).fault == ""
 
 
-async def test_what_stays_undelivered_has_failed_in_the_end(mailing: MailingShop) -> None:
+async def test_undelivered_report_fails_finally(mailing: MailingShop) -> None:
     item = await mailing.add(frequency="weekly", weekday=6)
     mailing.server.fault = "busy"
     await mailing.run(to=item.next_at)
@@ -151,7 +151,7 @@ async def test_what_stays_undelivered_has_failed_in_the_end(mailing: MailingShop
     assert mailing.server.attempts == tried
 
 
-async def test_a_refused_recipient_holds_up_nobody(mailing: MailingShop) -> None:
+async def test_refused_recipient_does_not_block_others(mailing: MailingShop) -> None:
     item = await mailing.add()
     mailing.server.fault = "recipient"
     await mailing.run(to=item.next_at)
@@ -162,7 +162,7 @@ async def test_a_refused_recipient_holds_up_nobody(mailing: MailingShop) -> None
     assert (summary.failed, summary.fault, len(mailing.server.accepted)) == (0, "", 1), "the next day makes it good"
 
 
-async def test_a_report_that_cannot_be_made_holds_up_no_other(mailing: MailingShop) -> None:
+async def test_failed_report_does_not_block_others(mailing: MailingShop) -> None:
     broken = await mailing.add(name="Broken")
     await mailing.add(name="Whole")
 
@@ -177,7 +177,7 @@ async def test_a_report_that_cannot_be_made_holds_up_no_other(mailing: MailingSh
     assert (await mailing.summary(broken)).fault == "unwritten"
 
 
-async def test_separators_in_a_title_hold_up_nobody(mailing: MailingShop) -> None:
+async def test_line_separators_in_a_title_do_not_block_others(mailing: MailingShop) -> None:
     odd = await mailing.add(name="Odd")
     await mailing.add(name="Whole")
 
@@ -202,7 +202,7 @@ async def test_the_same_day_is_never_sent_twice_after_a_change(mailing: MailingS
     assert len(mailing.server.accepted) == 1
 
 
-async def test_a_merchant_who_moves_gets_each_day_once(mailing: MailingShop) -> None:
+async def test_changed_timezone_sends_each_day_once(mailing: MailingShop) -> None:
     item = await mailing.add()
     await mailing.run(to=item.next_at)
     async with mailing.database.write() as connection:
@@ -213,7 +213,7 @@ async def test_a_merchant_who_moves_gets_each_day_once(mailing: MailingShop) -> 
     assert len(subjects) == 5, "the 26th begins there, but 8 o'clock is still to come"
 
 
-async def test_pausing_stops_what_waits_and_skips_days(mailing: MailingShop) -> None:
+async def test_pause_cancels_queued_mails_and_skips_days(mailing: MailingShop) -> None:
     service, item = mailing.shop.engine.mail.schedules, await mailing.add()
     mailing.server.fault = "connection"
     await mailing.run(to=item.next_at)
@@ -229,7 +229,7 @@ async def test_pausing_stops_what_waits_and_skips_days(mailing: MailingShop) -> 
     assert "ada@" not in str(msgspec.to_builtins(entries)), "the audit log does not say who gets it"
 
 
-async def test_a_deleted_schedule_sends_nothing_any_more(mailing: MailingShop) -> None:
+async def test_deleted_schedule_sends_no_mail(mailing: MailingShop) -> None:
     service, item = mailing.shop.engine.mail.schedules, await mailing.add()
     mailing.server.fault = "timeout"
     await mailing.run(to=item.next_at)
@@ -241,7 +241,7 @@ async def test_a_deleted_schedule_sends_nothing_any_more(mailing: MailingShop) -
         await service.get(mailing.shop.id, item.id)
 
 
-async def test_a_test_goes_to_the_one_who_asks_and_counts_for_no_day(mailing: MailingShop) -> None:
+async def test_test_mail_is_sent_to_its_requester_and_counts_for_no_day(mailing: MailingShop) -> None:
     service, item = mailing.shop.engine.mail.schedules, await mailing.add()
     await service.test(mailing.shop.actor(), item.id, "me@shop.example")
     with pytest.raises(Conflict):

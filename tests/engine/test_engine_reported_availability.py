@@ -32,7 +32,7 @@ def excluded(answer: Any) -> dict[str, str]:
     return {each.id: each.reason for each in answer.decision.excluded}
 
 
-async def test_it_is_in_no_answer_until_it_is_available_again(shop: Shop):
+async def test_unavailable_candidate_is_excluded_until_available(shop: Shop):
     await report_unavailable(shop, "card")
     answer = await shop.decide("anna")
     assert excluded(answer) == {"card": "not available: gateway down"}
@@ -43,7 +43,7 @@ async def test_it_is_in_no_answer_until_it_is_available_again(shop: Shop):
     assert (await shop.engine.logbook.replay(shop.id, answer.decision.decision_id)).same
 
 
-async def test_every_process_obeys_and_so_does_one_that_starts_later(shop: Shop, start_engine):
+async def test_every_process_applies_the_report(shop: Shop, start_engine):
     other = await start_engine()
     await report_unavailable(shop, "card")
     await other.follow()
@@ -52,7 +52,7 @@ async def test_every_process_obeys_and_so_does_one_that_starts_later(shop: Shop,
 
 
 @SQLITE
-async def test_a_new_plan_does_not_bring_it_back(shop: Shop):
+async def test_new_plan_keeps_the_report(shop: Shop):
     await report_unavailable(shop, "card")
     await shop.create("candidate", Candidate(id="twint", label="TWINT"))
     answer = await shop.decide()
@@ -61,7 +61,7 @@ async def test_a_new_plan_does_not_bring_it_back(shop: Shop):
 
 
 @SQLITE
-async def test_it_ends_by_itself(shop: Shop):
+async def test_report_expires(shop: Shop):
     end = now_ms() + 10 * MINUTE
     await report_unavailable(shop, "card", until=end)
     assert "card" in excluded(await shop.decide())
@@ -71,7 +71,7 @@ async def test_it_ends_by_itself(shop: Shop):
 
 
 @SQLITE
-async def test_a_fallback_and_whoever_refuses_personalization_do_not_see_it_either(shop: Shop, monkeypatch):
+async def test_fallbacks_and_opted_out_customers_exclude_it(shop: Shop, monkeypatch):
     await report_unavailable(shop, "card")
     [refused] = await shop.engine.decider.decide(shop.id, [METHODS], "anna", {}, personal=False)
     assert "card" in excluded(refused)
@@ -92,7 +92,7 @@ async def test_a_checkout_cannot_report(shop: Shop):
 
 
 @SQLITE
-async def test_values_for_everybody_leave_it_out(empty_shop: Shop):
+async def test_static_values_exclude_it(empty_shop: Shop):
     shop = empty_shop
     fixed = Placement(key=METHODS, name="Methods", policy=Fixed())
     await shop.add_placement(
@@ -105,7 +105,7 @@ async def test_values_for_everybody_leave_it_out(empty_shop: Shop):
 
 
 @SQLITE
-async def test_a_report_that_makes_no_sense_is_refused_and_changes_nothing(shop: Shop):
+async def test_invalid_report_is_refused_and_changes_nothing(shop: Shop):
     reports = shop.engine.availability
     wrong = {
         "nobody": UnavailableCandidate("out"),
@@ -131,7 +131,7 @@ async def test_a_report_that_makes_no_sense_is_refused_and_changes_nothing(shop:
         (" \n", None, "unavailable/card/reason: must not be blank"),
     ],
 )
-async def test_a_report_that_is_refused_says_what_is_wrong(shop: Shop, reason: str, until: str | None, problem: str):
+async def test_refused_report_explains_the_mistake(shop: Shop, reason: str, until: str | None, problem: str):
     with pytest.raises(Invalid) as caught:
         await shop.engine.availability.replace(
             shop.actor(), METHODS, Availability({"card": UnavailableCandidate(reason, until)})
@@ -159,7 +159,7 @@ async def test_two_monitors_do_not_overwrite_each_other(shop: Shop):
 
 
 @SQLITE
-async def test_a_placement_that_is_set_up_anew_hides_nothing(shop: Shop):
+async def test_recreated_placement_has_no_reports(shop: Shop):
     await report_unavailable(shop, "card")
     await shop.engine.catalogue.delete(shop.actor(), "placement", "", METHODS, version=None)
     await shop.add_placement()

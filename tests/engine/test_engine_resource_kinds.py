@@ -56,7 +56,7 @@ def test_a_document_names_its_kind_and_id(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_change_makes_plans_of_the_placements_it_touches(kind):
+def test_change_creates_plans_of_affected_placements(kind):
     both = [resource("placement", placement()), resource("placement", placement(key="offers"))]
     configuration = Configuration(both, 1)
     assert configuration.touched_by([Change(None, resource(kind, DOCUMENTS[kind]))]) == PLAN_CHANGES[kind]

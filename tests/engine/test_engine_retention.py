@@ -149,7 +149,7 @@ def test_every_table_is_purged_or_stays_on_purpose():
 
 
 @pytest.mark.parametrize("name", AGES)
-async def test_rows_go_after_their_time_and_not_before(database, name):
+async def test_rows_are_deleted_only_after_their_retention(database, name):
     table, (column, days) = metadata.tables[name], AGES[name]
     extra = {"trials": 0, "writer": 0} if name == "waiting" else {}
     ages = (days + 1.5, days + 400, days - 1.5, 0)
@@ -161,7 +161,7 @@ async def test_rows_go_after_their_time_and_not_before(database, name):
     assert left == sorted(row[column] for row in rows[2:])
 
 
-async def test_a_purchase_without_a_decision_goes_by_its_own_time(database):
+async def test_purchase_without_a_decision_has_its_own_retention(database):
     table = metadata.tables["outcomes"]
     ages = (RETENTION + 1, RETENTION - 1)
     rows = [
@@ -205,7 +205,7 @@ async def test_sums_that_hold_no_customers_stay(database, name):
     assert await count(database, table) == 1
 
 
-async def test_previews_go_after_their_own_time(database):
+async def test_previews_have_their_own_retention(database):
     table = metadata.tables["previews"]
     ages = (KEPT_DAYS + 1, KEPT_DAYS - 1)
     await add(
@@ -227,7 +227,7 @@ async def test_previews_go_after_their_own_time(database):
         ("login_attempts", {"began_at": 40}, {"began_at": 41}),
     ],
 )
-async def test_what_is_over_for_people_goes(database, name, over, open_):
+async def test_expired_sessions_and_invitations_are_deleted(database, name, over, open_):
     await add(database, metadata.tables["users"], row_of(metadata.tables["users"], 1))
     table = metadata.tables[name]
     await add(database, table, row_of(table, 1, **over), row_of(table, 2, **open_))
@@ -238,7 +238,7 @@ async def test_what_is_over_for_people_goes(database, name, over, open_):
     assert keys == ["2"]
 
 
-def test_the_guide_names_what_goes_and_what_stays():
+def test_guide_lists_deleted_and_kept_tables():
     page = (ROOT / "docs" / "running.md").read_text()
     section = re.split(r"\n## ", page.partition("\n## Retention\n")[2])[0]
     gone, _, stays = " ".join(section.split()).lower().partition("keeps")

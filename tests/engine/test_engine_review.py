@@ -25,7 +25,7 @@ def bob(shop):
     return DraftEditor(shop, "bob@example.com")
 
 
-async def test_with_review_nobody_publishes_alone(shop, ada, bob):
+async def test_with_review_no_person_publishes_alone(shop, ada, bob):
     await enable_review(shop)
     with pytest.raises(ReviewRequired):
         await shop.create("rule", HIDE_CARD)
@@ -54,7 +54,7 @@ async def test_with_review_nobody_publishes_alone(shop, ada, bob):
     ]
 
 
-async def test_what_was_approved_is_just_what_is_published(shop, ada, bob):
+async def test_approval_covers_exactly_the_published_changes(shop, ada, bob):
     await enable_review(shop)
     await ada.save(HIDE_CARD)
     await ada.release("ask", reason="")
@@ -70,7 +70,7 @@ async def test_what_was_approved_is_just_what_is_published(shop, ada, bob):
         await ada.publish()
 
 
-async def test_with_review_nothing_that_decides_is_saved_past_the_draft(shop):
+async def test_with_review_all_changes_go_through_the_draft(shop):
     await shop.create("rule", HIDE_CARD)
     await shop.create("list", ListDocument(name="vip", values=("a",)), placement="")
     await enable_review(shop)
@@ -97,7 +97,7 @@ async def test_with_review_nothing_that_decides_is_saved_past_the_draft(shop):
     assert version_of(shop) == before
 
 
-async def test_with_review_a_placement_comes_and_goes_while_it_is_empty(shop):
+async def test_with_review_an_empty_placement_is_created_and_deleted(shop):
     await enable_review(shop)
     catalogue, key = shop.engine.catalogue, shop.actor("key")
     await catalogue.create(key, "placement", "", [placement(key="offers")])
@@ -106,7 +106,7 @@ async def test_with_review_a_placement_comes_and_goes_while_it_is_empty(shop):
     await catalogue.delete(key, "placement", "", "offers", version=None)
 
 
-async def test_a_draft_holds_candidates_settings_fields_and_lists(shop, ada, bob):
+async def test_draft_contains_candidates_settings_fields_and_lists(shop, ada, bob):
     await shop.create("list", ListDocument(name="vip", values=("a",)), placement="")
     await enable_review(shop)
     plan = shop.engine.live.get(shop.id, PLACEMENT).plan.document
@@ -167,7 +167,7 @@ async def approval(shop, person, reason="another person"):
     assert (await person.draft()).head.state == "in_review"
 
 
-async def test_an_author_does_not_approve_although_another_asked(shop, ada, bob):
+async def test_author_cannot_approve_a_review_requested_by_another(shop, ada, bob):
     await enable_review(shop)
     await ada.save(HIDE_CARD)
     await bob.release("ask", reason="")
@@ -186,7 +186,7 @@ async def test_an_earlier_author_of_a_change_does_not_approve_it(shop, ada, bob)
     await DraftEditor(shop, "dan@example.com").release("approve")
 
 
-async def test_keeping_and_bringing_back_a_change_keeps_its_authors(shop, ada, bob):
+async def test_discarding_and_restoring_a_change_keeps_its_authors(shop, ada, bob):
     await shop.create("rule", HIDE_CARD)
     await ada.save(msgspec.structs.replace(HIDE_CARD, name="Mine"))
     await shop.engine.catalogue.update(
@@ -200,7 +200,7 @@ async def test_keeping_and_bringing_back_a_change_keeps_its_authors(shop, ada, b
     assert (await ada.draft()).authors == {"ada@example.com", "bob@example.com", "cyd@example.com"}
 
 
-async def test_a_key_changes_and_asks_for_the_person_who_made_it(shop, ada, bob):
+async def test_key_edits_and_requests_review_for_its_creator(shop, ada, bob):
     await enable_review(shop)
     key = Actor(shop.id, "key CI (key_1)", on_behalf_of="ada@example.com")
     await shop.engine.drafts.save(key, PLACEMENT, HIDE_CARD, revision=None)
@@ -212,7 +212,7 @@ async def test_a_key_changes_and_asks_for_the_person_who_made_it(shop, ada, bob)
     await bob.release("approve")
 
 
-async def test_a_key_of_nobody_changes_drafts_and_a_person_asks(shop, ada, bob):
+async def test_key_without_a_creator_edits_and_a_person_requests_review(shop, ada, bob):
     await enable_review(shop)
     key = Actor(shop.id, "key old (key_1)", on_behalf_of="")
     await shop.engine.drafts.save(key, PLACEMENT, HIDE_CARD, revision=None)

@@ -28,7 +28,7 @@ def earned(reward, *outcomes, values=CART):
 
 
 @pytest.mark.parametrize("reward", ["converted", "revenue", "margin"])
-def test_nothing_is_earned_without_a_purchase(reward):
+def test_without_a_purchase_the_reward_is_zero(reward):
     assert earned(reward) == {}
 
 

@@ -31,7 +31,7 @@ async def counted(shop):
     return await stored(shop)
 
 
-async def test_a_rule_is_counted_where_it_fired_and_where_it_lacked_a_field(shop):
+async def test_rule_is_counted_when_it_fires_and_when_a_field_is_missing(shop):
     await shop.create("rule", rule({"exclude": ["ideal"]}, when={"<": [{"var": "cart.total"}, 5000]}, id="small"))
     for total in (100, 200, 9_000):
         await shop.decide(cart_total=total)
@@ -52,7 +52,7 @@ async def test_a_decision_is_counted_once_however_often_counts_are_written(shop)
     assert fields[""] == 2
 
 
-async def test_counts_wait_while_they_cannot_be_written(shop, monkeypatch):
+async def test_counts_are_kept_until_they_can_be_written(shop, monkeypatch):
     await shop.create("rule", rule({"exclude": ["ideal"]}, when={"<": [{"var": "cart.total"}, 5000]}, id="small"))
     await shop.decide(cart_total=1)
     with monkeypatch.context() as patch:

@@ -27,7 +27,7 @@ def test_the_same_rule_leaves_a_smaller_cart_alone():
     assert sorted(order(answer(hidden, cart_total=10_000))) == sorted(METHODS)
 
 
-def test_a_rule_never_fires_because_a_fact_is_missing_and_is_named_with_the_fact_it_lacked():
+def test_rule_without_its_fact_does_not_fire_and_names_the_fact():
     cheap = plan(rule({"exclude": ["klarna"]}, id="small", when={"<": [{"var": "cart.total"}, 5_000]}))
     decision = answer(cheap)
     assert "klarna" in order(decision)
@@ -42,18 +42,18 @@ def test_a_fact_of_the_wrong_type_counts_as_missing():
     assert [item.field for item in decision.skipped] == ["cart.total"]
 
 
-def test_a_required_group_shuts_out_all_others_and_says_why():
+def test_required_group_excludes_all_others_with_a_reason():
     decision = answer(plan(rule({"require": ["card", "paypal"]}, name="Only cards")))
     assert sorted(order(decision)) == ["card", "paypal"]
     assert set(excluded(decision).values()) == {"not among those that rule “Only cards” allows"}
 
 
-def test_two_requirements_leave_what_both_allow():
+def test_two_requirements_allow_their_intersection():
     both = plan(rule({"require": ["card", "paypal"]}, id="a"), rule({"require": ["paypal", "ideal"]}, id="b"))
     assert order(answer(both)) == ["paypal"]
 
 
-def test_when_rules_shut_out_everything_the_answer_is_empty_and_certain():
+def test_excluding_all_candidates_gives_an_empty_certain_answer():
     decision = answer(plan(rule({"exclude": list(METHODS)})))
     assert decision.ranking == []
     assert decision.propensity == 1.0
@@ -61,7 +61,7 @@ def test_when_rules_shut_out_everything_the_answer_is_empty_and_certain():
     assert decision.fallback is False
 
 
-def test_a_pin_holds_whatever_is_drawn():
+def test_pin_is_independent_of_draws():
     pinned = plan(rule({"pin": {"candidate": "sepa_debit", "slot": 2}}, name="Second, please"))
     answers = [answer(pinned, key=key) for key in KEYS]
     assert {order(item)[1] for item in answers} == {"sepa_debit"}
@@ -79,7 +79,7 @@ def test_of_two_pins_to_one_slot_the_rule_with_the_higher_priority_wins():
     assert order(answer(plan(*reversed(rules))))[0] == "klarna"
 
 
-def test_a_pin_of_a_method_that_is_not_offered_leaves_the_slot_to_the_next_pin():
+def test_pin_of_an_ineligible_method_passes_the_slot_to_the_next_pin():
     rules = [
         rule({"pin": {"candidate": "ideal", "slot": 1}}, id="high", priority=2),
         rule({"pin": {"candidate": "klarna", "slot": 1}}, id="low", priority=1),
@@ -89,19 +89,19 @@ def test_a_pin_of_a_method_that_is_not_offered_leaves_the_slot_to_the_next_pin()
     assert {order(decision)[0] for decision in decisions} == {"klarna"}
 
 
-def test_a_pin_behind_the_end_of_a_subset_says_nothing_and_does_nothing():
+def test_pin_beyond_the_end_of_a_subset_has_no_effect():
     few = plan(rule({"pin": {"candidate": "ideal", "slot": 5}}), placement=placement(shape=Subset(2)))
     answers = [answer(few, key=key) for key in KEYS]
     assert {len(item.ranking) for item in answers} == {2}
     assert not any(ranked.reasons for item in answers for ranked in item.ranking)
 
 
-def test_a_pin_behind_the_last_of_a_ranking_moves_up_to_it():
+def test_pin_beyond_the_end_of_a_ranking_moves_to_the_last_slot():
     last = plan(rule({"pin": {"candidate": "card", "slot": 50}}))
     assert {order(answer(last, key=key))[-1] for key in KEYS} == {"card"}
 
 
-def test_a_boost_makes_a_method_come_first_more_often_and_says_so():
+def test_boost_raises_the_chance_of_a_method_with_a_reason():
     plain, boosted = plan(), plan(rule({"boost": {"candidates": ["ideal"], "factor": 3}}, name="Push iDEAL"))
     assert answer(boosted).ranking
     chance = {name: first_chance(name, "ideal") for name in (plain, boosted)}
@@ -153,7 +153,7 @@ def test_a_rule_reads_a_merchants_list():
         ({"max_amount": 0}, {"cart_total": 1}, "the amount is above its maximum"),
     ],
 )
-def test_the_catalogue_offers_a_method_only_within_its_limits(limits, facts, reason):
+def test_method_is_offered_only_within_its_limits(limits, facts, reason):
     limited = plan(candidates=(candidate("card"), candidate("klarna", **limits)))
     decision = answer(limited, **facts)
     assert order(decision) == ["card"]
@@ -168,7 +168,7 @@ def test_the_catalogue_offers_a_method_only_within_its_limits(limits, facts, rea
         {"geo_country": "NL", "cart_currency": "EUR", "device_type": "mobile", "cart_total": 1_000},
     ],
 )
-def test_missing_or_senseless_facts_and_those_on_the_limit_exclude_nobody(facts):
+def test_missing_invalid_and_boundary_facts_exclude_no_candidate(facts):
     limits = {
         "countries": ("NL",),
         "currencies": ("EUR",),
@@ -190,7 +190,7 @@ def test_missing_or_senseless_facts_and_those_on_the_limit_exclude_nobody(facts)
         ({"EUR": 5_000, "GBP": 4_300}, "JPY", 62_000, True),
     ],
 )
-def test_a_limit_holds_for_carts_in_its_currency_only(limit, currency, total, is_offered):
+def test_limit_applies_only_to_its_currency(limit, currency, total, is_offered):
     limited = plan(candidates=(candidate("card"), candidate("klarna", max_amount=limit)), currency="EUR")
     facts = {"cart_total": total} | ({"cart_currency": currency} if currency else {})
     assert ("klarna" in order(answer(limited, **facts))) is is_offered
@@ -208,14 +208,14 @@ def test_an_old_plan_without_a_currency_compares_plain_numbers():
     assert answer(large, cart_total=62_000, cart_currency="JPY").rules == ["r1"]
 
 
-def test_a_method_that_is_switched_off_is_not_mentioned_at_all():
+def test_disabled_method_is_not_in_the_answer():
     off = plan(candidates=(candidate("card"), candidate("ideal", enabled=False)))
     decision = answer(off)
     assert order(decision) == ["card"]
     assert decision.excluded == []
 
 
-def test_a_rule_that_is_switched_off_does_nothing():
+def test_disabled_rule_has_no_effect():
     assert "card" in order(answer(plan(rule({"exclude": ["card"]}, enabled=False))))
 
 
@@ -234,7 +234,7 @@ def test_rules_move_a_fixed_order():
     assert order(answer(moved))[:3] == ["ideal", "klarna", "card"]
 
 
-def test_shapes_answer_with_one_with_some_or_with_all():
+def test_shapes_answer_with_one_some_or_all_candidates():
     lengths = {
         shape: len(answer(plan(placement=placement(shape=shape))).ranking) for shape in (One(), Subset(4), Subset(50))
     }
@@ -242,6 +242,6 @@ def test_shapes_answer_with_one_with_some_or_with_all():
     assert len(answer(plan()).ranking) == 6
 
 
-def test_a_placement_without_candidates_answers_with_nothing():
+def test_placement_without_candidates_has_an_empty_answer():
     decision = answer(plan(candidates=candidates("x")[:0]))
     assert (decision.ranking, decision.excluded, decision.propensity) == ([], [], 1.0)

@@ -34,11 +34,11 @@ HIDES = plan(rule({"exclude": ["klarna"]}, name="No instalments", when=CART_OVER
         ({"hidden": ("bitcoin",)}, []),
     ],
 )
-def test_who_is_hidden_and_who_may_be_shown_is_told_with_the_reason(expect, missed):
+def test_scenario_names_wrongly_hidden_and_shown_candidates_with_reasons(expect, missed):
     assert misses(HIDES, scenario(**expect)) == missed
 
 
-def test_a_scenario_without_the_fact_sees_the_rule_as_a_checkout_would():
+def test_scenario_without_the_fact_skips_the_rule_like_a_checkout():
     assert misses(HIDES, scenario({}, shown=("klarna",))) == []
 
 
@@ -56,7 +56,7 @@ def test_a_fixed_order_and_a_single_candidate_are_certain():
     assert misses(alone, scenario(pinned=(Pinned("ideal", 1),))) == []
 
 
-def test_where_all_slots_are_certain_nobody_else_is_shown():
+def test_certain_slots_exclude_other_candidates():
     pin = rule({"pin": {"candidate": "paypal", "slot": 1}})
     item, two = plan(pin, placement=placement(shape=One())), plan(pin, placement=placement(shape=Subset(2)))
     assert misses(item, scenario(shown=("card",))) == ["card should be shown, but is hidden"]
@@ -78,7 +78,7 @@ def test_a_schedule_is_tried_at_the_moment_that_the_scenario_names():
         assert (misses(sale, scenario(item, shown=("card",))) == []) is (not hidden)
 
 
-def test_facts_that_nobody_declared_are_found_wherever_they_stand():
+def test_undeclared_facts_are_found_at_any_depth():
     context = {"cart": {"total": 1, "colour": "red"}, "moon": {"phase": {"name": "full"}}, "geo": 5}
     assert list(unknown_facts(context, frozenset({"cart.total"}))) == ["cart.colour", "moon.phase.name", "geo"]
 
@@ -116,7 +116,7 @@ async def test_a_draft_that_breaks_a_scenario_is_not_published_and_the_scenario_
 
 
 @pytest.mark.anyio
-async def test_a_scenario_that_a_draft_is_to_fulfil_must_hold_when_it_is_published(shop):
+async def test_scenario_of_a_draft_must_pass_when_published(shop):
     await shop.create("scenario", scenario(hidden=("klarna",)), placement=PLACE)
     await save(shop, rule({"exclude": ["ideal"]}))
     with pytest.raises(Invalid, match="klarna should be hidden"):
@@ -124,7 +124,7 @@ async def test_a_scenario_that_a_draft_is_to_fulfil_must_hold_when_it_is_publish
 
 
 @pytest.mark.anyio
-async def test_other_edits_may_break_no_scenario_that_holds_but_go_on_where_one_fails_already(shop):
+async def test_edits_must_not_break_passing_scenarios(shop):
     await shop.create("scenario", scenario(shown=("klarna",)), placement=PLACE)
     with pytest.raises(Invalid, match="Large carts"):
         await shop.engine.catalogue.delete(shop.actor("ada"), "candidate", PLACE, "klarna", version=None)
@@ -167,7 +167,7 @@ async def test_a_scenario_that_makes_no_sense_is_refused(shop, wanted, field):
 
 
 @pytest.mark.anyio
-async def test_a_decision_becomes_a_scenario_that_holds(shop):
+async def test_decision_becomes_a_passing_scenario(shop):
     await shop.create(
         "rule",
         rule({"exclude": ["klarna"]}, {"pin": {"candidate": "ideal", "slot": 2}}, when=CART_OVER_100),
@@ -188,7 +188,7 @@ async def test_a_decision_becomes_a_scenario_that_holds(shop):
 
 
 @pytest.mark.anyio
-async def test_a_whole_set_of_scenarios_takes_the_place_of_another(shop):
+async def test_complete_set_of_scenarios_replaces_another(shop):
     await shop.create("scenario", scenario(shown=("klarna",)), placement=PLACE)
     other = Scenario(id="s2", name="Other", context={}, expect=Expectation(shown=("card",)))
     stored = await shop.engine.catalogue.replace(shop.actor("ci"), "scenario", PLACE, [other])
@@ -196,7 +196,7 @@ async def test_a_whole_set_of_scenarios_takes_the_place_of_another(shop):
 
 
 @pytest.mark.anyio
-async def test_scenarios_of_other_merchants_are_not_there(shop):
+async def test_scenarios_of_other_merchants_are_not_found(shop):
     await shop.create("scenario", scenario(shown=("klarna",)), placement=PLACE)
     answer = await shop.decide()
     other, _ = await shop.engine.accounts.add_merchant("other", "Other")

@@ -30,7 +30,7 @@ def is_hidden(of, moment):
         ("2026-11-30T23:00:00.000Z", False),
     ],
 )
-def test_a_rule_is_in_force_from_its_beginning_on_and_before_its_end(moment, hidden):
+def test_rule_is_active_from_its_start_until_before_its_end(moment, hidden):
     assert is_hidden(plan(WEEKEND), moment) is hidden
 
 
@@ -56,13 +56,13 @@ def problems(document):
     }
 
 
-def test_mistakes_stand_where_they_were_written_whatever_the_schedule():
+def test_mistakes_have_their_path_with_any_schedule():
     wrong = {"and": [{"==": [1, 1]}, {"frobnicate": [1]}]}
     for ends in ({}, {"active_from": FROM}, {"active_to": TO}, {"active_from": FROM, "active_to": TO}):
         assert list(problems(rule({"exclude": ["card"]}, when=wrong, **ends))) == ["/when/and/1/frobnicate"]
 
 
-def test_a_schedule_that_cannot_be_is_refused_at_its_own_field():
+def test_invalid_schedule_names_its_field():
     assert list(problems(rule({"exclude": ["card"]}, active_from="2026-02-30T00:00:00Z"))) == ["/active_from"]
     assert list(problems(rule({"exclude": ["card"]}, active_to="2026-13-01T00:00:00Z"))) == ["/active_to"]
     backwards = problems(rule({"exclude": ["card"]}, active_from=TO, active_to=FROM))
@@ -76,7 +76,7 @@ def test_a_pointer_into_the_condition_is_not_mistaken_for_one_into_the_schedule(
 
 
 @pytest.mark.anyio
-async def test_a_decision_is_replayed_by_the_time_it_was_made_at(shop):
+async def test_decision_is_replayed_at_its_own_time(shop):
     soon = rfc3339(now_ms() + 400)
     await shop.create("rule", rule({"exclude": ["card"]}, active_from=soon))
     early = await shop.decide()
@@ -90,6 +90,6 @@ async def test_a_decision_is_replayed_by_the_time_it_was_made_at(shop):
 
 
 @pytest.mark.anyio
-async def test_a_rule_with_a_day_that_is_none_is_not_stored(shop):
+async def test_rule_with_an_invalid_day_is_not_stored(shop):
     with pytest.raises(Invalid, match="active_from"):
         await shop.create("rule", rule({"exclude": ["card"]}, active_from="2026-02-30T00:00:00Z"))

@@ -30,7 +30,7 @@ async def same_as_stored(shop, start_engine):
     return ours
 
 
-async def test_what_is_kept_is_what_is_stored_after_every_edit(shop, start_engine):
+async def test_cache_equals_the_database_after_every_edit(shop, start_engine):
     catalogue = shop.engine.catalogue
     await shop.create("rule", rule({"exclude": ["card"]}), rule({"exclude": ["card"]}, id="r2"))
     await same_as_stored(shop, start_engine)
@@ -43,7 +43,7 @@ async def test_what_is_kept_is_what_is_stored_after_every_edit(shop, start_engin
     assert configuration.get("rule", PLACE, "r1").document.effects == ({"exclude": ["paypal"]},)
 
 
-async def test_what_another_process_edits_is_seen_at_once(shop, start_engine):
+async def test_edits_of_another_process_are_visible_at_once(shop, start_engine):
     other = await start_engine()
     await shop.create("rule", rule({"exclude": ["card"]}))
     assert found(await other.catalogue.configuration(shop.id))["rule", PLACE, "r1"][0] == 1
@@ -55,7 +55,7 @@ async def test_what_another_process_edits_is_seen_at_once(shop, start_engine):
     assert (await shop.engine.catalogue.configuration(shop.id)).review
 
 
-async def test_only_what_changed_is_decoded_again(shop, monkeypatch):
+async def test_only_changed_documents_are_decoded_again(shop, monkeypatch):
     await shop.create("rule", *(rule({"exclude": ["card"]}, id=f"r{n}", priority=n) for n in range(50)))
     await shop.engine.catalogue.configuration(shop.id)
     decoded = []

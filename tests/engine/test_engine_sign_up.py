@@ -17,7 +17,7 @@ async def slugs_of(engine) -> list[str]:
     return sorted({merchant.slug for merchant in await engine.accounts.merchants()})
 
 
-async def test_merchants_of_one_name_that_sign_up_at_once_are_apart(engine):
+async def test_concurrent_sign_ups_with_one_name_create_two_merchants(engine):
     emails = [f"{number}@bakery.example" for number in range(4)]
     users = await asyncio.gather(*(engine.team.sign_up(email, "Ada", PASSWORD, BAKERY) for email in emails))
     assert sorted(user.slug for user in users) == ["bakery", "bakery-2", "bakery-3", "bakery-4"]
@@ -26,14 +26,14 @@ async def test_merchants_of_one_name_that_sign_up_at_once_are_apart(engine):
         assert [person.email for person in await engine.team.people(user.slug)] == [user.email]
 
 
-async def test_an_address_that_signs_up_twice_at_once_gets_one_merchant(engine):
+async def test_concurrent_sign_ups_with_one_address_create_one_merchant(engine):
     tries = (engine.team.sign_up("ada@bakery.example", "Ada", PASSWORD, BAKERY) for _ in range(4))
     results = await asyncio.gather(*tries, return_exceptions=True)
     assert sum(isinstance(result, Conflict) and result.field == "email" for result in results) == 3, results
     assert len(await slugs_of(engine)) == 1
 
 
-async def test_a_link_that_is_followed_twice_at_once_opens_one_account(engine):
+async def test_link_followed_twice_concurrently_creates_one_account(engine):
     token = await engine.team.confirm("ada@bakery.example")
     email = (await engine.team.confirmed(token)).email
     tries = (engine.team.sign_up(email, "Ada", PASSWORD, BAKERY, token=token) for _ in range(3))

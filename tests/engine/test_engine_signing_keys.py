@@ -86,7 +86,7 @@ async def test_a_new_key_takes_over_and_older_texts_end(engine, start_engine, cl
     assert accepted(other, newer) == ALL
 
 
-async def test_a_leaked_key_signs_nothing_after_a_minute(engine, clock):
+async def test_leaked_key_is_useless_after_a_minute(engine, clock):
     stolen = thief(engine)
     await rotate_master_key(engine.settings, engine.data_keys, new=True)
     await engine.data_keys.renew_signing()
@@ -104,7 +104,7 @@ async def test_a_master_key_of_the_customer_key_is_refused(engine):
         await engine.data_keys.renew_signing()
 
 
-async def test_two_at_once_make_one_key(engine, start_engine):
+async def test_concurrent_processes_create_one_key(engine, start_engine):
     await rotate_master_key(engine.settings, engine.data_keys, new=True)
     several = [await start_engine() for _ in range(2)]
     results = await asyncio.gather(*(each.data_keys.renew_signing() for each in several), return_exceptions=True)

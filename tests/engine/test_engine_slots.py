@@ -85,7 +85,7 @@ async def test_a_cascade_counts_those_down_to_the_choice(empty_shop):
     assert fit.slots.tried[""] == {name: [0.0] * slot + [1.0] for slot, name in enumerate(order(answer.decision)[:2])}
 
 
-async def test_answers_of_an_experiment_that_draws_nothing_say_nothing(empty_shop):
+async def test_undrawn_answers_of_an_experiment_are_not_sampled(empty_shop):
     shop, settings = empty_shop, placement(credit="position", policy=Fixed())
     await shop.add_placement(settings)
     await shop.decide()
@@ -99,7 +99,7 @@ async def test_answers_of_an_experiment_that_draws_nothing_say_nothing(empty_sho
     [({"credit": "position"}, True), ({"credit": "cascade"}, True), ({"credit": "first"}, False), ({}, True),
      ({"credit": "position", "examination": (1.0, 0.5)}, False)],
 )  # fmt: skip
-def test_slots_are_sampled_where_their_weights_count(changes, needed):
+def test_slots_are_sampled_if_their_weights_are_used(changes, needed):
     assert needs_slots(placement(**{"credit": "choice"} | changes)) is needed
 
 
@@ -120,7 +120,7 @@ def test_decisions_of_the_sample_fade():
     assert faded(after, TODAY + 30) == after
 
 
-def test_a_bucket_has_a_reach_of_its_own():
+def test_bucket_has_its_own_weights():
     first = SlotObservation("mobile", ["card", "ideal"], [0, 1], [0.0, 0.0], EVEN)
     evidence = with_observations(SlotEvidence(), [first], "dec_1", TODAY)
     assert reach_of(evidence, (1.0, 0.4), "mobile") == {"card": 1.0, "ideal": 0.4}
@@ -129,7 +129,7 @@ def test_a_bucket_has_a_reach_of_its_own():
     assert reach_of(evidence, (), "mobile") == {}
 
 
-def test_rates_of_rarely_reached_candidates_are_not_believed_low():
+def test_rates_of_rarely_examined_candidates_are_not_underestimated():
     curves, rows = Curves(reading().curves.common), [day("card", 1_000, 100), day("ideal", 1_000, 50)]
     plain = arm_beliefs(rows, [], {}, EvidenceSettings(90.0, (), curves, {}, NOW, 1))
     seen = arm_beliefs(rows, [], {}, EvidenceSettings(90.0, (), curves, {}, NOW, 1, {"ideal": 0.5}))
@@ -154,7 +154,7 @@ async def test_the_newest_decisions_between_two_ids_are_read(shop):
     assert await read(from_id=last, before_id=first, limit=10) == []
 
 
-async def test_a_decision_whose_plan_is_gone_says_nothing(empty_shop, monkeypatch):
+async def test_decision_of_a_deleted_plan_is_not_sampled(empty_shop, monkeypatch):
     shop, settings = empty_shop, placement(credit="position")
     await shop.add_placement(settings)
     await shop.decide()
@@ -177,7 +177,7 @@ def test_evidence_of_another_credit_does_not_count():
     assert with_observations(curve, list(observed(10)), "dec_3", TODAY).curve == []
 
 
-def test_a_sample_that_says_nothing_changes_nothing():
+def test_uninformative_sample_changes_nothing():
     evidence = with_observations(SlotEvidence(), list(observed(10, has_all_tried=True)), "dec_1", TODAY)
     again = with_observations(evidence, [], "dec_2", TODAY)
     assert again == msgspec.structs.replace(evidence, read_to="dec_2")
@@ -207,7 +207,7 @@ def test_buckets_beyond_the_most_share_the_placements_reach():
     assert evidence.tried[""]["card"] == [MOST_BUCKETS + 9]
 
 
-async def test_a_fit_with_slots_is_stored_and_older_ones_are_read(shop):
+async def test_fit_with_slots_is_stored_and_older_fits_are_read(shop):
     scope = Scope(shop.id, "payment_methods", "converted")
     evidence = with_observations(SlotEvidence(), list(observed(5)), "dec_1", TODAY)
     async with shop.engine.database.write() as connection:

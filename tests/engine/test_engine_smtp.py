@@ -74,7 +74,7 @@ async def test_a_server_gets_the_whole_mail() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
-async def test_who_has_a_password_logs_in() -> None:
+async def test_server_with_a_password_requires_login() -> None:
     async with mail_server(with_login=True) as box:
         assert await send(settings(box, smtp_user="tap2", smtp_password="mail secret")) == ""
         assert await send(settings(box, smtp_user="tap2", smtp_password="wrong")) == "login"
@@ -85,20 +85,20 @@ async def test_who_has_a_password_logs_in() -> None:
     ("answer", "fault"),
     [("550 no such user", "recipient"), ("450 try later", "busy")],
 )
-async def test_a_refused_recipient_is_told_from_a_busy_server(answer: str, fault: str) -> None:
+async def test_refused_recipient_is_distinguished_from_a_busy_server(answer: str, fault: str) -> None:
     async with mail_server() as box:
         box.refuse = answer
         assert await send(settings(box)) == fault
 
 
 @pytest.mark.parametrize(("answer", "fault"), [("554 looks like spam", "refused"), ("451 disk full", "busy")])
-async def test_a_refused_content_is_told_from_a_busy_server(answer: str, fault: str) -> None:
+async def test_refused_content_is_distinguished_from_a_busy_server(answer: str, fault: str) -> None:
     async with mail_server() as box:
         box.refuse_content = answer
         assert await send(settings(box)) == fault
 
 
-async def test_a_server_that_is_away_has_no_connection() -> None:
+async def test_unreachable_server_has_the_fault_connection() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         box = Mailbox()

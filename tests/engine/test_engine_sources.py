@@ -41,7 +41,7 @@ async def test_browsers_cannot_take_ids_from_each_other(shop):
     assert await record(shop, *rows) == ["recorded", "recorded", "duplicate"]
 
 
-async def test_a_repeated_id_with_other_content_says_what_is_stored(shop):
+async def test_repeated_id_with_other_content_returns_the_stored_outcome(shop):
     answer = await shop.decide()
     card, other = order(answer.decision)[:2]
     await shop.report(answer, "converted", card, event="e", amount=500)
@@ -52,7 +52,7 @@ async def test_a_repeated_id_with_other_content_says_what_is_stored(shop):
     assert (await shop.counts())[card] == (1, 1)
 
 
-async def test_a_conflict_inside_one_list_is_told(shop):
+async def test_conflict_inside_a_list_is_reported(shop):
     answer = await shop.decide()
     card, other = order(answer.decision)[:2]
     rows = [shop.outcome(answer, "converted", name, event="e") for name in (card, other, card)]
@@ -84,7 +84,7 @@ async def test_too_large_an_amount_is_refused(shop):
     assert (await shop.report(answer, "converted", card, amount=LARGEST_AMOUNT)).status == "recorded"
 
 
-async def test_the_default_reward_learns_nothing_from_browsers(shop):
+async def test_default_reward_ignores_browsers(shop):
     answer = await shop.decide("c1")
     card = order(answer.decision)[0]
     await record(shop, browser(shop, answer, "selected", card), browser(shop, answer, "abandoned"))

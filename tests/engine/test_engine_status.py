@@ -11,7 +11,7 @@ from engine.store.connection import leases
 pytestmark = pytest.mark.anyio
 
 
-async def test_decisions_are_counted_and_their_windows_wait(shop):
+async def test_decisions_are_counted_as_pending(shop):
     before = await status.read(shop.engine.database)
     for _ in range(3):
         await shop.decide()
@@ -36,14 +36,14 @@ async def test_beliefs_of_a_placement_have_an_age(shop, monkeypatch):
     assert young.seconds_old < 3600 < old.seconds_old
 
 
-async def test_the_leader_was_seen_until_its_lease_ends(shop):
+async def test_leader_is_shown_until_its_lease_ends(shop):
     seen = (await status.read(shop.engine.database)).installation.leader_seen_seconds
     assert 0 <= seen < 20
     await shop.engine.leadership.give_back()
     assert (await status.read(shop.engine.database)).installation.leader_seen_seconds is None
 
 
-async def test_a_lease_that_has_ended_has_nothing_left(shop):
+async def test_expired_lease_has_zero_seconds(shop):
     async with shop.engine.database.write() as connection:
         await leases.take(connection, "other", "somebody", milliseconds=-1)
     async with shop.engine.database.read() as connection:

@@ -17,7 +17,7 @@ from tests.factories import candidate, candidates, rule
 DECOMPOSED, COMPOSED = normalize("NFD", "Überweisung"), "Überweisung"
 
 
-def test_decomposed_letters_become_what_facts_are_compared_with():
+def test_decomposed_letters_are_composed():
     assert tidied(candidate("a", label=DECOMPOSED)).label == COMPOSED
     nested = rule({"set": {"name": "x", "value": DECOMPOSED}}, when={"==": [{"var": "a.b"}, DECOMPOSED]})
     tidy = tidied(nested)
@@ -38,7 +38,7 @@ def test_tidying_twice_is_tidying_once(label):
     assert tidy.label == tidy.label.strip()
 
 
-def test_blanks_around_a_name_go_and_those_of_values_stay():
+def test_blanks_around_names_are_removed_but_not_in_values():
     tidy = tidied(rule({"set": {"name": "x", "value": " a "}}, name="  The rule "))
     assert tidy.name == "The rule"
     assert tidy.effects[0]["set"]["value"] == " a "
@@ -57,7 +57,7 @@ def test_a_list_without_positions_keeps_its_order(sent, present, positions):
     assert [document.position for document in documents] == positions
 
 
-def test_a_list_with_a_position_is_left_as_it_was_sent():
+def test_list_with_a_position_is_unchanged():
     documents = [candidate("a", position=7), candidate("b")]
     assert in_list_order(documents, candidates("x")) is documents
 
@@ -70,7 +70,7 @@ def test_an_amount_lies_between_the_edges_of_its_bin(amount):
 
 
 @given(st.lists(st.integers(1, 10**7), min_size=1, max_size=60))
-def test_cutting_the_tail_adds_nothing(amounts):
+def test_cutting_the_tail_never_adds(amounts):
     bins: dict[int, Bin] = {}
     for amount in amounts:
         before = bins.get(amount_bin(amount), Bin(0, 0))
@@ -97,6 +97,6 @@ def test_faded_amounts_count_less_and_keep_their_mean(weight):
     assert card.total / card.count == pytest.approx(5_000)
 
 
-def test_what_is_faded_away_is_not_there():
+def test_faded_rows_are_omitted():
     rows = [AmountRow("card", 1, amount_bin(CART), 1, 8, 8 * CART)]
     assert amounts_by_candidate(rows, [], lambda _name, _day: 0.0, typical=5_000) == {}

@@ -63,7 +63,7 @@ async def test_exports_at_once_do_not_exceed_the_limit(empty_shop):
     assert sorted(str(type(each).__name__) for each in ended) == ["LimitReached"] * 8 + ["NoneType"] * 2
 
 
-async def test_without_a_limit_nothing_is_counted(empty_shop):
+async def test_without_a_limit_requests_are_not_counted(empty_shop):
     merchant = (await empty_shop.engine.accounts.merchants("shop"))[0]
     await export(empty_shop, merchant)
     assert (await empty_shop.engine.tiers.use(merchant)).exports == 0

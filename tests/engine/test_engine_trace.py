@@ -44,14 +44,14 @@ def test_a_rule_fired_was_not_met_or_lacked_a_fact(facts, verdict, missing):
     assert verdicts(plan(rule(HIDE, when=CART_OVER_100)), **facts) == {"r1": (verdict, missing)}
 
 
-def test_a_rule_is_said_with_the_merchants_labels():
+def test_rule_is_described_with_the_merchants_labels():
     [each] = traced(plan(rule(HIDE, when=CART_OVER_100, name="No instalments"), currency="EUR")).rules
     assert each.name == "No instalments"
     assert each.sentence == "Cart total is over EUR 100.00 → Klarna is hidden"
     assert each.effects == [HIDE]
 
 
-def test_each_clause_tells_what_it_read():
+def test_each_clause_has_its_values():
     when = {"and": [CART_OVER_100, {"==": [{"var": "geo.country"}, "DE"]}]}
     [each] = traced(plan(rule(HIDE, when=when)), cart_total=20_000, geo_country="FR").rules
     clauses = each.clauses["clauses"]
@@ -59,7 +59,7 @@ def test_each_clause_tells_what_it_read():
     assert [clause["values"] for clause in clauses] == [{}, {"cart.total": 20_000}, {"geo.country": "FR"}]
 
 
-def test_rules_come_in_the_order_of_their_priority():
+def test_rules_are_sorted_by_priority():
     of = plan(rule(HIDE, id="low"), rule(PIN, id="high", priority=5), rule(HIDE, id="mid", priority=1))
     assert [each.id for each in traced(of).rules] == ["high", "mid", "low"]
 

@@ -36,21 +36,21 @@ def test_a_fact_that_never_arrives_is_named():
     assert said.endswith("in the last 30 days: this rule has not fired and will not.")
 
 
-def test_a_fact_beside_others_that_suffice_is_a_remark():
+def test_missing_fact_beside_sufficient_facts_is_a_remark():
     either = {"or": [{"==": [{"var": "customer.business"}, True]}, {"==": [{"var": "geo.country"}, "DE"]}]}
     [said] = found(either, {"exclude": ["card"]})
     assert said.endswith("this rule uses it.")
 
 
 @pytest.mark.parametrize("effect", [{"pin": {"candidate": "ideal", "slot": 1}}, {"exclude": ["ideal"]}])
-def test_a_candidate_that_is_not_offered_where_the_rule_holds_is_named(effect):
+def test_candidate_ineligible_where_the_rule_fires_is_named(effect):
     [said] = found({"==": [{"var": "geo.country"}, "DE"]}, effect)
     assert said.startswith("iDEAL is only offered where Country is NL")
     assert said.endswith("this effect changes nothing.")
     assert not found({"in": [{"var": "geo.country"}, ["DE", "NL"]]}, effect)
 
 
-def test_values_that_nobody_sends_are_named_with_those_that_are_sent():
+def test_values_never_sent_are_named_with_the_sent_values():
     [said] = found({"==": [{"var": "geo.country"}, "BR"]}, {"exclude": ["card"]})
     assert "was true in none of 400 decisions of the last week: most had DE or NL." in said
 
@@ -67,17 +67,17 @@ def test_conditions_that_are_never_true_together_are_a_remark():
     assert said.startswith("The conditions were never true together")
 
 
-def test_nothing_is_said_of_the_time_nor_of_a_rule_that_fires():
+def test_time_and_firing_rules_have_no_finding():
     later = {"after": [{"var": "time.now"}, "2030-01-01T00:00:00Z"]}
     assert not found(later, {"exclude": ["card"]})
     assert not found({">": [{"var": "cart.total"}, 5_000]}, {"exclude": ["card"]})
 
 
-def test_a_few_decisions_prove_nothing():
+def test_few_decisions_give_no_finding():
     assert not found({"==": [{"var": "geo.country"}, "BR"]}, {"exclude": ["card"]}, facts=FACTS[: ENOUGH - 1])
 
 
-def test_a_candidate_that_no_decision_could_offer_says_why():
+def test_candidate_never_eligible_has_a_reason():
     traffic = Traffic(FACTS)
     assert not candidate_warning(IDEAL, traffic, "EUR")
     dear = Candidate(id="dear", label="Dear", min_amount=1_000_000)

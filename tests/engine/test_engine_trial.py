@@ -24,7 +24,7 @@ async def tried(shop, *rules, **facts):
     return await shop.engine.trials.answer(shop.id, document, Facts(values))
 
 
-async def test_a_rule_that_nobody_published_is_obeyed(shop):
+async def test_unpublished_rule_is_applied(shop):
     trial = await tried(shop, rule({"exclude": ["ideal"]}, when=SMALL), cart_total=4000)
     assert [excluded_candidate.id for excluded_candidate in trial.decision.excluded] == ["ideal"]
     assert trial.decision.rules == ["r1"]
@@ -34,7 +34,7 @@ async def test_a_rule_that_nobody_published_is_obeyed(shop):
     assert [(item.rule, item.field) for item in trial.decision.skipped] == [("r1", "cart.total")]
 
 
-async def test_who_is_believed_to_be_best_comes_first_each_time(shop):
+async def test_candidate_with_the_best_mean_is_always_first(shop):
     rest = dict.fromkeys(("klarna", "ideal", "sepa_debit", "apple_pay"), (1000, 300))
     await shop.update_state(paypal=(1000, 700), card=(1000, 500), **rest)
     trials = [await tried(shop) for _ in range(3)]
@@ -52,7 +52,7 @@ async def test_the_chances_are_those_that_a_real_answer_names(shop):
 
 
 @SQLITE_FIRST
-async def test_candidates_that_are_not_in_force_yet_take_part_with_what_is_known_of_the_others(shop):
+async def test_unpublished_candidates_use_beliefs_of_the_others(shop):
     rest = dict.fromkeys(("klarna", "ideal", "sepa_debit", "apple_pay", "card"), (1000, 100))
     await shop.update_state(paypal=(1000, 700), **rest)
     _, document = await shop.engine.drafts.plan(shop.id, "payment_methods")
@@ -62,14 +62,14 @@ async def test_candidates_that_are_not_in_force_yet_take_part_with_what_is_known
     assert "paypal" in [ranked.id for ranked in trial.decision.ranking[:2]]
 
 
-async def test_another_policy_than_the_one_in_force_is_tried_as_it_is(shop):
+async def test_unpublished_policy_is_tried(shop):
     _, document = await shop.engine.drafts.plan(shop.id, "payment_methods")
     placement = msgspec.structs.replace(document.placement, policy=Thompson(drawn=1))
     trial = await shop.engine.trials.answer(shop.id, msgspec.structs.replace(document, placement=placement), Facts({}))
     assert len(trial.slots) == 1
 
 
-async def test_nothing_is_logged(shop):
+async def test_trial_is_not_logged(shop):
     await tried(shop, cart_total=1)
     async with shop.engine.database.read() as connection:
         assert await decisions.newest(connection, shop.id, placement=None, customer=None, before_id=None, limit=5) == []

@@ -21,7 +21,7 @@ async def count(shop):
     await shop.engine.use_counter.flush()
 
 
-async def test_a_rules_days_lacks_and_last_time_are_told(shop):
+async def test_rule_has_daily_counts_missing_fields_and_last_time(shop):
     await shop.create("rule", rule({"exclude": ["ideal"]}, when=SMALL, id="small"))
     for total in (100, 200, 9_000):
         await shop.decide(cart_total=total)
@@ -37,7 +37,7 @@ async def test_a_rules_days_lacks_and_last_time_are_told(shop):
         await shop.engine.uses.rules(shop.id, "nowhere")
 
 
-async def test_a_field_that_never_arrives_is_known_once_there_are_enough_answers(shop):
+async def test_field_never_sent_is_reported_after_enough_answers(shop):
     for number in range(ENOUGH):
         if number == ENOUGH - 1:
             await count(shop)
@@ -68,7 +68,7 @@ async def test_a_field_that_never_arrives_is_known_once_there_are_enough_answers
         ({"if": [GERMAN, SMALL, True]}, True),
     ],
 )
-async def test_whether_a_rule_can_fire_without_a_field_depends_on_what_it_asks_of_it(shop, when, can_fire):
+async def test_rule_without_a_field_fires_depending_on_its_condition(shop, when, can_fire):
     for _ in range(ENOUGH):
         await shop.decide(geo_country="DE")
     await count(shop)

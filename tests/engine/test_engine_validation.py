@@ -132,11 +132,11 @@ def test_a_policy_weighs_only_so_many_values():
         [("min_amount/XXY", 'must be an ISO 4217 currency code in capitals, such as "EUR"')],
     ),
 ])  # fmt: skip
-def test_a_candidates_amounts_leave_room_between_them(limits, found):
+def test_minimum_amount_is_below_the_maximum(limits, found):
     assert problems(candidate("card", **limits)) == found
 
 
-def test_what_is_in_a_placement_needs_the_placement():
+def test_documents_of_a_placement_require_the_placement():
     assert problems(candidate("card"), place="homepage") == [("placement", "there is no placement “homepage”")]
 
 
@@ -171,7 +171,7 @@ HIDE = {"exclude": ["klarna"]}
         [("/active_to", "must be after active_from, or the rule is never in force")],
     ),
 ])  # fmt: skip
-def test_a_rule_names_candidates_that_exist_and_a_time_that_comes(document, found):
+def test_rule_requires_existing_candidates_and_a_future_time(document, found):
     assert problems(document) == found
 
 
@@ -186,13 +186,13 @@ def test_a_rule_names_candidates_that_exist_and_a_time_that_comes(document, foun
     ({"active_from": "2026-02-30T00:00:00Z"}, "/active_from", "a moment with its offset"),
     ({"active_to": "2026-11-27T25:00:00Z"}, "/active_to", "a moment with its offset"),
 ])  # fmt: skip
-def test_a_rules_condition_is_checked_where_it_is_written(changes, path, words):
+def test_problem_of_a_condition_has_its_path(changes, path, words):
     [(at_path, message)] = problems(rule(HIDE, **changes))
     assert at_path == path
     assert words in message
 
 
-def test_of_several_changes_each_problem_names_its_own():
+def test_each_problem_names_its_change():
     result = problems(rule(HIDE), rule({"exclude": ["a"]}, id="r2"), rule({"exclude": ["b"]}, id="r3"))
     assert [field for field, _ in result] == ["1/effects/0", "2/effects/0"]
 
@@ -249,12 +249,12 @@ def broken(of):
     return [(problem.field, problem.message) for problem in caught.value.problems]
 
 
-def test_a_plan_that_is_right_compiles():
+def test_valid_plan_compiles():
     document = configuration(rule(HIDE, when=CART_OVER_100)).plan_document(KEY)
     assert compiled(KEY, document, 7).version == 7
 
 
-def test_a_rule_on_a_field_that_goes_is_named():
+def test_rule_on_a_deleted_field_is_named():
     fields = tuple(field for field in MERCHANT_FIELDS if field.name != "cart.total")
     document = configuration(rule(HIDE), rule(HIDE, id="r2", when=CART_OVER_100), fields=fields).plan_document(KEY)
     [(field, message)] = broken(document)
@@ -262,12 +262,12 @@ def test_a_rule_on_a_field_that_goes_is_named():
     assert "cart.total" in message
 
 
-def test_a_rule_on_a_candidate_that_goes_is_named():
+def test_rule_on_a_deleted_candidate_is_named():
     document = configuration(rule({"exclude": ["wero"]})).plan_document(KEY)
     assert broken(document) == [(f"rule r1 of {KEY}/effects", "there would be no candidate “wero”")]
 
 
-def test_buckets_of_a_field_that_goes_are_named():
+def test_buckets_of_a_deleted_field_are_named():
     document = configuration(placement(buckets=("geo.planet",))).plan_document(KEY)
     assert broken(document) == [(f"placement {KEY}/buckets/0", "there is no field “geo.planet”")]
 
@@ -275,7 +275,7 @@ def test_buckets_of_a_field_that_goes_are_named():
 # The configuration itself
 
 
-def test_a_resource_is_looked_up_by_kind_place_and_id():
+def test_resource_is_found_by_kind_placement_and_id():
     own = configuration(rule(HIDE))
     assert own.get("rule", KEY, "r1").document.name == "The rule"
     assert own.find("rule", "homepage", "r1") is None
@@ -300,7 +300,7 @@ def test_a_resource_of_another_version_is_stale():
     (SEGMENTS, [KEY]),
     (Scenario(id="s", name="S", context={}, expect=Expectation()), []),
 ])  # fmt: skip
-def test_a_change_alters_the_plans_that_it_is_part_of(document, touched):
+def test_change_affects_plans_that_contain_it(document, touched):
     change = Change(None, resource(document))
     assert configuration().touched_by([change]) == touched
     assert configuration().touched_by([Change(change.after, None)]) == touched
@@ -316,7 +316,7 @@ def test_changes_add_replace_and_delete():
     assert (after.revision, after.currency) == (before.revision, before.currency)
 
 
-def test_a_change_of_nothing_is_no_change():
+def test_unchanged_document_is_no_change():
     with pytest.raises(ValueError, match="needs something before or after"):
         _ = Change(None, None).resource
 
@@ -348,7 +348,7 @@ def test_every_kind_has_its_address(kind, path):
     assert KINDS[kind].collection_path == path
 
 
-def test_a_plan_takes_over_what_is_the_same():
+def test_plan_reuses_unchanged_parts():
     before = plan(rule(HIDE))
     after = compiled(KEY, before.document, 2, like=before)
     assert after.rules[0] is before.rules[0]

@@ -33,7 +33,7 @@ async def exported(shop: Shop, folder: Path, **changes: Any) -> tuple[ExportedDe
 
 
 @SQLITE_FIRST
-async def test_a_line_comes_after_what_it_refers_to(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_line_follows_the_lines_it_refers_to(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(verification_export, "CHUNK", 3)
     ids = [(await shop.decide(f"c{number}")).decision.decision_id for number in range(4)]
     await shop.update_state(card=(40, 20), paypal=(50, 24))
@@ -54,7 +54,7 @@ async def test_a_line_comes_after_what_it_refers_to(shop: Shop, tmp_path: Path, 
     assert (lines[0]["kind"], lines[-1]["kind"], lines[-1]["decisions"]) == ("log", "end", 8)
 
 
-async def test_nothing_says_who_a_customer_is_or_what_was_asked(shop: Shop, tmp_path: Path):
+async def test_export_contains_no_customer_ids_or_facts(shop: Shop, tmp_path: Path):
     split = factories.placement(key="banner", name="Banner", policy=Split())
     await shop.add_placement(split, *factories.candidates("a", "b"))
     await shop.decide("ada@example.com", device_id="phone-77", cart_total=4_711, geo_country="DE")
@@ -67,7 +67,7 @@ async def test_nothing_says_who_a_customer_is_or_what_was_asked(shop: Shop, tmp_
     assert [line["key"] for line in lines if hashed in str(line)] == [f"banner:{hashed}"]
 
 
-async def test_an_erased_customer_is_gone(shop: Shop, tmp_path: Path):
+async def test_erased_customer_is_not_exported(shop: Shop, tmp_path: Path):
     await shop.decide("ada")
     kept = await shop.decide("bob")
     await shop.engine.eraser.erase(shop.id, "ada", suppress=False)
@@ -76,13 +76,13 @@ async def test_an_erased_customer_is_gone(shop: Shop, tmp_path: Path):
     assert [line["id"] for line in lines if line["kind"] == "decision"] == [kept.decision.decision_id]
 
 
-async def test_a_customer_who_refused_personalization_is_not_there(shop: Shop, tmp_path: Path):
+async def test_opted_out_customer_is_not_exported(shop: Shop, tmp_path: Path):
     await shop.engine.decider.decide(shop.id, ["payment_methods"], "ada", {}, personal=False)
     assert (await exported(shop, tmp_path))[0] == ExportedDecisions(0, {})
 
 
 @SQLITE
-async def test_other_days_placements_and_merchants_are_not_there(shop: Shop, tmp_path: Path):
+async def test_other_days_placements_and_merchants_are_not_exported(shop: Shop, tmp_path: Path):
     merchant, _ = await shop.engine.accounts.add_merchant("other", "Other")
     other = Shop(shop.engine, merchant)
     await other.add_placement()
@@ -95,7 +95,7 @@ async def test_other_days_placements_and_merchants_are_not_there(shop: Shop, tmp
 
 
 @SQLITE
-async def test_a_decision_whose_beliefs_are_not_kept_is_left_out_with_the_reason(shop: Shop, tmp_path: Path):
+async def test_decision_without_beliefs_is_excluded_with_a_reason(shop: Shop, tmp_path: Path):
     await shop.update_state(card=(40, 20))
     gone = (await shop.decide()).decision
     async with shop.engine.database.write() as connection:

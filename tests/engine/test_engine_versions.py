@@ -32,7 +32,7 @@ async def roll_back(shop, version):
     return await shop.engine.versions.roll_back(shop.actor("ada"), PLACE, version)
 
 
-async def test_going_back_publishes_a_new_version_and_what_is_edited_follows(shop):
+async def test_rollback_publishes_a_new_version_and_updates_documents(shop):
     await shop.create("rule", rule({"exclude": ["card"]}))
     good, document = version_of(shop), plan_of(shop)
     await update(shop, "rule", rule({"exclude": ["ideal"]}))
@@ -48,7 +48,7 @@ async def test_going_back_publishes_a_new_version_and_what_is_edited_follows(sho
     assert plan_of(shop).placement == placement()
 
 
-async def test_what_came_since_is_switched_off_and_not_lost(shop):
+async def test_rollback_disables_later_documents(shop):
     first, document = version_of(shop), plan_of(shop)
     await shop.create("rule", rule({"exclude": ["card"]}, id="since"))
     await shop.create("candidate", candidate("giropay"))
@@ -62,7 +62,7 @@ async def test_what_came_since_is_switched_off_and_not_lost(shop):
     assert plan_of(shop).rules == document.rules
 
 
-async def test_what_was_deleted_since_comes_back_with_the_fields_and_lists_that_it_needs(shop):
+async def test_rollback_restores_deleted_documents_with_their_fields_and_lists(shop):
     await shop.create("field", FieldDocument(name="customer.mood", type="string"))
     await shop.create("list", ListDocument(name="vip", values=("gold",)))
     both = {"or": [{"==": [{"var": "customer.mood"}, "glad"]}, {"in_list": [{"var": "customer.segment"}, "vip"]}]}
@@ -84,7 +84,7 @@ async def test_a_rule_that_was_switched_off_then_is_so_again(shop):
     assert "card" in order((await shop.decide()).decision)
 
 
-async def test_a_draft_over_what_was_rolled_back_is_told(shop):
+async def test_draft_over_a_rolled_back_document_is_a_conflict(shop):
     await shop.create("rule", rule({"exclude": ["card"]}))
     good = version_of(shop)
     await update(shop, "rule", rule({"exclude": ["ideal"]}))
@@ -94,7 +94,7 @@ async def test_a_draft_over_what_was_rolled_back_is_told(shop):
     assert [item.id for item in (await shop.engine.drafts.get(shop.id, PLACE)).moved] == ["r1"]
 
 
-async def test_going_back_is_noted_and_says_why(shop):
+async def test_rollback_is_audited_with_a_reason(shop):
     first = version_of(shop)
     await shop.create("rule", rule({"exclude": ["card"]}))
     await roll_back(shop, first)
@@ -104,7 +104,7 @@ async def test_going_back_is_noted_and_says_why(shop):
     assert (newest.published_by, newest.reason) == ("ada", f"Rolled back to version {first}")
 
 
-async def test_there_is_no_going_back_to_what_never_was_is_gone_or_is_in_force(shop):
+async def test_rollback_to_a_missing_or_active_version_is_refused(shop):
     with pytest.raises(Invalid, match="99"):
         await roll_back(shop, 99)
     with pytest.raises(Conflict, match="nothing differs"):
@@ -145,7 +145,7 @@ async def test_two_versions_are_compared_in_words_and_as_documents(shop):
     assert [backward.mark for backward in backwards] == ["deleted", "new", "changed", "changed"]
 
 
-async def test_versions_of_other_merchants_are_not_there(shop):
+async def test_versions_of_other_merchants_are_not_found(shop):
     other, _ = await shop.engine.accounts.add_merchant("other", "Other")
     with pytest.raises(NotFound):
         await shop.engine.versions.page(other.id, PLACE)

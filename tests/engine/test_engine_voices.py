@@ -53,7 +53,7 @@ async def test_295_fakes_of_a_customer_move_no_rate(empty_shop):
     assert await rebuild.compare(empty_shop.engine.database) == []
 
 
-async def test_taking_fakes_back_takes_nothing_of_others_back(empty_shop):
+async def test_retracting_fakes_keeps_other_outcomes(empty_shop):
     await shop_with(empty_shop)
     await report(empty_shop, [f"c{number}" for number in range(100)], lambda number: number % 5 == 0)
     before = await score(empty_shop)

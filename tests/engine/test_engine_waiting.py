@@ -61,7 +61,7 @@ async def waiting(shop, *, minutes=0):
     return {name: (item.trials.sum(), item.shares.max()) for name, item in result.items()}
 
 
-async def test_open_decisions_count_against_candidates_as_they_grow_old(store, monkeypatch):
+async def test_pending_decisions_count_as_failures_by_age(store, monkeypatch):
     answers = await asked(store, 40)
     for answer in answers[:8]:
         await store.report(answer, "converted", "paypal")
@@ -77,7 +77,7 @@ async def test_open_decisions_count_against_candidates_as_they_grow_old(store, m
     assert (await store.engine.logbook.replay(store.id, answer.decision.decision_id)).same
 
 
-async def test_it_waits_for_those_of_which_nothing_is_known(store):
+async def test_pending_decisions_without_evidence_are_not_counted(store):
     open_yet, settled, chosen = await asked(store, 3)
     await store.report(settled, "abandoned")
     await store.report(chosen, "selected", order(chosen.decision)[0])
@@ -89,13 +89,13 @@ async def test_it_waits_for_those_of_which_nothing_is_known(store):
     assert all(youngest <= share <= oldest for _, share in counted.values())
 
 
-async def test_some_of_very_many_stand_for_all(store):
+async def test_sample_represents_many_pending_decisions(store):
     await asked(store, 3 * MOST_OF_A_STEP)
     counted = await waiting(store)
     assert sum(trials for trials, _ in counted.values()) == pytest.approx(6 * MOST_OF_A_STEP, abs=0.1)
 
 
-async def test_when_the_window_has_closed_nothing_waits(store):
+async def test_no_decision_is_pending_after_its_window(store):
     await asked(store, 3)
     await store.engine.recorder.close_due(now_ms() + 61 * MINUTE)
     assert await waiting(store, minutes=61) == {}

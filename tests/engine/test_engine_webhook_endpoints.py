@@ -55,7 +55,7 @@ async def test_a_rotated_secret_signs_with_the_old_one_for_the_overlap(shop, clo
 
 
 @pytest.mark.anyio
-async def test_no_secret_is_stored_as_it_is_or_noted(shop):
+async def test_secrets_are_not_stored_or_logged_in_plain(shop):
     async with Receiver() as receiver:
         endpoint, secret = await subscribe(shop, receiver)
         _, second = await shop.engine.webhooks.rotate(shop.actor(), endpoint.id)
@@ -68,7 +68,7 @@ async def test_no_secret_is_stored_as_it_is_or_noted(shop):
 
 
 @pytest.mark.anyio
-async def test_without_the_key_of_its_secret_nothing_is_sent(shop):
+async def test_without_the_key_of_its_secret_no_message_is_sent(shop):
     async with Receiver() as receiver:
         endpoint, _ = await subscribe(shop, receiver)
         shop.engine.webhooks._sealer = StoredSealer(shop.engine.data_keys, b"another key", b"another")
@@ -95,7 +95,7 @@ async def test_a_test_message_reaches_one_endpoint(shop):
 
 
 @pytest.mark.anyio
-async def test_what_is_parked_can_be_sent_again(shop, clock):
+async def test_parked_delivery_can_be_sent_again(shop, clock):
     webhooks = shop.engine.webhooks
     async with Receiver(answering(500)) as receiver:
         endpoint, _ = await subscribe(shop, receiver)
@@ -174,7 +174,7 @@ async def test_there_are_not_too_many_endpoints_and_no_type_twice(shop):
 
 
 @pytest.mark.anyio
-async def test_deliveries_go_with_their_events(shop):
+async def test_deliveries_are_deleted_with_their_events(shop):
     async with Receiver() as receiver:
         endpoint, _ = await subscribe(shop, receiver)
         await add_events(shop, "a")

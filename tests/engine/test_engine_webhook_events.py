@@ -78,7 +78,7 @@ async def test_alerts_of_metrics_arrive(shop):
 
 
 @pytest.mark.anyio
-async def test_what_people_publish_and_customers_prefer_arrives(shop):
+async def test_publications_and_preferences_are_delivered(shop):
     async with Receiver() as receiver:
         await subscribe(shop, receiver, types=SUBSCRIBABLE)
         await shop.add_placement()
@@ -118,7 +118,7 @@ async def test_many_events_come_in_several_transactions(shop, monkeypatch):
 
 
 @pytest.mark.anyio
-async def test_a_merchant_with_many_hanging_receivers_takes_its_share_alone(shop, monkeypatch):
+async def test_hanging_receivers_block_only_their_merchant(shop, monkeypatch):
     monkeypatch.setattr(dispatcher, "AT_ONCE", dispatcher.AT_ONCE_OF_A_MERCHANT + 1)
     shop.engine.dispatcher._all = asyncio.Semaphore(dispatcher.AT_ONCE)
     other, _ = await shop.engine.accounts.add_merchant("other", "Other")
@@ -139,7 +139,7 @@ async def test_a_merchant_with_many_hanging_receivers_takes_its_share_alone(shop
 
 
 @pytest.mark.anyio
-async def test_who_no_longer_leads_sends_nothing(shop):
+async def test_former_leader_sends_nothing(shop):
     async with Receiver() as receiver:
         endpoint, _ = await subscribe(shop, receiver)
         await add_events(shop, "a")
@@ -153,7 +153,7 @@ async def test_who_no_longer_leads_sends_nothing(shop):
 
 
 @pytest.mark.anyio
-async def test_what_was_deleted_meanwhile_is_forgotten(shop):
+async def test_deliveries_of_a_deleted_endpoint_are_dropped(shop):
     async with Receiver(hang) as receiver:
         endpoint, _ = await subscribe(shop, receiver)
         await add_events(shop, "a")

@@ -38,7 +38,7 @@ async def shop(start_engine, clock):
 # Signatures
 
 
-def test_a_receiver_with_the_library_trusts_our_messages():
+def test_library_verifies_our_messages():
     secret, body = new_secret(), '{"type":"arm.jumped","naïve":"é"}'.encode()
     headers = signed_headers([secret], id="evt_1", timestamp=now_ms() // 1000, body=body)
     assert Webhook(secret).verify(body, headers) == msgspec.json.decode(body)
@@ -122,7 +122,7 @@ async def test_only_chosen_types_from_the_creation_on_arrive(shop):
 
 
 @pytest.mark.anyio
-async def test_retries_come_later_each_time_and_end(shop, clock):
+async def test_retry_intervals_grow_and_end(shop, clock):
     async with Receiver(failing(2)) as receiver, Receiver(answering(500)) as broken:
         (good, _), (bad, _) = await subscribe(shop, receiver), await subscribe(shop, broken)
         [id] = await add_events(shop, "a")
@@ -136,7 +136,7 @@ async def test_retries_come_later_each_time_and_end(shop, clock):
         assert len({request.id for request in receiver.received}) == 1
 
 
-def test_waits_grow_and_differ():
+def test_delays_grow_with_jitter():
     waits = [[retry_after(attempts) for _ in range(200)] for attempts in range(1, 8)]
     assert all(min(each) / max(each) * 1.5 > 0.79 and min(each) < max(each) for each in waits)
     for wait, planned in zip(waits, (MINUTE / 2, 5 * MINUTE, 50 * MINUTE), strict=False):
@@ -145,7 +145,7 @@ def test_waits_grow_and_differ():
 
 
 @pytest.mark.anyio
-async def test_each_subject_keeps_its_order_while_others_go_on(shop, clock):
+async def test_subjects_are_ordered_and_independent(shop, clock):
     # Fewer refusals than attempts, however the messages of the subjects mix: none is parked.
     rng, refusals = random.Random(5), {}
 
@@ -174,7 +174,7 @@ async def test_each_subject_keeps_its_order_while_others_go_on(shop, clock):
 
 @SQLITE_FIRST
 @pytest.mark.anyio
-async def test_a_hanging_receiver_holds_up_no_other(shop):
+async def test_hanging_receiver_does_not_block_others(shop):
     async with Receiver(hang) as slow, Receiver() as quick:
         other, _ = await shop.engine.accounts.add_merchant("other", "Other")
         theirs = Shop(shop.engine, other)
@@ -202,7 +202,7 @@ async def test_a_redirect_is_not_followed(shop):
 
 
 @pytest.mark.anyio
-async def test_gone_disables_and_parks(shop):
+async def test_status_410_disables_the_endpoint_and_parks_deliveries(shop):
     async with Receiver(answering(410)) as receiver:
         endpoint, _ = await subscribe(shop, receiver)
         await add_events(shop, "a", "a", "b")
@@ -236,7 +236,7 @@ async def test_gone_disables_and_parks(shop):
         (b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\nx", ""),
     ],
 )
-async def test_odd_answers_are_faults_or_not_read(shop, answer, fault):
+async def test_unusual_answers_are_faults_or_ignored(shop, answer, fault):
     async def odd(_request):
         return answer
 
@@ -248,7 +248,7 @@ async def test_odd_answers_are_faults_or_not_read(shop, answer, fault):
 
 
 @pytest.mark.anyio
-async def test_nobody_listening_and_unknown_hosts_are_faults(shop):
+async def test_refused_connections_and_unknown_hosts_are_faults(shop):
     async with Receiver() as receiver:
         pass
     endpoint, _ = await subscribe(shop, receiver)
@@ -261,7 +261,7 @@ async def test_nobody_listening_and_unknown_hosts_are_faults(shop):
 
 
 @pytest.mark.anyio
-async def test_what_was_being_sent_when_the_process_died_is_sent_again(shop, clock, start_engine):
+async def test_interrupted_delivery_is_sent_again(shop, clock, start_engine):
     async with Receiver(hang) as receiver:
         endpoint, _ = await subscribe(shop, receiver)
         ids = await add_events(shop, *"abcdef")

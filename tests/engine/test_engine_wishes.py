@@ -54,7 +54,7 @@ def order(plan: Any, values: dict[str, Any], key: str = "k") -> list[str]:
 # Slots
 
 
-def test_wishes_take_the_first_slots_in_their_order():
+def test_preferred_candidates_take_the_first_slots_in_order():
     index = {name: number for number, name in enumerate(METHODS)}
     made = apply_effects((), index, {}, slots=10, preferred=WANTED)
     assert made.pins == {0: index["klarna"], 1: index["ideal"]}
@@ -62,20 +62,20 @@ def test_wishes_take_the_first_slots_in_their_order():
 
 
 @pytest.mark.parametrize("slots", [1, 2, 6])
-def test_no_more_wishes_are_placed_than_there_are_slots(slots: int):
+def test_preferred_candidates_are_limited_by_slots(slots: int):
     index = {name: number for number, name in enumerate(METHODS)}
     made = apply_effects((), index, {}, slots=slots, preferred=WANTED)
     assert len(made.pins) == min(slots, 2)
 
 
-def test_wishes_that_are_excluded_or_unknown_are_skipped():
+def test_excluded_or_unknown_preferences_are_skipped():
     index = {name: number for number, name in enumerate(METHODS)}
     wanted = (("bitcoin", "default"), *WANTED)
     made = apply_effects((), index, {index["klarna"]: "not offered"}, slots=6, preferred=wanted)
     assert made.pins == {0: index["ideal"]}
 
 
-def test_wishes_go_around_the_slots_of_rules():
+def test_preferred_candidates_skip_pinned_slots():
     pinned = factories.rule({"pin": {"candidate": "card", "slot": 1}})
     plan = factories.plan(pinned)
     limits = limits_for(plan, wishes(preferred=dict(WANTED)), (0,))
@@ -86,14 +86,14 @@ def test_wishes_go_around_the_slots_of_rules():
     }
 
 
-def test_a_wish_that_a_rule_pins_keeps_the_slot_of_the_rule():
+def test_pinned_preference_keeps_the_slot_of_the_rule():
     plan = factories.plan(factories.rule({"pin": {"candidate": "klarna", "slot": 4}}))
     bounds = limits_for(plan, wishes(preferred=dict(WANTED)), (0,)).bounds
     assert {slot: plan.ids[number] for slot, number in bounds.pins.items()} == {3: "klarna", 0: "ideal"}
     assert "default" in bounds.reasons[plan.index["klarna"]]
 
 
-def test_limits_are_kept_apart_by_wishes():
+def test_limits_are_cached_by_preferences():
     plan = factories.plan()
     first = limits_for(plan, wishes(preferred={"paypal": "default"}), ())
     second = limits_for(plan, wishes(preferred={"klarna": "default"}), ())
@@ -102,7 +102,7 @@ def test_limits_are_kept_apart_by_wishes():
 
 
 @pytest.mark.parametrize("value", [None, "klarna", ["klarna"], 5, {}])
-def test_a_fact_of_another_type_is_no_wish(value: Any):
+def test_fact_of_another_type_is_no_preference(value: Any):
     assert preferred_of({PREFERRED: value}) == ()
     assert order(factories.plan(placement=factories.placement(policy=Fixed())), {PREFERRED: value, REFUSED: value}) == [
         *METHODS
@@ -123,7 +123,7 @@ def test_all_methods_refused_leave_an_empty_answer():
     assert order(factories.plan(), wishes(refused=dict.fromkeys(METHODS, "no"))) == []
 
 
-def test_a_fallback_leaves_out_what_is_refused():
+def test_fallback_excludes_refused_methods():
     plan = factories.plan()
     answer = fall_back(plan, Facts(wishes(refused={"card": "no"})), "k", expires_at=EXPIRES)
     assert "card" not in [ranked.id for ranked in answer.ranking]
@@ -144,7 +144,7 @@ def test_a_default_that_is_also_a_favorite_is_named_once():
     ("currency", "EUR"), ("theme", "dark"), ("notifications", {"email": True}), ("personalization_enabled", False),
     ("cross_merchant_consent", True), ("categories", {"size": 5}),
 ])  # fmt: skip
-def test_each_field_is_set_kept_and_taken_back(field: str, value: Any):
+def test_each_field_is_set_kept_and_removed(field: str, value: Any):
     change = PreferenceChange(**{field: value})
     assert given_fields(change) == {field: value}
     after = merged(NO_PREFERENCES, change)
@@ -162,7 +162,7 @@ def test_false_and_zero_of_a_customer_are_no_gaps_to_fill():
 # Purposes
 
 
-def test_facts_are_found_by_their_purposes():
+def test_facts_are_listed_by_purpose():
     fields = (
         FieldDocument(name="customer.age", type="integer", purpose="analytics"),
         FieldDocument(name="customer.plan", type="string"),
@@ -186,7 +186,7 @@ def test_necessary_purposes_cannot_be_refused():
 @pytest.mark.parametrize(("said", "allowed", "refused"), [
     ({}, True, False), ({}, False, True), ({"analytics": True}, False, False), ({"analytics": False}, True, True),
 ])  # fmt: skip
-def test_what_was_said_goes_before_what_is_assumed(said: dict[str, bool], allowed: bool, refused: bool):
+def test_stated_consent_has_priority_over_the_default(said: dict[str, bool], allowed: bool, refused: bool):
     policy = ConsentPolicy(purposes={"analytics": AssumedPurpose(allowed=allowed)})
     assert ("analytics" in refused_purposes(said, policy)) == refused
 
@@ -194,7 +194,7 @@ def test_what_was_said_goes_before_what_is_assumed(said: dict[str, bool], allowe
 # Counts of uses
 
 
-def test_uses_of_logged_decisions_are_counted_with_their_sign():
+def test_usage_of_logged_decisions_has_a_sign():
     decision = Decision(
         "dec_1", "payment_methods", 1, 0, [], [], {}, ["r1"], [Skipped("r2", "cart.total")], [], 1.0, False, EXPIRES
     )

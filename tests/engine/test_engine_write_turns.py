@@ -63,7 +63,7 @@ async def test_a_write_that_waits_too_long_is_refused(database, monkeypatch):
         assert (await connection.execute(text("SELECT 1"))).scalar() == 1
 
 
-async def test_a_write_that_fails_gives_its_turn_back(database):
+async def test_failed_write_releases_its_turn(database):
     for _ in range(2 * POOL_SIZE):
         with pytest.raises(RuntimeError):
             async with database.write():

@@ -50,7 +50,7 @@ async def test_the_sums_of_two_processes_add_up_as_in_the_log(shop, monkeypatch)
 
 @pytest.mark.parametrize("database_kind", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True)
 class TestOnPostgres:
-    async def test_a_process_waits_for_no_row_of_another(self, shop, monkeypatch):
+    async def test_processes_do_not_wait_for_each_others_rows(self, shop, monkeypatch):
         database, minute = shop.engine.database, now_ms() // MINUTE
         cell = WaitingCell(shop.merchant.id, "payment_methods", "converted", "", "card\npaypal", 0, minute)
         sums = Sums()

@@ -33,14 +33,14 @@ def within(boxes: list[Box], point: dict[str, int]) -> bool:
 
 
 @given(BOXES, BOXES)
-def test_two_boxes_meet_where_both_are(first: Box, second: Box) -> None:
+def test_boxes_intersect(first: Box, second: Box) -> None:
     both = meet(first, second)
     for point in POINTS:
         assert (both is not None and inside(both, point)) == (inside(first, point) and inside(second, point))
 
 
 @given(BOXES, BOXES)
-def test_a_box_lies_in_another_if_all_its_points_do(inner: Box, outer: Box) -> None:
+def test_box_is_contained_if_all_points_are(inner: Box, outer: Box) -> None:
     if lies_in(inner, outer):
         assert all(inside(outer, point) for point in POINTS if inside(inner, point))
 
@@ -81,7 +81,7 @@ def test_covering_counts_the_missing_value(outer: list[Box], inner: list[Box], c
     assert covers(outer, inner, Work()) == covered
 
 
-def test_everything_changes_no_product() -> None:
+def test_universe_is_the_identity_of_products() -> None:
     boxes: list[Box] = [{"x": 1}, {"y": 2}]
     assert product(EVERYTHING, boxes, Work(0)) == product(boxes, EVERYTHING, Work(0)) == boxes
 
@@ -162,7 +162,7 @@ def test_a_mask_holds_the_values_for_which_a_clause_is_true(cuts: list[int], dat
 VERSIONS = ["1.0.0-rc.1", "1.0.0", "1.0.1-alpha", "1.2.3", "2.0.0"]
 
 
-def test_versions_are_cut_by_their_precedence() -> None:
+def test_versions_are_ordered_by_precedence() -> None:
     read = READERS["version"]
     regions = intervals("version", *map(read, VERSIONS))
     values = samples(regions)
@@ -170,7 +170,7 @@ def test_versions_are_cut_by_their_precedence() -> None:
     assert [regions.region(read(version)) for version in VERSIONS] == [2, 4, 6, 8, 10]
 
 
-def test_moments_are_cut_whatever_their_offset() -> None:
+def test_times_are_compared_with_any_offset() -> None:
     cut = datetime(2026, 11, 27, 12, tzinfo=UTC)
     regions = intervals("datetime", cut)
     early, same, late = samples(regions)
@@ -215,5 +215,5 @@ def test_a_closed_type_has_no_other_values() -> None:
 
 
 @pytest.mark.parametrize(("mask", "bit"), [(1, 0), (2, 1), (12, 2), (1 << 70, 70), (-1, 0)])
-def test_the_lowest_bit_of_a_mask_is_found(mask: int, bit: int) -> None:
+def test_lowest_bit_of_a_mask(mask: int, bit: int) -> None:
     assert lowest_bit(mask) == bit

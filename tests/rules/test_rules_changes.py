@@ -110,7 +110,7 @@ def test_contradictory_changes_are_not_offered() -> None:
     assert [need.path for changes in ways for need in changes] == ["/when/or/1/>="]
 
 
-def test_a_rule_that_fires_needs_nothing() -> None:
+def test_rule_that_fires_needs_no_change() -> None:
     assert needs(AT_LEAST_50, cart__total=5000) == []
 
 

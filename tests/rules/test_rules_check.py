@@ -124,7 +124,7 @@ SHADOWED: list[tuple[dict[str, object], dict[str, object]]] = [
 
 
 @pytest.mark.parametrize(("first", "second"), SHADOWED)
-def test_a_wider_rule_before_it_shadows_a_rule(first: dict[str, object], second: dict[str, object]) -> None:
+def test_wider_earlier_rule_shadows_a_rule(first: dict[str, object], second: dict[str, object]) -> None:
     before, after = rule(WIDE, first, id="a", priority=1), rule(NARROW, second, id="b")
     [finding] = check(before, after)
     assert (finding.rule, finding.kind, finding.other) == ("b", "shadowed", "a")
@@ -170,7 +170,7 @@ def test_rival_pins_of_a_slot_or_a_candidate_fight() -> None:
     assert kinds(before, rule({"<": [TOTAL, 9]}, paypal_second, id="b")) == [("b", "fight")]
 
 
-def test_a_rule_that_pins_a_candidate_it_hides_fights_itself() -> None:
+def test_rule_that_pins_a_hidden_candidate_conflicts_with_itself() -> None:
     [finding] = check(rule(is_("DE"), {"exclude": ["paypal"]}, PIN))
     assert (finding.kind, finding.path, finding.other) == ("fight", "/effects/1", None)
 
@@ -190,7 +190,7 @@ def test_rules_that_together_hide_everything_are_found_with_an_example() -> None
     assert finding.example == {"geo.country": "DE", "cart.total": 101}
 
 
-def test_rules_that_hide_everything_for_nobody_are_fine() -> None:
+def test_rules_that_never_hide_everything_together_are_valid() -> None:
     first = rule(is_("US"), {"exclude": ["klarna", "paypal"]}, id="a")
     assert kinds(first, rule(is_("DE"), {"exclude": ["card"]}, id="b")) == []
 
@@ -211,14 +211,14 @@ def test_rules_with_separate_schedules_do_not_interact() -> None:
     ]
 
 
-def test_messages_call_things_as_the_merchant_does() -> None:
+def test_messages_use_the_merchants_labels() -> None:
     wording = Wording(currency="CHF", country={"DE": "Germany", "US": "the US"}.get)
     context = CheckContext(VOCABULARY, LISTS, CHECK_CONTEXT.candidates, wording=wording)
     [finding] = check(rule({"and": [is_("DE"), is_("US")]}), context=context)
     assert finding.message.startswith("“geo.country is Germany” and “geo.country is the US” can never")
 
 
-def test_schedules_that_are_over_or_empty_are_found() -> None:
+def test_ended_or_empty_schedules_are_found() -> None:
     spans = {"fine": (10, 30), "over": (None, 20), "empty": (30, 30), "open": (10, None)}
     assert [(finding.rule, finding.kind) for finding in schedule_findings(spans, 20)] == [
         ("over", "schedule over"),
@@ -226,7 +226,7 @@ def test_schedules_that_are_over_or_empty_are_found() -> None:
     ]
 
 
-def test_lists_that_no_rule_looks_at_are_noted() -> None:
+def test_unused_lists_are_reported() -> None:
     using = parse_rule(rule({"!": {"in_list": [SEGMENT, "blocked"]}}), VOCABULARY, LISTS)
     assert [(finding.rule, finding.kind) for finding in unused_lists([using], LISTS)] == [("nobody", "unused list")]
 

@@ -86,7 +86,7 @@ def test_compiled_rules_use_the_lists_given_to_them() -> None:
     assert compile_rules(rules, VOCABULARY, changed).evaluate({"customer.id": "c1"}).fired == ()
 
 
-def test_a_rule_whose_field_is_gone_is_not_compiled() -> None:
+def test_rule_with_a_deleted_field_is_not_compiled() -> None:
     rules = rules_of({"<": [{"var": "cart.total"}, 5000]})
     with pytest.raises(RuleError, match=r"cart\.total is not a declared fact any more"):
         compile_rules(rules, Vocabulary([]), LISTS)
@@ -105,7 +105,7 @@ def test_five_thousand_rules_fire_in_their_order() -> None:
     assert len(compiled.evaluate({}).skipped) == 5_000
 
 
-def test_a_reused_set_answers_like_a_fresh_one() -> None:
+def test_reused_rule_set_agrees_with_a_fresh_one() -> None:
     random, compiled = Random(4), None
     documents = {number: rule_cases.rule(random, number) for number in range(120)}
     for step in range(6):
@@ -177,7 +177,7 @@ def test_no_rules_never_fire() -> None:
 
 
 @pytest.mark.parametrize("position", [0, 1, 2])
-def test_nested_choices_compile_to_code_of_their_own_size(position: int) -> None:
+def test_nested_alternatives_compile_to_proportional_code(position: int) -> None:
     when: object = {"==": [{"var": "geo.country"}, "DE"]}
     for _ in range(30):
         parts: list[object] = [{"var": "customer.is_new"}, {"var": "customer.is_new"}, True]
@@ -239,7 +239,7 @@ def test_an_explanation_shows_every_clause_and_its_values() -> None:
     }
 
 
-def test_deeply_nested_rules_compile_in_time_for_their_size() -> None:
+def test_compile_time_of_nested_rules_is_proportional() -> None:
     when: object = {"<": [{"var": "cart.items"}, 3]}
     for level in range(30):
         others = [{"!=": [{"var": "customer.id"}, f"c{level}{number}"]} for number in range(5)]

@@ -44,7 +44,7 @@ def test_whole_rules_and_the_examples_in_tables_parse() -> None:
 
 
 @pytest.mark.parametrize("block", CHECKED, ids=[json.dumps(block["found"]) for block in CHECKED])
-def test_the_checks_find_what_the_page_says(block: dict[str, Any]) -> None:
+def test_checks_agree_with_the_page(block: dict[str, Any]) -> None:
     findings = check_rules(parse_rules(block["rules"], VOCABULARY, LISTS), CHECK_CONTEXT)
     assert [[finding.rule, finding.kind, *finding.others] for finding in findings] == block["found"]
     assert findings[0].example == block.get("example")

@@ -38,7 +38,7 @@ KINDS = "exclude, require, pin, boost, set"
     ({"set": {"name": "x", "value": "y" * 201}}, "/set/value", "must be true, false, a number or a short text"),
     ({"set": {"name": "x", "value": 2**54}}, "/set/value", "must be true, false, a number or a short text"),
 ])  # fmt: skip
-def test_a_wrong_effect_is_told_with_what_would_be_right(effect: Any, path: str, message: str) -> None:
+def test_invalid_effect_is_refused_with_a_correction(effect: Any, path: str, message: str) -> None:
     with pytest.raises(RuleError) as caught:
         parse_effects([HIDE[0], effect])
     assert [(problem.path, problem.message) for problem in caught.value.problems] == [(f"/effects/1{path}", message)]
@@ -86,7 +86,7 @@ def test_every_clause_is_listed_under_its_connective() -> None:
     ]
 
 
-def test_an_unknown_clause_names_the_fact_it_lacked() -> None:
+def test_unknown_clause_names_its_missing_fact() -> None:
     when = {"and": [{">": [TOTAL, 5]}, {"<": [ITEMS, 3]}]}
     assert explained(when, cart__total=6) == [
         (0, "/when/and", "unknown", {}, "cart.items"),
@@ -95,7 +95,7 @@ def test_an_unknown_clause_names_the_fact_it_lacked() -> None:
     ]
 
 
-def test_a_clause_shows_the_raw_value_that_it_could_not_use() -> None:
+def test_clause_shows_its_unusable_value() -> None:
     [clause] = explained({">": [TOTAL, 5]}, cart__total="6")
     assert clause == (0, "/when/>", "unknown", {"cart.total": "6"}, "cart.total")
 
@@ -167,11 +167,11 @@ def ways(when: Any, **facts: Any) -> list[list[str]]:
     ({"!": NEW}, {"customer__is_new": True}, "customer.is_new would have to be no; it is yes"),
     ({"missing": ["cart.items"]}, {"cart__items": 5}, "cart.items would have to be missing; it is 5"),
 ])  # fmt: skip
-def test_a_failed_clause_tells_what_it_would_need(when: Any, facts: dict[str, Any], text: str) -> None:
+def test_failed_clause_names_the_required_value(when: Any, facts: dict[str, Any], text: str) -> None:
     assert ways(when, **facts) == [[text]]
 
 
-def test_either_way_is_offered_and_both_where_both_are_needed() -> None:
+def test_alternatives_are_offered_and_combined_if_needed() -> None:
     either = {"or": [{"<": [ITEMS, 3]}, NEW]}
     both = {"and": [{"<": [ITEMS, 3]}, NEW]}
     facts = {"cart__items": 5, "customer__is_new": False}

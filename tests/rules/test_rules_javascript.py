@@ -54,7 +54,7 @@ def test_numbers_are_printed_as_javascript_prints_them(number: float, text: str)
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
-def test_a_printed_number_reads_as_itself(number: float) -> None:
+def test_printed_number_is_parsed_again(number: float) -> None:
     assert float(number_text(number)) == number + 0.0
 
 
@@ -155,7 +155,7 @@ def test_a_remainder_has_the_sign_of_the_dividend(left: float, right: float, res
 @pytest.mark.parametrize(("left", "right", "result"), [
     (6, 3, 2), (1, 0, INFINITY), (-1, 0, -INFINITY), (1, -0.0, -INFINITY), (0, 0, NAN), (NAN, 0, NAN), (0, 5, 0),
 ])  # fmt: skip
-def test_a_division_by_nothing_is_infinite(left: float, right: float, result: float) -> None:
+def test_division_by_zero_is_infinite(left: float, right: float, result: float) -> None:
     assert same(quotient(left, right), result)
 
 

@@ -113,7 +113,7 @@ def test_values_that_can_be_stored_pass(value: object) -> None:
     ('{"n": 1e999}', {"n": float("inf")}, []),
     ('["\\u0000"]', ["\0"], []),
 ])  # fmt: skip
-def test_a_checkouts_json_is_read_as_far_as_it_goes(text: str, value: object, notes: list[tuple[str, str]]) -> None:
+def test_valid_part_of_a_checkouts_json_is_read(text: str, value: object, notes: list[tuple[str, str]]) -> None:
     read, left_out = loads_leniently(text.encode())
     assert read == value
     assert [(problem.path, problem.message) for problem in left_out] == notes
@@ -125,7 +125,7 @@ def test_an_integer_of_very_many_digits_becomes_a_float() -> None:
     assert (type(first), type(second)) == (int, float)
 
 
-def test_what_is_nested_too_deeply_is_left_out_and_named() -> None:
+def test_deep_nesting_is_ignored_with_a_note() -> None:
     deep = '{"cart": {"total": 5}, "deep": ' + "[" * 200 + "1" + "]" * 200 + ', "last": "[{"}'
     value, notes = loads_leniently(deep.encode())
     assert (value["cart"], value["last"]) == ({"total": 5}, "[{")  # type: ignore[index]
@@ -137,7 +137,7 @@ def test_what_is_nested_too_deeply_is_left_out_and_named() -> None:
     assert inner == [None]
 
 
-def test_only_so_many_notes_are_kept() -> None:
+def test_number_of_notes_is_limited() -> None:
     text = "{" + ", ".join('"a": 1' for _ in range(60)) + "}"
     value, notes = loads_leniently(text.encode())
     assert value == {"a": 1}
@@ -152,7 +152,7 @@ def test_only_so_many_notes_are_kept() -> None:
     (b"\xff\xfe", "is not UTF-8 at byte 0"),
     (b"[" * 81, "is not JSON: a bracket is never closed (character 80)"),
 ])  # fmt: skip
-def test_what_is_not_json_is_refused(raw: bytes, message: str) -> None:
+def test_invalid_json_is_refused(raw: bytes, message: str) -> None:
     with pytest.raises(RuleError) as caught:
         loads_leniently(raw)
     assert [problem.message for problem in caught.value.problems] == [message]

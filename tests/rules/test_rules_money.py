@@ -67,7 +67,7 @@ def verdict(when: Any, **cart: Any) -> str:
         ({"exists": TOTAL}, "JPY", 62_000, "true"),
     ],
 )
-def test_amounts_hold_for_their_currency_only(when: Any, currency: str | None, total: int, expected: str) -> None:
+def test_amounts_apply_only_to_their_currency(when: Any, currency: str | None, total: int, expected: str) -> None:
     facts = {"total": total} if currency is None else {"total": total, "currency": currency}
     assert verdict(when, **facts) == expected
 
@@ -123,7 +123,7 @@ def test_sentences_give_each_amount() -> None:
         ("JPY", "Cart total would have to be in EUR or GBP; it is in JPY, for which the rule gives no amount"),
     ],
 )
-def test_what_it_takes_to_fire_is_said_in_the_carts_currency(currency: str, text: str) -> None:
+def test_required_change_is_in_the_carts_currency(currency: str, text: str) -> None:
     [[need]] = changes_needed(rule(BY_CURRENCY), {"cart.total": 5, "cart.currency": currency}, EURO, {})
     assert need.text == text
 
@@ -134,7 +134,7 @@ def findings(*conditions: Any) -> list[tuple[str, str]]:
     return [(finding.rule, finding.kind) for finding in check_rules(rules, context)]
 
 
-def test_checks_know_that_an_amount_holds_for_its_currency() -> None:
+def test_checks_respect_the_currency_of_an_amount() -> None:
     in_yen = {"==": [{"var": "cart.currency"}, "JPY"]}
     assert findings({"and": [in_yen, OVER_500]}) == [("r0", "never")]
     assert findings({"and": [in_yen, {">": [TOTAL, {"JPY": 5_000}]}]}) == []
@@ -167,7 +167,7 @@ def mentions(when: Any, currency: str) -> bool:
 
 
 @given(conditions, codes, amounts)
-def test_no_rule_fires_on_a_currency_it_does_not_name(when: Any, currency: str, total: int) -> None:
+def test_rule_does_not_fire_on_another_currency(when: Any, currency: str, total: int) -> None:
     seen = verdict(when, total=total, currency=currency)
     assert currency == "EUR" or mentions(when, currency) or seen == "unknown"
 

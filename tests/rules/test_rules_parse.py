@@ -85,7 +85,7 @@ def the_problem(when: object) -> Problem:
         ({"in": [COUNTRY, ["DE"] * 1001]}, "/when/in/1", "at most 1000"),
     ],
 )
-def test_a_problem_has_its_path_and_says_what_is_expected(when: object, path: str, words: str) -> None:
+def test_problem_has_its_path_and_the_expected_value(when: object, path: str, words: str) -> None:
     problem = the_problem(when)
     assert problem.path == path
     assert words in problem.message
@@ -217,7 +217,7 @@ def test_any_text_is_decoded_or_refused(raw: bytes | str) -> None:
     hostile.check_text(raw)
 
 
-def test_a_vocabulary_names_what_is_wrong_with_a_fact() -> None:
+def test_vocabulary_names_the_mistake_of_a_fact() -> None:
     assert VOCABULARY.problem_with("cart.total", 4999) is None
     assert VOCABULARY.problem_with("cart.total", "12,50") == (
         'must be a whole number of minor units, such as 4999 for 49.99; got "12,50"'

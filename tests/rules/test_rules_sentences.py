@@ -239,7 +239,7 @@ def test_an_operator_has_a_sentence_and_its_opposite_another(when: object, sente
 
 
 @pytest.mark.parametrize(("when", "sentence", "opposite"), SENTENCES)
-def test_denying_twice_reads_as_the_condition_itself(when: object, sentence: str, opposite: str) -> None:
+def test_double_negation_reads_as_the_condition(when: object, sentence: str, opposite: str) -> None:
     assert describe(parse_condition({"!": {"!": when}}, VOCABULARY, LISTS), VOCABULARY) == sentence
     assert sentence != opposite
 
@@ -327,7 +327,7 @@ def test_the_end_of_a_long_list_is_counted(texts: list[str], joined: str) -> Non
 @pytest.mark.parametrize(("value", "text"), [
     (True, "yes"), (False, "no"), ("", "empty"), ("x", "x"), (1.5, "1.5"), (["x", True], "x or yes"),
 ])  # fmt: skip
-def test_plain_values_read_as_people_write_them(value: object, text: str) -> None:
+def test_plain_values_have_common_notation(value: object, text: str) -> None:
     assert plain(value) == text
 
 
@@ -336,7 +336,7 @@ def test_plain_values_read_as_people_write_them(value: object, text: str) -> Non
     ("2026-12-31T23:59:59+05:30", "31 Dec 2026 at 23:59:59 (UTC+05:30)"),
     ("2026-12-31t23:59:00z", "31 Dec 2026 at 23:59 (UTC)"),
 ])  # fmt: skip
-def test_a_moment_reads_with_its_offset(text: str, words: str) -> None:
+def test_time_has_its_offset(text: str, words: str) -> None:
     assert as_moment(text) == words
 
 

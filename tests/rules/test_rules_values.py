@@ -267,7 +267,7 @@ def test_plain_text_is_not_composed_again() -> None:
         "must be a whole number of minor units, such as 4999 for 49.99; got a number of too many digits",
     ),
 ])  # fmt: skip
-def test_a_wrong_value_is_described_with_what_is_expected(field: Field, value: object, message: str) -> None:
+def test_invalid_value_is_described_with_the_expected_type(field: Field, value: object, message: str) -> None:
     assert field.problem_with(value) == message
 
 
@@ -313,7 +313,7 @@ CURRENCY = Field("cart.currency", "currency")
     ([Field("cart.total", "money", unit="cents")], None, "EUR"),
     ([Field("cart.total", "money"), Field("cart.currency", "string")], None, "EUR"),
 ])  # fmt: skip
-def test_the_currency_of_an_amount_stands_beside_it(fields: list[Field], currency_field: str | None, own: str) -> None:
+def test_currency_of_an_amount_is_a_sibling_field(fields: list[Field], currency_field: str | None, own: str) -> None:
     vocabulary = Vocabulary(fields, currency="EUR")
     assert vocabulary.currency_field("cart.total") == currency_field
     assert vocabulary.own_currency("cart.total") == own

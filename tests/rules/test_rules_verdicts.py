@@ -194,5 +194,5 @@ BY_CURRENCY = {">": [TOTAL, {"EUR": 50_000, "JPY": 80_000}]}
     ({"or": [{">": [TOTAL, 50_000]}, {"==": [{"var": "cart.currency"}, "USD"]}]},
      {"cart.total": 1, "cart.currency": "USD"}, YES),
 ])  # fmt: skip
-def test_an_amount_is_judged_in_its_own_currency_only(when: Any, facts: Facts, verdict: str) -> None:
+def test_amount_is_compared_only_in_its_currency(when: Any, facts: Facts, verdict: str) -> None:
     assert judged(when, facts, MONEY) == (verdict, verdict == YES, verdict == UNKNOWN)

@@ -179,7 +179,7 @@ def test_labels_and_currencies_without_cents_are_shown() -> None:
     assert describe(condition, vocabulary) == "Cart total is at least JPY 5,000"
 
 
-def test_amounts_and_countries_are_written_as_the_merchant_reads_them() -> None:
+def test_amounts_and_countries_follow_the_merchants_locale() -> None:
     vocabulary = Vocabulary([Field("cart.total", "money"), Field("geo.country", "country")])
     condition = parse_condition({"and": [{"<": [TOTAL, 5000]}, {"==": [{"var": "geo.country"}, "DE"]}]}, vocabulary, {})
     wording = Wording(

@@ -22,7 +22,7 @@ def driver(request: pytest.FixtureRequest) -> Driver:
     return driver_of(request.param)
 
 
-def test_checkouts_go_on_while_the_server_dies(driver: Driver, killable_server: Killable):
+def test_checkouts_continue_while_the_server_is_down(driver: Driver, killable_server: Killable):
     result = while_the_server_dies(driver, killable_server, CHECKOUTS)
     assert (result.wrong, result.left, result.lost, result.doubled) == (0, 0, 0, 0)
     # A loaded machine may stop a thread between the timer and the answer; the goal of `make verify` is none.
@@ -31,7 +31,7 @@ def test_checkouts_go_on_while_the_server_dies(driver: Driver, killable_server: 
     assert result.sent > 100
 
 
-def test_a_faulty_network_loses_and_doubles_nothing(driver: Driver, killable_server: Killable):
+def test_faulty_network_loses_and_duplicates_no_outcome(driver: Driver, killable_server: Killable):
     result, faults = over_a_faulty_network(driver, killable_server, EVENTS)
     assert (result.left, result.lost, result.doubled) == (0, 0, 0)
     assert sum(faults.values()) - faults["pass"] > 5

@@ -37,7 +37,7 @@ def shown(number: int) -> tuple[str, list[Any]]:
 FLUSH: tuple[str, list[Any]] = ("flush", [TIMEOUT])
 
 
-def test_an_answer_is_passed_on_as_it_is():
+def test_answer_is_returned_unchanged():
     decision = {**OK, "placement": "payment_methods"}
     with fake_server(lambda _, __, reply: reply.json(200, decision)) as fake:
         assert run(fake.url, DECIDE, DECIDE).results == [decision, decision]
@@ -110,13 +110,13 @@ def test_tls_needs_a_certificate_of_the_servers_name(tmp_path: Path):
     assert len(fake.requests) == 1
 
 
-def test_a_broken_connection_is_not_asked_twice():
+def test_broken_connection_is_not_retried():
     with fake_server(broken) as fake:
         is_merchants_order(run(fake.url, DECIDE).results[0], "ConnectionFailed")
     assert len(fake.requests) == 1
 
 
-def test_a_server_that_is_gone_gives_the_merchants_order():
+def test_unreachable_server_gives_the_fallback_order():
     with fake_server(recorded) as fake:
         pass
     is_merchants_order(run(fake.url, DECIDE).results[0], "ConnectionFailed")
@@ -212,7 +212,7 @@ def test_a_reporter_that_fails_does_not_fail_the_checkout():
 # Feedback
 
 
-def test_an_outcome_is_sent_again_until_it_is_stored():
+def test_outcome_is_retried_until_stored():
     def third(fake: FakeServer, seen: ReceivedRequest, reply: Reply) -> None:
         if len(fake.requests) == 1:
             reply.reset()
@@ -244,14 +244,14 @@ def test_a_limit_of_outcomes_is_waited_for():
     assert times[1] - times[0] >= 0.99
 
 
-def test_many_outcomes_go_in_lists_of_fifty():
+def test_outcomes_are_sent_in_batches_of_fifty():
     with fake_server(recorded) as fake:
         receipts = run(fake.url, *map(shown, range(120)), FLUSH).results[-1]
     assert list(receipts) == [f"e{number}" for number in range(120)]
     assert [len(seen.body) for seen in fake.requests] == [50, 50, 20]
 
 
-def test_an_outcome_that_spoils_its_list_does_not_spoil_the_others():
+def test_refused_outcome_does_not_affect_its_batch():
     def choosy(fake: FakeServer, seen: ReceivedRequest, reply: Reply) -> None:
         if any(event["event_id"] == "e3" for event in seen.body):
             reply.problem(403, "forbidden")
@@ -264,7 +264,7 @@ def test_an_outcome_that_spoils_its_list_does_not_spoil_the_others():
     assert ran.reported == [["forbidden", "e3"]]
 
 
-def test_with_a_wrong_key_nobody_waits():
+def test_invalid_key_fails_without_retries():
     with fake_server(lambda _, __, reply: reply.problem(401, "unauthorized")) as fake:
         ran = run(fake.url, *map(shown, range(3)), FLUSH, ("pending", []))
     assert ran.results[-2:] == [[], []]
@@ -272,7 +272,7 @@ def test_with_a_wrong_key_nobody_waits():
     assert len(fake.requests) == 1
 
 
-def test_what_was_not_answered_in_time_is_pending():
+def test_outcome_without_an_answer_in_time_is_pending():
     with fake_server(silent) as fake:
         ran = run(fake.url, shown(1), ("flush", [0.1]), ("pending", []), shown(2), flushTimeout=0.1)
         assert ran.results[1] == []
@@ -281,7 +281,7 @@ def test_what_was_not_answered_in_time_is_pending():
     assert [code for code, _ in ran.reported] == ["closed", "closed"]
 
 
-def test_the_end_of_the_client_sends_what_waits():
+def test_closing_the_client_sends_queued_outcomes():
     with fake_server(recorded) as fake:
         assert run(fake.url, shown(1)).reported == []
     assert [seen.body[0]["event_id"] for seen in fake.requests] == ["e1"]
@@ -298,7 +298,7 @@ def test_an_answer_without_receipts_counts_as_none():
         assert run(fake.url, shown(1), FLUSH).results[1]["e1"]["status"] == "recorded"
 
 
-def test_nothing_is_sent_of_the_clients_own_order():
+def test_fallback_order_has_no_outcomes():
     with fake_server(recorded) as fake:
         event, receipts = run(fake.url, ("trackFeedback", [{"decision_id": None, "type": "shown"}]), FLUSH).results
     assert receipts[event]["status"] == "unknown_decision"
@@ -325,20 +325,20 @@ def test_a_redemption_is_repeated_with_the_same_key():
     assert fake.requests[-1].path == "/v1/redemptions/h%2F1/release"
 
 
-def test_what_is_refused_for_good_is_not_repeated():
+def test_permanent_refusal_is_not_retried():
     with fake_server(lambda _, __, reply: reply.problem(409, "conflict")) as fake:
         assert run(fake.url, ("refund", ["h_1", 100])).results[0]["error"] == "Conflict"
     assert len(fake.requests) == 1
 
 
-def test_a_publishable_key_is_kept_from_what_needs_a_secret_key():
+def test_publishable_key_is_refused_for_secret_operations():
     calls = [("offers", []), ("variants", [[]]), ("redemption", ["h_1"]), ("customerToken", ["c_1"])]
     with fake_server(recorded) as fake:
         assert [each["error"] for each in run(fake.url, *calls, key="pk_test_x").results] == ["Forbidden"] * 4
     assert fake.requests == []
 
 
-def test_no_offer_is_shown_where_the_server_does_not_answer():
+def test_unreachable_server_gives_no_offer():
     with fake_server(broken) as fake:
         [answer] = run(fake.url, ("offers", [{"customer_id": "c_1"}])).results
     assert (answer["offers"], answer["fallback"], answer["error"]["error"]) == ([], True, "ConnectionFailed")
@@ -347,7 +347,7 @@ def test_no_offer_is_shown_where_the_server_does_not_answer():
 # The package
 
 
-def test_an_address_that_is_none_is_refused():
+def test_invalid_address_is_refused():
     refusing = "try { new Tap2\\Personalize\\Personalize('%s', 'sk_x'); } catch (InvalidArgumentException $error) {}"
     for url in ("127.0.0.1:8000", "ftp://host", ""):
         program = f"require '{PACKAGE}/autoload.php'; {refusing % url} echo $error->getMessage();"
@@ -373,7 +373,7 @@ def test_a_psr_18_client_and_a_psr_3_logger_are_used():
     }
 
 
-def test_every_class_stands_in_the_file_of_its_name():
+def test_every_class_has_its_own_file():
     sources = sorted((PACKAGE / "src").rglob("*.php"))
     assert len(sources) > 15
     for path in sources:

@@ -24,7 +24,7 @@ def is_merchants_order(answer: Any, error: type[sdk.Tap2Error]) -> None:
     assert type(answer["error"]) is error
 
 
-def test_an_answer_is_passed_on_as_it_is(make: Callable[..., Any]):
+def test_answer_is_returned_unchanged(make: Callable[..., Any]):
     decision = {"decision_id": "dec_1", "placement": "payment_methods", "ranking": [], "fallback": False}
     with fake_server(lambda _, __, reply: reply.json(200, decision)) as fake:
         client = make(fake)
@@ -55,13 +55,13 @@ def test_a_late_answer_is_given_up(make: Callable[..., Any], server: Callable[..
         assert time.monotonic() - began < TIMEOUT / 4
 
 
-def test_a_broken_connection_is_not_asked_twice(make: Callable[..., Any]):
+def test_broken_connection_is_not_retried(make: Callable[..., Any]):
     with fake_server(broken) as fake:
         is_merchants_order(make(fake).decide(ASKED), sdk.ConnectionFailed)
     assert len(fake.requests) == 1
 
 
-def test_a_server_that_is_gone_gives_the_merchants_order(make: Callable[..., Any]):
+def test_unreachable_server_gives_the_fallback_order(make: Callable[..., Any]):
     with fake_server(recorded) as fake:
         pass
     is_merchants_order(make(fake).decide(ASKED), sdk.ConnectionFailed)
@@ -185,13 +185,13 @@ def test_a_redemption_is_repeated_with_the_same_key(make: Callable[..., Any]):
     assert fake.requests[-1].path == "/v1/redemptions/h%2F1/release"
 
 
-def test_what_is_refused_for_good_is_not_repeated(make: Callable[..., Any]):
+def test_permanent_refusal_is_not_retried(make: Callable[..., Any]):
     with fake_server(lambda _, __, reply: reply.problem(409, "conflict")) as fake, pytest.raises(sdk.Conflict):
         make(fake).refund("h_1", 100)
     assert len(fake.requests) == 1
 
 
-def test_a_publishable_key_is_kept_from_what_needs_a_secret_key(make: Callable[..., Any]):
+def test_publishable_key_is_refused_for_secret_operations(make: Callable[..., Any]):
     with fake_server(recorded) as fake:
         client = make(fake, key="pk_test_x")
         for call in (client.offers, lambda: client.variants({}), lambda: client.redemption("h_1")):
@@ -200,7 +200,7 @@ def test_a_publishable_key_is_kept_from_what_needs_a_secret_key(make: Callable[.
     assert fake.requests == []
 
 
-def test_no_offer_is_shown_where_the_server_does_not_answer(make: Callable[..., Any]):
+def test_unreachable_server_gives_no_offer(make: Callable[..., Any]):
     with fake_server(broken) as fake:
         answer = make(fake).offers({"customer_id": "c_1"})
     assert (answer["offers"], answer["fallback"], type(answer["error"])) == ([], True, sdk.ConnectionFailed)

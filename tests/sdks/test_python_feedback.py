@@ -20,7 +20,7 @@ def shown(number: int) -> dict[str, Any]:
     return {"event_id": f"e{number}", "decision_id": f"dec_{number}", "type": "shown"}
 
 
-def test_an_outcome_is_sent_again_until_it_is_stored(make: Callable[..., Any]):
+def test_outcome_is_retried_until_stored(make: Callable[..., Any]):
     def third(fake: FakeServer, seen: ReceivedRequest, reply: Reply) -> None:
         if len(fake.requests) == 1:
             reply.reset()
@@ -51,7 +51,7 @@ def test_a_limit_of_outcomes_is_waited_for(make: Callable[..., Any]):
     assert times[1] - times[0] >= 0.99
 
 
-def test_many_outcomes_go_in_lists_of_fifty(make: Callable[..., Any]):
+def test_outcomes_are_sent_in_batches_of_fifty(make: Callable[..., Any]):
     with fake_server(recorded) as fake:
         client = make(fake)
         futures = [client.track_feedback(shown(number)) for number in range(300)]
@@ -60,7 +60,7 @@ def test_many_outcomes_go_in_lists_of_fifty(make: Callable[..., Any]):
     assert sum(len(seen.body) for seen in fake.requests) == 300
 
 
-def test_an_outcome_that_spoils_its_list_does_not_spoil_the_others(make: Callable[..., Any]):
+def test_refused_outcome_does_not_affect_its_batch(make: Callable[..., Any]):
     refused: list[Any] = []
 
     def choosy(fake: FakeServer, seen: ReceivedRequest, reply: Reply) -> None:
@@ -78,7 +78,7 @@ def test_an_outcome_that_spoils_its_list_does_not_spoil_the_others(make: Callabl
     assert refused == [("forbidden", "e3")]
 
 
-def test_with_a_wrong_key_nobody_waits(make: Callable[..., Any]):
+def test_invalid_key_fails_without_retries(make: Callable[..., Any]):
     refused: list[str] = []
     with fake_server(lambda _, __, reply: reply.problem(401, "unauthorized")) as fake:
         client = make(fake, on_error=lambda error, _: refused.append(error.code))
@@ -89,7 +89,7 @@ def test_with_a_wrong_key_nobody_waits(make: Callable[..., Any]):
     assert refused == ["unauthorized"] * 3
 
 
-def test_closing_says_how_many_are_left(make: Callable[..., Any]):
+def test_close_returns_the_number_of_unsent_outcomes(make: Callable[..., Any]):
     with fake_server(broken) as fake:
         client = make(fake)
         futures = [client.track_feedback(shown(number)) for number in (1, 2)]
@@ -111,14 +111,14 @@ def test_an_answer_without_receipts_counts_as_none(make: Callable[..., Any]):
         assert make(fake).track_feedback(shown(1)).result(TIMEOUT)["status"] == "recorded"
 
 
-def test_nothing_is_sent_of_the_clients_own_order(make: Callable[..., Any]):
+def test_fallback_order_has_no_outcomes(make: Callable[..., Any]):
     with fake_server(recorded) as fake:
         receipt = make(fake).track_feedback({"decision_id": None, "type": "shown"}).result(TIMEOUT)
     assert receipt["status"] == "unknown_decision"
     assert fake.requests == []
 
 
-def test_what_json_cannot_hold_is_refused_at_once(make: Callable[..., Any]):
+def test_value_not_representable_in_json_is_refused_at_once(make: Callable[..., Any]):
     with fake_server(recorded) as fake:
         client = make(fake)
         with pytest.raises(TypeError):
@@ -128,7 +128,7 @@ def test_what_json_cannot_hold_is_refused_at_once(make: Callable[..., Any]):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 @pytest.mark.parametrize("without_httpx", [False, True])
-def test_a_forked_process_sends_for_itself(without_httpx: bool, monkeypatch: pytest.MonkeyPatch):
+def test_forked_process_sends_its_own_outcomes(without_httpx: bool, monkeypatch: pytest.MonkeyPatch):
     if without_httpx:
         monkeypatch.setattr(_transport, "httpx", None)
     with fake_server(recorded) as fake, sdk.Client(fake.url, "sk_test_x") as client:

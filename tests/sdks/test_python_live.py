@@ -39,7 +39,7 @@ def report(client: sdk.Client, **event: Any) -> Any:
 
 
 @pytest.mark.usefixtures("transport")
-def test_a_server_gets_the_whole_decision_and_teaches_once(side: Side):
+def test_server_key_gets_the_whole_decision_and_its_outcome_counts_once(side: Side):
     with client_of(side) as client:
         decision: Any = client.decide({**ASKED, "customer_id": "c_1"}, explain=True)
         assert {item["id"] for item in decision["ranking"]} == {"card", "paypal"}
@@ -65,7 +65,7 @@ def test_a_publishable_key_gives_hints_of_its_own_decisions(side: Side):
         assert raised.value.field == "explain"
 
 
-def test_a_batch_decides_what_exists(side: Side):
+def test_batch_decides_existing_placements(side: Side):
     with client_of(side) as client:
         answer: Any = client.decide_all({"placements": ["payment_methods", "no-such-place"], "context": CONTEXT})
         assert client.variants({"customer_id": "c_1", "context": CONTEXT})["experiments"] == []
@@ -73,7 +73,7 @@ def test_a_batch_decides_what_exists(side: Side):
     assert answer["decisions"][1]["status"] == 404
 
 
-def test_errors_say_what_is_wrong(side: Side):
+def test_errors_explain_the_mistake(side: Side):
     with client_of(side, "sk_test_wrong") as wrong, client_of(side) as client:
         with pytest.raises(sdk.Unauthorized):
             wrong.decide(ASKED)
@@ -119,7 +119,7 @@ def test_a_type_has_the_fields_of_its_schema(server: Server, name: str):
 # The package
 
 
-def test_the_package_stands_alone():
+def test_package_has_no_required_dependencies():
     """Only the standard library, and httpx where it is installed."""
     names = {
         name.split(".")[0]
@@ -137,7 +137,7 @@ def _absolute_imports(node: ast.AST) -> list[str]:
 
 
 @pytest.mark.parametrize("version", ["3.8", "3.13"])
-def test_it_runs_on_old_and_new_pythons(side: Side, version: str):
+def test_package_runs_on_old_and_new_pythons(side: Side, version: str):
     program = f"""
 import asyncio, tap2_personalize as sdk
 from tap2_personalize import _transport

@@ -90,7 +90,7 @@ def test_a_client_decides_as_the_server_does_bit_for_bit(setting: dict[str, Any]
         assert plan.decide(case["context"], case["id"]) == expected, case["context"]
 
 
-def test_the_server_hears_of_decisions_before_their_outcomes(make: Callable[..., Any]):
+def test_decisions_are_sent_before_their_outcomes(make: Callable[..., Any]):
     with cut_off(make, snapshot_of(PLANS["trials"])) as (shop, client, fake):
         decision = client.decide(ASKED)
         assert (decision["source"], decision["fallback"]) == ("offline", False)
@@ -124,14 +124,14 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_the_merchants_own_order_stands_with(make: Callable[..., Any], name: str):
+def test_fallback_order_is_used_with(make: Callable[..., Any], name: str):
     snapshot, asked = REFUSED[name]
     with cut_off(make, snapshot) as (_, client, _):
         answer = client.decide({**ASKED, **asked})
         assert (answer["fallback"], answer["decision_id"]) == (True, None)
 
 
-def test_a_customer_who_refused_gets_the_merchants_order(make: Callable[..., Any]):
+def test_opted_out_customer_gets_the_fixed_order(make: Callable[..., Any]):
     with cut_off(make, snapshot_of(PLANS["trials"])) as (shop, client, _):
         shop.is_gone, shop.answer = False, {**shop.answer, "personalized": False}
         client.decide({**ASKED, "customer_id": 7})
@@ -158,7 +158,7 @@ def test_a_publishable_key_cannot_decide():
         sdk.Client("http://127.0.0.1:1", "pk_test_x", offline=[PLACE])
 
 
-def test_what_a_client_decided_replays_on_a_real_server(side: Side):
+def test_offline_decision_replays_on_the_server(side: Side):
     candidates = [{"id": each, "label": each} for each in "abcd"]
     side.client.post("/v1/placements", json={"key": "steps", "name": "Steps"})
     side.client.post("/v1/placements/steps/candidates", json=candidates)

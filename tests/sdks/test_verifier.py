@@ -191,12 +191,12 @@ def test_an_order_that_another_id_draws_is_noticed(tmp_path: Path):
     assert f"order is {first}, recomputed {second}" in message
 
 
-def test_a_file_that_is_not_there_is_one_line(tmp_path: Path):
+def test_missing_file_prints_one_line(tmp_path: Path):
     assert refused(tmp_path / "none.ndjson").count("\n") == 1
     assert refused(tmp_path / "none.ndjson").startswith("ENOENT")
 
 
-def test_a_line_that_is_missing_moved_or_cut_off_is_noticed(log: Path, tmp_path: Path):
+def test_missing_moved_or_truncated_line_is_detected(log: Path, tmp_path: Path):
     path, lines = tmp_path / "cut.ndjson", log.read_text().splitlines(keepends=True)
     for other, number in (
         (lines[:-1], len(lines)),

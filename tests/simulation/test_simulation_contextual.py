@@ -20,7 +20,7 @@ def regrets(name, *, world, **changes):
 
 
 @pytest.mark.long
-def test_new_candidates_cost_less_if_their_kind_is_known():
+def test_new_candidates_cost_less_with_known_attributes():
     with_kinds, without_kinds = regrets(
         "kindred", world={"own": 0.1, "churn": 0.02, "spread": 1.5}, horizon=1_500, seeds=2
     )
@@ -28,7 +28,7 @@ def test_new_candidates_cost_less_if_their_kind_is_known():
 
 
 @pytest.mark.long
-def test_late_successes_cost_far_less_where_open_decisions_count():
+def test_late_successes_cost_less_if_pending_decisions_count():
     with_kinds, without_kinds = regrets(
         "contextual_late",
         world={"arms": 4, "features": 3},

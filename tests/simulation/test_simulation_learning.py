@@ -45,7 +45,7 @@ def test_successes_that_trickle_in_are_not_mistaken_for_high_rates():
 
 
 @pytest.mark.long
-def test_posterior_means_are_right_while_outcomes_are_under_way():
+def test_posterior_means_are_unbiased_with_pending_outcomes():
     errors = belief_errors(3)
     assert abs(errors.earlier_curve.mean()) < 0.01
     assert abs(errors.current_curve[:, 1:].mean()) < 0.01
@@ -68,7 +68,7 @@ def test_peers_save_a_new_merchant_most_of_the_cost():
     assert cost["peers"] < 0.4 * cost["flat"]
 
 
-def test_a_merchant_unlike_its_peers_pays_little_for_their_example():
+def test_different_merchant_loses_little_from_the_common_prior():
     cost = regrets(scenario("unlike_merchant", horizon=500, seeds=3))
     assert cost["peers"] < 1.6 * cost["flat"]
 

@@ -60,19 +60,19 @@ def test_rates_of_a_world_are_met_in_the_long_run():
 
 
 @pytest.mark.parametrize(("number", "regret"), [(0, 0.1), (49, 0.1), (50, 0.0), (99, 0.0)])
-def test_each_phase_holds_for_an_equal_part(number, regret):
+def test_phases_have_equal_length(number, regret):
     world = Bernoulli([(0.1, 0.2), (0.3, 0.2)], 100, rng())
     assert world.regret(world.visit(number), (0,)) == pytest.approx(regret)
 
 
-def test_candidates_leave_as_often_as_said():
+def test_candidates_leave_at_their_rate():
     world = Churning(4, 0.1, (2, 8), rng())
     renewed = [world.visit(number).renewed for number in range(5_000)]
     assert sum(map(len, renewed)) / 5_000 == pytest.approx(0.1, abs=0.02)
     assert {arm for arms in renewed for arm in arms} == {0, 1, 2, 3}
 
 
-def test_a_lower_slot_is_seen_less():
+def test_lower_slot_is_examined_less():
     world = Positions((0.5, 0.5), (1.0, 0.2), 20_000, rng())
     firsts, seconds = (
         sum(arm in world.successes(world.visit(number), (0, 1)) for number in range(20_000)) for arm in (0, 1)
@@ -106,7 +106,7 @@ SPECS = [
 
 
 @pytest.mark.parametrize(("spec", "arms", "slots"), SPECS, ids=lambda spec: type(spec).__name__)
-def test_a_world_is_built_as_it_is_described(spec, arms, slots):
+def test_world_follows_its_scenario(spec, arms, slots):
     world = make_world(spec, 50, rng())
     assert (world.arms, world.slots, arms_of(spec)) == (arms, slots, arms)
     for number in range(50):
@@ -147,7 +147,7 @@ def test_a_fixed_order_never_changes():
     assert policy.decide(SimulatedVisit(5)) == (2, 0)
 
 
-def test_a_random_order_is_every_order_alike():
+def test_random_order_is_uniform():
     policy = UniformPolicy(3, 1, rng())
     firsts = [policy.decide(SimulatedVisit(number))[0] for number in range(3_000)]
     assert [firsts.count(arm) / 3_000 for arm in range(3)] == pytest.approx([1 / 3] * 3, abs=0.04)
@@ -176,14 +176,14 @@ def test_a_replaced_candidate_is_tried_anew():
 
 
 @pytest.mark.parametrize(("successes", "seen"), [((), (2, 0, 1)), ((2,), (2,)), ((0,), (2, 0)), ((2, 1), (2, 0, 1))])
-def test_candidates_down_to_the_lowest_success_were_seen(successes, seen):
+def test_candidates_above_the_lowest_success_are_examined(successes, seen):
     assert examined(outcome(order=(2, 0, 1), successes=successes)) == seen
 
 
 # Reporting
 
 
-def test_outcomes_are_reported_when_it_is_said():
+def test_outcomes_are_reported_after_their_delay():
     late = outcome(7)
     assert at_once(late) is late
     assert [in_batches(5)(outcome(number)).reported_at for number in (0, 4, 5, 9, 10)] == [5, 5, 10, 10, 15]
@@ -204,7 +204,7 @@ def test_trickling_successes_arrive_or_count_as_failures():
 @pytest.mark.parametrize(("spec", "reported_at"), [
     (AtOnceSpec(), 8), (BatchesSpec(size=10), 10), (LateSpec(visits=4), 12), (TricklingSpec(mean=5.0, window=20), 28),
 ])  # fmt: skip
-def test_reporting_is_built_as_it_is_described(spec, reported_at):
+def test_reporting_follows_its_scenario(spec, reported_at):
     assert make_reporting(spec, rng())(outcome(7)).reported_at == reported_at
 
 
@@ -234,7 +234,7 @@ def test_by_slot_all_slots_were_tried():
     assert tally.counted()[1, 0].tolist() == [[0, 0], [1, 0]]
 
 
-def test_days_weigh_what_they_are_given():
+def test_days_have_their_weights():
     tally = EvidenceTally(1, 1, by_slot=False)
     for day in (0, 1):
         for _ in range(4):

@@ -38,7 +38,7 @@ def test_a_run_is_a_function_of_its_seed():
     assert (once[0][0] != once[0][1]).any()
 
 
-def test_all_policies_meet_the_same_luck_whatever_they_show():
+def test_all_policies_use_the_same_random_numbers():
     def world() -> Positions:
         return Positions((0.5, 0.5, 0.5), (1.0, 0.5, 0.2), 200, np.random.default_rng(1))
 
@@ -100,7 +100,7 @@ def test_upper_bounds_try_every_candidate_first():
     assert sorted(shown) == [0, 1, 2, 3]
 
 
-def test_the_textbook_ignores_candidates_below_the_chosen_one():
+def test_cascade_ignores_candidates_below_the_selection():
     policy = TextbookPolicy(3, 3, np.random.default_rng(1))
     for number in range(200):
         policy.learn(VisitOutcome(SimulatedVisit(number), (0, 1, 2), (1,), number + 1))

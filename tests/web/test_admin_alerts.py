@@ -129,7 +129,7 @@ def item_of(server: Server, side: Side) -> str:
         ),
     ],
 )
-def test_a_mail_says_what_changed_and_leads_there(event_type: Any, body: Any, title: str, text: str, path: str) -> None:
+def test_mail_names_the_change_and_links_to_it(event_type: Any, body: Any, title: str, text: str, path: str) -> None:
     event = StoredEvent(1, event_type, msgspec.json.encode(body).decode(), SHOW.now)
     words = alert_words(event, Configuration([], revision=0), SHOW)
     assert words.title == title
@@ -182,7 +182,7 @@ def test_a_refused_alert_is_a_badge(server: Server, side: Side, person: Person, 
         ({"type:metric.alert": "", "type:outage.noticed": ""}, "Choose at least one alert"),
     ],
 )
-def test_a_wrong_field_is_told_beside_it(person: Person, changes: dict[str, str], problem: str) -> None:
+def test_invalid_field_has_a_message_beside_it(person: Person, changes: dict[str, str], problem: str) -> None:
     answer = person.send(PAGE, **(CHOSEN | changes))
     assert answer.status_code == 422
     assert problem in answer.text
@@ -204,7 +204,7 @@ def test_an_address_is_added_once_changed_and_removed(server: Server, side: Side
 
 
 @pytest.mark.parametrize("role", ["viewer", "editor", "publisher"])
-def test_only_an_admin_sees_and_changes_recipients(server: Server, side: Side, person: Person, role: Any) -> None:
+def test_only_admins_view_and_change_recipients(server: Server, side: Side, person: Person, role: Any) -> None:
     person.send(PAGE, **CHOSEN)
     address = f"{PAGE}/{item_of(server, side)}"
     other = add_person(server, side, role=role)

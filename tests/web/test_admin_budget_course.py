@@ -32,7 +32,7 @@ def spend(side: Side, customer: str = "anna") -> str:
     return hold_id
 
 
-def test_a_budgets_page_says_when_it_is_used_up(person: Person, side: Side) -> None:
+def test_budget_page_predicts_when_the_budget_is_spent(person: Person, side: Side) -> None:
     assert "chart-budget" not in person.get("/admin/budgets/spring")
     spend(side)
     page = person.get("/admin/budgets/spring")
@@ -43,7 +43,7 @@ def test_a_budgets_page_says_when_it_is_used_up(person: Person, side: Side) -> N
     assert "Nearly used up" in person.get("/admin/budgets/spring")
 
 
-def test_a_paced_budget_says_what_is_left_at_its_end(person: Person, side: Side) -> None:
+def test_paced_budget_page_predicts_the_amount_left_at_its_end(person: Person, side: Side) -> None:
     pacing = {"starts_at": rfc3339(now_ms() - DAY), "ends_at": rfc3339(now_ms() + DAY)}
     paced = {**examples.BUDGET, "amount": 5_000, "pacing": pacing}
     assert side.client.put("/v1/budgets/spring", json=paced, headers={"if-match": "*"}).status_code == 200
@@ -65,7 +65,7 @@ def test_every_kind_of_budget_has_a_chart(person: Person, side: Side, changes: d
     assert ("spent in the last 30 days" in page) == ("amount" not in changes)
 
 
-def test_the_ledger_is_filtered_and_sent_as_a_file(person: Person, side: Side) -> None:
+def test_ledger_is_filtered_and_downloaded(person: Person, side: Side) -> None:
     assert "No entries" in person.get("/admin/ledger")
     hold_id = spend(side)
     spend(side, "ben")
@@ -82,7 +82,7 @@ def test_the_ledger_is_filtered_and_sent_as_a_file(person: Person, side: Side) -
     assert person.get(f"/admin/ledger?customer={hashed}").count("<td>Redeemed</td>") == 1
 
 
-def test_the_ledger_comes_in_pages_with_its_filter(person: Person, side: Side) -> None:
+def test_ledger_pages_keep_the_filter(person: Person, side: Side) -> None:
     side.client.put("/v1/budgets/spring", json={**examples.BUDGET, "amount": 10**6}, headers={"if-match": "*"})
     for number in range(26):
         spend(side, f"c{number}")

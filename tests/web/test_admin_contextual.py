@@ -38,7 +38,7 @@ def person(server: Server, side: Side) -> Person:
     return add_person(server, side)
 
 
-def test_what_was_typed_is_stored_and_shown_again(side: Side, person: Person) -> None:
+def test_typed_settings_are_stored_and_shown_again(side: Side, person: Person) -> None:
     assert person.send("/admin/placements/new", **FORM).status_code == 303
     stored = side.client.get("/v1/placements/banner").json()
     assert stored["policy"] == {
@@ -69,7 +69,7 @@ def test_what_was_typed_is_stored_and_shown_again(side: Side, person: Person) ->
         ({"drawn": "11"}, "field-drawn", "Must lie between 1 and 10."),
     ],
 )
-def test_what_it_cannot_learn_from_is_said_beside_its_field(
+def test_unusable_feature_has_a_message_beside_its_field(
     person: Person, changes: dict[str, str], field: str, message: str
 ) -> None:
     answer = person.send("/admin/placements/new", **FORM | changes)
@@ -78,13 +78,13 @@ def test_what_it_cannot_learn_from_is_said_beside_its_field(
     assert message in beside[: beside.index("</div>")] if field else message in beside
 
 
-def test_groups_that_were_chosen_before_are_let_go_when_it_learns_from_facts(side: Side, person: Person) -> None:
+def test_buckets_are_removed_when_a_placement_learns_from_facts(side: Side, person: Person) -> None:
     assert person.send("/admin/placements/new", **FORM | {"buckets": "device.type"}).status_code == 303
     assert side.client.get("/v1/placements/banner").json()["buckets"] == []
 
 
 @pytest.mark.usefixtures("reproducible_draws")
-def test_the_page_says_in_words_what_was_learned(side: Side, person: Person) -> None:
+def test_page_explains_in_words_what_was_learned(side: Side, person: Person) -> None:
     person.send("/admin/placements/new", **FORM)
     side.client.post(
         "/v1/placements/banner/candidates", json=[{"id": "a", "label": "Apples"}, {"id": "b", "label": "Bread"}]
@@ -143,7 +143,7 @@ def test_the_learning_page_compares_predictions_with_results(
     assert person.get(f"{page}/calibration.csv").splitlines()[1].startswith("90,")
 
 
-def test_a_placement_that_does_not_learn_from_facts_says_nothing_of_them(person: Person) -> None:
+def test_placement_without_features_does_not_mention_them(person: Person) -> None:
     assert "What it has learned" not in person.get("/admin/placements/payment_methods")
 
 
@@ -206,7 +206,7 @@ async def store_refit(engine: Engine, scope: Scope, refit: Refit) -> None:
             assert await refits.set_returned(connection, scope, refit, refit.returned)
 
 
-def test_the_learning_page_shows_what_each_fact_weighs(side: Side, person: Person) -> None:
+def test_learning_page_shows_the_weight_of_each_fact(side: Side, person: Person) -> None:
     learned_banner(side, person)
     page = person.get("/admin/placements/banner/learning")
     assert "What each fact weighs" in page

@@ -35,14 +35,14 @@ def live_through(side: Side) -> None:
     assert side.client.post("/v1/personalize/consents", json=consent).status_code == 201
 
 
-def test_an_empty_page_says_what_it_is_for(admin: httpx.Client):
+def test_empty_page_explains_its_purpose(admin: httpx.Client):
     page = admin.get(PAGE)
     assert page.status_code == 200
     assert "No requests yet" in page.text
     assert "Look up a customer" in page.text
 
 
-def test_a_look_up_shows_what_is_known_and_is_audited(side: Side, admin: httpx.Client):
+def test_look_up_shows_the_stored_data_and_is_audited(side: Side, admin: httpx.Client):
     live_through(side)
     page = send(admin, "look-up", customer_id=CUSTOMER, reason="a call about an order")
     assert page.status_code == 200
@@ -62,7 +62,7 @@ def test_a_look_up_needs_a_reason_and_an_id(side: Side, admin: httpx.Client):
     assert side.client.get("/v1/audit", params={"subject": "a customer"}).json()["items"] == []
 
 
-def test_nobody_known_is_said_so(admin: httpx.Client):
+def test_unknown_customer_has_a_message(admin: httpx.Client):
     page = send(admin, "look-up", customer_id="nobody", reason="test")
     assert "Nothing is stored about this customer." in page.text
 
@@ -88,7 +88,7 @@ def test_an_erasure_needs_the_id_again(side: Side, admin: httpx.Client):
     assert "Not personalized" in known
 
 
-def test_a_request_is_taken_in_and_closed_once(admin: httpx.Client):
+def test_request_is_registered_and_closed_once(admin: httpx.Client):
     unknown = send(admin, "requests", request_customer="", kind="correct", identity_check="")
     assert unknown.status_code == 422
     taken = send(admin, "requests", request_customer=CUSTOMER, kind="correct", identity_check="called back")

@@ -49,13 +49,13 @@ PAGES = (
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_every_page_asks_a_stranger_to_log_in(server: Server, path: str) -> None:
+def test_every_page_redirects_visitors_to_the_login(server: Server, path: str) -> None:
     answer = server.client().get(path)
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/admin/login?next=/admin")
 
 
-def test_only_the_log_in_and_invitations_are_open_to_strangers() -> None:
+def test_only_login_and_invitations_are_public() -> None:
     outside = {path for router in routers() for path, handlers in _handlers(router) if not _has_door(router, handlers)}
     assert {path for path in outside if path.startswith("/admin")} == {
         "/admin/login",
@@ -68,7 +68,7 @@ def test_only_the_log_in_and_invitations_are_open_to_strangers() -> None:
     }
 
 
-def test_the_session_cookie_is_out_of_reach_of_scripts_and_other_sites(server: Server, side: Side) -> None:
+def test_session_cookie_is_http_only_and_same_site(server: Server, side: Side) -> None:
     person = add_person(server, side)
     answer = log_in(person.client, person.email, PASSWORD)
     [cookie] = [line for line in answer.headers.get_list("set-cookie") if line.startswith(SESSION)]
@@ -84,7 +84,7 @@ def test_over_tls_cookies_are_bound_to_the_host() -> None:
     assert "Domain" not in cookie
 
 
-def test_a_wrong_password_and_an_unknown_address_are_told_alike(server: Server, side: Side) -> None:
+def test_wrong_password_and_unknown_address_get_the_same_message(server: Server, side: Side) -> None:
     person = add_person(server, side)
     wrong = log_in(server.client(), person.email, "wrong password here")
     unknown = log_in(server.client(), "nobody@example.com", "wrong password here")
@@ -114,19 +114,19 @@ def test_logging_out_ends_the_session_on_the_server(server: Server, side: Side) 
 @pytest.mark.parametrize(
     "wanted", ["https://evil.example/", "//evil.example", "/\\evil.example", "/v1/keys", "javascript:x"]
 )
-def test_logging_in_never_leads_to_another_host(server: Server, side: Side, wanted: str) -> None:
+def test_login_never_redirects_to_another_host(server: Server, side: Side, wanted: str) -> None:
     person = add_person(server, side)
     assert log_in(server.client(), person.email, PASSWORD, next_path=wanted).headers["location"] == "/admin/"
 
 
-def test_logging_in_leads_to_the_page_that_was_asked_for(server: Server, side: Side) -> None:
+def test_login_redirects_to_the_requested_page(server: Server, side: Side) -> None:
     person = add_person(server, side)
     answer = log_in(server.client(), person.email, PASSWORD, next_path="/admin/live/rules")
     assert answer.headers["location"] == "/admin/live/rules"
 
 
 @pytest.mark.parametrize("csrf", ["", "wrong", "é"])
-def test_a_form_from_elsewhere_changes_nothing(server: Server, side: Side, csrf: str) -> None:
+def test_form_of_another_origin_changes_nothing(server: Server, side: Side, csrf: str) -> None:
     person = add_person(server, side)
     answer = person.client.post("/admin/live/methods/card/toggle", data={"csrf": csrf, "enabled": "off"})
     assert answer.status_code == 403
@@ -139,13 +139,13 @@ def test_another_persons_token_does_not_help(server: Server, side: Side) -> None
     assert answer.status_code == 403
 
 
-def test_no_other_site_can_log_anyone_in(server: Server, side: Side) -> None:
+def test_no_other_origin_can_log_a_person_in(server: Server, side: Side) -> None:
     person = add_person(server, side)
     values = {"email": person.email, "password": PASSWORD, "csrf": csrf_in(server.client().get("/admin/login").text)}
     assert server.client().post("/admin/login", data=values).status_code == 403
 
 
-def test_too_many_attempts_are_told_when_to_come_back(server: Server) -> None:
+def test_too_many_attempts_get_a_retry_time(server: Server) -> None:
     client = server.client()
     answers = [log_in(client, "slow-down@example.com", "wrong password here") for _ in range(11)]
     assert [answer.status_code for answer in answers] == [401] * 10 + [429]
@@ -153,7 +153,7 @@ def test_too_many_attempts_are_told_when_to_come_back(server: Server) -> None:
     assert "Try again in" in _note(answers[-1])
 
 
-def test_tokens_match_only_when_both_are_there_and_equal() -> None:
+def test_tokens_match_only_if_both_exist_and_are_equal() -> None:
     assert same_token("a", "a")
     assert not any(same_token(given, expected) for given, expected in [("a", "b"), ("", ""), (None, None), ("é", "e")])
 

@@ -44,7 +44,7 @@ def shown(side: Side) -> set[str]:
     return {ranked["id"] for ranked in side.decide()["ranking"]}
 
 
-def test_the_page_says_in_words_and_as_json_what_would_change(side: Side, person: Person):
+def test_page_shows_changes_in_words_and_as_json(side: Side, person: Person):
     assert "Nothing to publish" in person.get(CHANGES)
     draft(side)
     draft(side, id=examples.RULE["id"], name="Larger carts", when={">": [{"var": "cart.total"}, 200000]}, priority=3)
@@ -71,7 +71,7 @@ def test_a_change_is_published_with_its_reason_and_rolled_back_with_one_click(si
     assert refused.status_code == 409
 
 
-def test_changes_are_discarded_and_come_back(side: Side, person: Person):
+def test_discarded_changes_can_be_restored(side: Side, person: Person):
     draft(side)
     draft(side, id="other")
     answer = act(person, "discard", id="other")
@@ -86,7 +86,7 @@ def test_changes_are_discarded_and_come_back(side: Side, person: Person):
     assert "Nothing to publish" in person.get(CHANGES)
 
 
-def test_what_was_changed_since_the_page_was_opened_is_not_published_unseen(side: Side, person: Person):
+def test_change_made_after_the_page_was_opened_is_not_published(side: Side, person: Person):
     draft(side)
     seen = REVISION.search(person.get(CHANGES))
     assert seen is not None
@@ -98,7 +98,7 @@ def test_what_was_changed_since_the_page_was_opened_is_not_published_unseen(side
     assert "paypal" in shown(side)
 
 
-def test_a_change_under_which_the_published_rule_moved_waits_for_a_decision(side: Side, person: Person):
+def test_conflicting_change_waits_for_a_decision(side: Side, person: Person):
     rule = examples.RULE["id"]
     draft(side, id=rule, name="Mine")
     side.client.put(
@@ -129,7 +129,7 @@ def test_with_review_a_second_person_approves(server: Server, side: Side, person
     assert second.send("/admin/review", review="off").status_code == 403
 
 
-def test_who_may_only_look_changes_nothing(server: Server, side: Side):
+def test_viewer_cannot_change_the_draft(server: Server, side: Side):
     viewer = add_person(server, side, role="viewer")
     draft(side)
     page = viewer.get(CHANGES)
@@ -141,7 +141,7 @@ def test_who_may_only_look_changes_nothing(server: Server, side: Side):
     assert viewer.send(CHANGES, act="explode", revision="1").status_code == 403
 
 
-def test_an_unknown_act_is_not_found(side: Side, person: Person):
+def test_unknown_action_answers_404(side: Side, person: Person):
     draft(side)
     assert person.send(CHANGES, act="explode", revision="1").status_code == 404
 
@@ -163,7 +163,7 @@ def test_a_time_is_read_in_the_merchants_timezone(side: Side, person: Person):
     assert "Scheduled" not in person.get(CHANGES)
 
 
-def test_a_decision_becomes_a_scenario_with_one_click_and_stops_what_would_break_it(side: Side, person: Person):
+def test_scenario_made_from_a_decision_stops_a_breaking_change(side: Side, person: Person):
     decision = side.decide()["decision_id"]
     page = person.get(f"/admin/decisions/{decision}")
     assert f"/admin/live/decisions/{decision}/scenario" in page

@@ -99,7 +99,7 @@ def test_the_form_makes_a_draft(server: Server, side: Side, person: Person) -> N
     assert "<b>decide</b>" not in person.client.get(person.address(PAGE)).text
 
 
-def test_the_page_asks_the_log_and_says_what_it_knows(server: Server, person: Person) -> None:
+def test_page_estimates_the_size_from_the_log(server: Server, person: Person) -> None:
     create(person, counts_log="on")
     assert 'name="counts_log" value="on" checked' in person.get(f"{PAGE}/edit")
     assert "Not asked. The log may know" in person.get(PAGE)
@@ -150,7 +150,7 @@ def test_every_kind_of_change_is_stored_and_shown_again(server: Server, side: Si
         ("when", '{"==": [{"var": "geo.land"}, "DE"]}', "is not a declared fact"),
     ],
 )
-def test_a_problem_stands_beside_its_field(person: Person, field: str, value: Any, message: str) -> None:
+def test_problem_is_shown_beside_its_field(person: Person, field: str, value: Any, message: str) -> None:
     answer = person.send(f"{LIST}/new", **(FORM | {field: value}))
     assert answer.status_code == 422
     text = re.sub(r"&#39;|&#34;", "'", answer.text)
@@ -205,7 +205,7 @@ def report(side: Side, decision: dict[str, Any], event: str) -> None:
     assert answer.status_code in (200, 201, 202), answer.text
 
 
-def test_checklist_stands_before_the_start(side: Side, person: Person) -> None:
+def test_checklist_is_shown_before_the_start(side: Side, person: Person) -> None:
     side.decide()
     create(person)
     text = person.get(PAGE)
@@ -216,7 +216,7 @@ def test_checklist_stands_before_the_start(side: Side, person: Person) -> None:
     assert "is in the audience" in person.get(f"{LIST}/{PLACEMENT}/only-nl")
 
 
-def test_it_starts_and_shows_its_units(server: Server, side: Side, person: Person) -> None:
+def test_started_experiment_shows_its_units(server: Server, side: Side, person: Person) -> None:
     create(person, share="100")
     act(person, "start")
     for number in range(30):
@@ -242,7 +242,7 @@ def test_results_are_downloaded_as_csv_and_json(server: Server, side: Side, pers
     assert person.client.get(person.address(f"{PAGE}/results.xls")).status_code == 404
 
 
-def test_it_is_paused_resumed_and_stopped_with_reasons(server: Server, side: Side, person: Person) -> None:
+def test_experiment_is_paused_resumed_and_stopped_with_reasons(server: Server, side: Side, person: Person) -> None:
     create(person)
     act(person, "start")
     refused = person.send(f"{PAGE}/pause", **{"reason:pause": " "})
@@ -277,7 +277,7 @@ def test_the_winner_is_published_then_archived(server: Server, side: Side, perso
     assert stored(server, side).status.state == "concluded"
 
 
-def test_only_what_harms_no_result_changes_while_it_runs(server: Server, side: Side, person: Person) -> None:
+def test_running_experiment_allows_only_harmless_changes(server: Server, side: Side, person: Person) -> None:
     create(person)
     act(person, "start")
     page = f"{PAGE}/edit"
@@ -289,7 +289,7 @@ def test_only_what_harms_no_result_changes_while_it_runs(server: Server, side: S
     assert [guardrail.metric for guardrail in document.guardrails] == ["conversion"]
 
 
-def test_a_new_split_begins_a_phase_whose_results_stand_alone(server: Server, side: Side, person: Person) -> None:
+def test_new_split_starts_a_phase_with_separate_results(server: Server, side: Side, person: Person) -> None:
     create(person)
     act(person, "start")
     form = person.get(f"{PAGE}/edit")
@@ -306,7 +306,7 @@ def test_a_new_split_begins_a_phase_whose_results_stand_alone(server: Server, si
         assert person.client.get(person.address(f"{PAGE}/results.{file}?phase=1")).status_code == 200
 
 
-def test_two_editors_lose_nothing(server: Server, side: Side, person: Person) -> None:
+def test_two_editors_do_not_overwrite_each_other(server: Server, side: Side, person: Person) -> None:
     create(person)
     page = f"{PAGE}/edit"
     version = person.version(page)
@@ -363,7 +363,7 @@ def test_only_a_draft_with_a_planned_start_is_scheduled(person: Person) -> None:
     assert person.send(f"{PAGE}/schedule").status_code == 409
 
 
-def test_a_review_switched_on_later_holds_a_scheduled_start(server: Server, side: Side, person: Person) -> None:
+def test_review_enabled_later_stops_a_scheduled_start(server: Server, side: Side, person: Person) -> None:
     create(person, starts_at="2100-07-01T09:00")
     act(person, "schedule")
     server.run(server.engine.accounts.set_review(side.merchant, on=True, actor_name="tests"))
@@ -373,7 +373,7 @@ def test_a_review_switched_on_later_holds_a_scheduled_start(server: Server, side
     assert stored(server, side).status.state == "draft"
 
 
-def test_a_viewer_only_looks(server: Server, side: Side, person: Person) -> None:
+def test_viewer_cannot_change_experiments(server: Server, side: Side, person: Person) -> None:
     create(person)
     viewer = add_person(server, side, role="viewer")
     text = viewer.get(PAGE)
@@ -392,7 +392,7 @@ def test_a_form_without_its_token_is_refused(server: Server, side: Side, person:
     assert stored(server, side).status.state == "draft"
 
 
-def test_an_unknown_action_is_not_there(person: Person) -> None:
+def test_unknown_action_answers_404(person: Person) -> None:
     create(person)
     assert person.send(f"{PAGE}/explode").status_code == 404
     assert person.send(f"{LIST}/{PLACEMENT}/none/start").status_code == 404

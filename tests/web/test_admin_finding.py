@@ -42,13 +42,13 @@ def person(server: Server, side: Side) -> Person:
         ("use=fired", set()),
     ],
 )
-def test_rules_are_found_by_what_they_do(person: Person, query: str, names: set[str]) -> None:
+def test_rules_are_filtered_by_effect(person: Person, query: str, names: set[str]) -> None:
     text = plain(person.get(f"/admin/rules?placement=payment_methods&{query}"))
     assert {name for name in ("large", "german", "risky") if f"About {name}" in text} == names
     assert re.search(r"\b\d+ of \d+ rules", text)
 
 
-def test_rules_are_found_by_who_changed_them_last(person: Person) -> None:
+def test_rules_are_filtered_by_their_last_editor(person: Person) -> None:
     page = person.get("/admin/rules?placement=payment_methods")
     [author] = set(re.findall(r'<option value="([^"]+)"[^>]*>\1</option>', page[page.index('name="author"') :][:600]))
     assert "About large" in person.get(f"/admin/rules?placement=payment_methods&author={author}")
@@ -68,7 +68,7 @@ def listed(person: Person, query: str) -> set[str]:
     return set(re.findall(r'data-href="[^"]+/(dec_[^"]+)"', person.get(f"/admin/decisions?{query}")))
 
 
-def test_decisions_are_found_by_what_they_were_about(side: Side, person: Person) -> None:
+def test_decisions_are_filtered_by_facts_and_candidates(side: Side, person: Person) -> None:
     small, large = decide(side, "DE", 4_000), decide(side, "NL", 60_000)
     bought = decide(side, "DE", 8_000, buys=True)
     assert listed(person, "country=Germany") == {small, bought}
@@ -84,7 +84,7 @@ def test_decisions_are_found_by_what_they_were_about(side: Side, person: Person)
     assert re.search(r"Looked at \d+ decisions, back to .+: that is all of them\.", text)
 
 
-def test_decisions_are_found_by_their_outcome_and_sent_as_csv(side: Side, person: Person) -> None:
+def test_decisions_are_filtered_by_outcome_and_exported_as_csv(side: Side, person: Person) -> None:
     open_id, bought = decide(side, "DE", 4_000), decide(side, "DE", 8_000, buys=True)
     for _ in range(50):
         if bought in listed(person, "outcome=converted"):
@@ -98,7 +98,7 @@ def test_decisions_are_found_by_their_outcome_and_sent_as_csv(side: Side, person
     assert ",DE,8000,EUR,converted," in row
 
 
-def test_a_filter_that_cannot_be_read_says_why(person: Person) -> None:
+def test_invalid_filter_explains_the_mistake(person: Person) -> None:
     for query, said in (("country=Germny", "Germany"), ("least=much", "amount"), ("since=today", "Must be a day")):
         answer = person.client.get(person.address(f"/admin/decisions?{query}"))
         assert answer.status_code == 422
@@ -107,7 +107,7 @@ def test_a_filter_that_cannot_be_read_says_why(person: Person) -> None:
         assert "There are no decisions" not in answer.text
 
 
-def test_changes_are_found_by_person_kind_and_day(side: Side, person: Person) -> None:
+def test_changes_are_filtered_by_person_kind_and_day(side: Side, person: Person) -> None:
     page = person.get("/admin/audit?kind=rule")
     assert "About large" in page
     assert "Placement “" not in page
@@ -128,7 +128,7 @@ def test_a_roll_back_shows_its_difference_first(person: Person, side: Side) -> N
     assert "Roll back to this version" in page
 
 
-def test_the_palette_offers_pages_things_and_actions(person: Person) -> None:
+def test_command_palette_lists_pages_resources_and_actions(person: Person) -> None:
     assert "Audit log" in person.get("/admin/palette?q=audit")
     assert "/admin/live/rules/payment_methods/large" in person.get("/admin/palette?q=large")
     assert "About large" in person.get("/admin/palette?q=paypal rule")
@@ -139,14 +139,14 @@ def test_the_palette_offers_pages_things_and_actions(person: Person) -> None:
     assert 'value="audit"' in person.get("/admin/search?q=audit")
 
 
-def test_every_page_leads_to_help(person: Person) -> None:
+def test_every_page_links_to_help(person: Person) -> None:
     for page in ("/admin/", "/admin/rules", "/admin/decisions", "/admin/keys"):
         text = person.get(page)
         assert 'aria-label="Help"' in text
         assert 'href="/docs"' in text
 
 
-def test_after_a_log_in_one_is_back_on_the_page_of_the_form(person: Person) -> None:
+def test_login_returns_to_the_page_of_the_form(person: Person) -> None:
     page = "/admin/live/rules/payment_methods/large"
     person.client.cookies.clear()
     for headers in (

@@ -36,7 +36,7 @@ def cell(*, effect=EFFECT, outcome=CAME, reward="converted", is_final=True):
     return forecast_cell(Frame(), Forecast("payment_methods", 3, reward, 0, effect, outcome, is_final))
 
 
-def test_what_was_expected_stands_beside_what_came():
+def test_forecast_is_shown_beside_the_result():
     said = cell()
     assert said.expected == "+0.80 to +2.1 percentage points expected"
     assert said.came.startswith("+1.2 measured (-0.30 to +2.5 percentage points), against the time before")
@@ -47,7 +47,7 @@ def test_what_was_expected_stands_beside_what_came():
     assert "in the holdback" in cell(outcome=other).came
 
 
-def test_what_cannot_be_judged_says_why():
+def test_forecast_without_a_verdict_explains_why():
     assert cell(outcome=None, is_final=False).mark == "Too early"
     assert cell(outcome=msgspec.structs.replace(CAME, holds=None)).came == "Too few results so far."
     assert cell(effect=msgspec.structs.replace(EFFECT, refused="too few")).expected.startswith("The preview could not")
@@ -64,7 +64,7 @@ def test_money_is_written_for_100_decisions(reward):
     assert said.mark == "As expected"
 
 
-def test_how_often_previews_were_right_is_one_sentence():
+def test_accuracy_of_previews_is_one_sentence():
     kept = [Forecast("p", number, "converted", 0, EFFECT, CAME, True) for number in range(3)]
     wrong = Forecast("p", 4, "converted", 0, EFFECT, msgspec.structs.replace(CAME, holds=False), True)
     assert how_often([*kept, wrong]).startswith("3 of 4 forecasts agree with the actual change.")
@@ -92,7 +92,7 @@ def test_the_versions_page_has_no_column_without_forecasts(server: Server, side:
     assert "Forecast and result" not in add_person(server, side).get(PAGE)
 
 
-def test_the_versions_page_tells_forecasts(server: Server, kept: Side):
+def test_versions_page_shows_forecasts(server: Server, kept: Side):
     person: Person = add_person(server, kept)
     page = person.get(PAGE)
     assert "Forecast and result" in page
@@ -129,5 +129,5 @@ async def _bake(engine: Engine) -> None:
         ([], "Usage:"),
     ],
 )
-def test_the_command_says_what_is_missing(words, said):
+def test_command_names_the_missing_data(words, said):
     assert said in CliRunner().invoke(main, ["evaluate", *words]).output

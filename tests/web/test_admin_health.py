@@ -43,7 +43,7 @@ def person(server: Server, side: Side) -> Person:
     return add_person(server, side)
 
 
-def test_unlike_audiences_are_warned_of_in_a_sentence():
+def test_different_audiences_cause_a_warning():
     [warning] = view().warnings
     assert warning.startswith(
         "Invoice was offered in 62% of the latest decisions. 55.0% of these succeed, 20.0% of the"
@@ -54,7 +54,7 @@ def test_unlike_audiences_are_warned_of_in_a_sentence():
     assert "too few results" in view(audiences=few).compared
 
 
-def test_sources_versions_and_agreement_are_said():
+def test_sources_versions_and_agreement_are_shown():
     said = view()
     assert said.sources == "Outcomes come 92% from your server (secret key) and 8% from browsers (publishable key)."
     assert said.version == "version 812, +212 outcomes"
@@ -62,7 +62,7 @@ def test_sources_versions_and_agreement_are_said():
     assert view(sources=Counter()).sources.startswith("No outcomes")
 
 
-def test_a_day_whose_weights_are_off_is_a_warning():
+def test_day_with_wrong_weights_causes_a_warning():
     said = view(pools=False, weights=[HOLD, OFF])
     [warning] = said.warnings
     assert "the weights of 200 decisions add up to 320" in warning
@@ -70,7 +70,7 @@ def test_a_day_whose_weights_are_off_is_a_warning():
     assert [row.is_off for row in said.weights] == [False, True]
 
 
-def test_before_anything_is_learned_the_page_says_so():
+def test_page_without_learned_data_has_a_message():
     said = view(newest=None, weights=[], audiences=[], sources=Counter())
     assert (said.made_at, said.version, said.warnings) == (None, "", [])
     assert said.agree.startswith("No first slot")
@@ -89,7 +89,7 @@ def test_the_placements_page_has_a_section_on_its_data(side: Side, person: Perso
     assert "Every candidate was offered in all of the latest decisions." in page
 
 
-def test_response_times_are_shown_by_hour_where_there_are_enough_answers() -> None:
+def test_response_times_are_shown_by_hour_with_enough_answers() -> None:
     show = Show(locale=viewer_locale("en"), timezone="Asia/Kolkata", now=0)
     hours = {480_000: {bin_of(20): 95, bin_of(700): 5}, 480_001: {bin_of(20): 94, bin_of(700): 6}, 480_002: {0: 19}}
     times = response_times(show, hours)
@@ -99,7 +99,7 @@ def test_response_times_are_shown_by_hour_where_there_are_enough_answers() -> No
     assert response_times(show, {480_000: {0: 19}}).title == "No response times yet"
 
 
-def test_response_times_stand_on_the_page_of_the_placement(server: Server, side: Side, person: Person) -> None:
+def test_placement_page_shows_response_times(server: Server, side: Side, person: Person) -> None:
     assert "No response times yet" in person.get(PAGE)
     merchant_id, counter = side.merchant.id, server.engine.use_counter
     for hours_ago in (1, 2):

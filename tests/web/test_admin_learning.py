@@ -40,13 +40,13 @@ def buy(side: Side, times: int) -> None:
         assert side.client.post("/v1/personalize/feedback", json=outcome).status_code == 202
 
 
-def test_before_any_result_the_page_says_what_it_is_for(person: Person) -> None:
+def test_page_without_results_explains_its_purpose(person: Person) -> None:
     page = person.get(LEARNING)
     assert "No results yet" in page
     assert "chart-densities" not in page
 
 
-def test_with_results_every_chart_has_its_sentence_and_its_figures(side: Side, person: Person) -> None:
+def test_every_chart_has_a_sentence_and_a_table(side: Side, person: Person) -> None:
     buy(side, 3)
     page = person.get(LEARNING)
     assert "Results of a few days are needed to show changes" in page
@@ -60,7 +60,7 @@ def test_with_results_every_chart_has_its_sentence_and_its_figures(side: Side, p
 
 
 @pytest.mark.parametrize("credit", ["cascade", "choice"])
-def test_a_cascade_shows_how_often_its_slots_are_seen(server: Server, side: Side, person: Person, credit: str) -> None:
+def test_cascade_shows_how_often_each_slot_is_examined(server: Server, side: Side, person: Person, credit: str) -> None:
     path = "/v1/placements/payment_methods"
     stored = side.client.get(path)
     body = {**examples.PLACEMENT, "credit": credit}
@@ -77,28 +77,28 @@ def test_a_cascade_shows_how_often_its_slots_are_seen(server: Server, side: Side
     assert ("Seen, from the first position down: 100%, 50%, 25%." in person.get(LEARNING)) is (credit == "cascade")
 
 
-def test_a_jump_is_dated_and_said_with_both_rates() -> None:
+def test_jump_has_its_date_and_both_rates() -> None:
     days = [DayRate("card", day, 400, 160 if day < 10 else 20) for day in range(20)]
     (jump,) = jumps(days, before_day=20)
     assert jump.day == 10
     assert (jump.before, jump.after) == (0.4, 0.05)
 
 
-def test_arrivals_rise_to_all_of_them() -> None:
+def test_arrivals_rise_to_100_percent() -> None:
     points = arrivals([(0, 10, 3), (9, 30, 0)], DAY)
     assert [share for _, share in points] == sorted(share for _, share in points)
     assert points[-1][1] == 1.0
     assert arrivals([], DAY) == [] == arrivals(list(Fit().delays), DAY)
 
 
-def test_the_axis_of_arrivals_ends_where_nearly_all_have_come() -> None:
+def test_axis_of_arrivals_ends_when_nearly_all_arrived() -> None:
     spec = arrivals_chart([(0, 0.0), (1_000, 0.5), (30_000, 0.995), (3_600_000, 1.0)], show=SHOW)
     rows = spec["data"]["values"]
     assert [row["after"] for row in rows] == [0, 1, 30, 45]
     assert rows[-1]["after_text"] == "45.0 seconds"
 
 
-def test_lines_of_several_days_carry_their_names() -> None:
+def test_lines_of_several_days_have_labels() -> None:
     days = [
         ArmDay(label=label, colour=index, day=day, rate=0.5, trials=10, forgotten=False)
         for index, label in enumerate(("Card", "PayPal"))
@@ -111,7 +111,7 @@ def test_lines_of_several_days_carry_their_names() -> None:
     assert {item["at"] for item in labels} == {2 * DAY}
 
 
-def test_the_charts_of_the_first_page_are_there_as_files_too(side: Side, person: Person) -> None:
+def test_charts_of_the_overview_can_be_downloaded(side: Side, person: Person) -> None:
     buy(side, 3)
     arms = "/admin/live/placements/payment_methods/arms"
     estimates = list(csv.DictReader(io.StringIO(person.get(f"{arms}/estimates.csv"))))

@@ -57,7 +57,7 @@ def test_uploaded_file_adds_to_what_is_typed(person: Person, side: Side) -> None
     assert values_of(side) == ["DE-BY", "FR-75", "ES-CT"]
 
 
-def test_file_that_is_no_text_is_refused_beside_its_field(person: Person, side: Side) -> None:
+def test_binary_file_is_refused_beside_its_field(person: Person, side: Side) -> None:
     form = {"csrf": person.csrf(), "version": person.version(PAGE), "values": "DE-BY"}
     answer = person.client.post(person.address(PAGE), data=form, files={"file": ("x.bin", b"\xff\xfe\x00")})
     assert answer.status_code == 422
@@ -69,7 +69,7 @@ def test_file_that_is_no_text_is_refused_beside_its_field(person: Person, side: 
     ("name", "values", "message"),
     [("", "a", "Give it a name"), ("no blanks", "a", "Use letters"), ("vip", "x" * 201, "at most 200 characters")],
 )
-def test_wrong_list_keeps_what_was_typed(person: Person, name: str, values: str, message: str) -> None:
+def test_invalid_list_keeps_the_typed_values(person: Person, name: str, values: str, message: str) -> None:
     answer = person.send("/admin/lists/new", name=name, values=values)
     assert answer.status_code == 422
     assert message in answer.text
@@ -91,7 +91,7 @@ def test_long_list_is_kept_and_added_to_without_being_shown(person: Person, side
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-def test_list_that_a_rule_looks_at_is_not_deleted(person: Person, side: Side, enabled: bool) -> None:
+def test_list_used_by_a_rule_is_not_deleted(person: Person, side: Side, enabled: bool) -> None:
     use_list(side, enabled=enabled)
     assert "Blocked regions" in person.get("/admin/lists")
     answer = person.send(f"{PAGE}/delete", version=person.version(PAGE))
@@ -109,7 +109,7 @@ def test_deleted_list_comes_back_with_undo(person: Person, side: Side) -> None:
     assert values_of(side) == ["DE-BY", "AT-9"]
 
 
-def test_two_editors_of_a_list_lose_nothing(person: Person, side: Side) -> None:
+def test_two_editors_of_a_list_do_not_overwrite_each_other(person: Person, side: Side) -> None:
     version = person.version(PAGE)
     person.send(PAGE, version=version, values="first")
     answer = person.send(PAGE, version=version, values="second")
@@ -129,7 +129,7 @@ def test_reviewed_lists_change_in_the_draft(server: Server, person: Person, side
 
 
 @pytest.mark.parametrize("edited", [True, False])
-def test_deletion_in_a_draft_is_undone_to_what_the_draft_had(
+def test_undo_of_a_deletion_restores_the_state_of_the_draft(
     server: Server, person: Person, side: Side, edited: bool
 ) -> None:
     review(server, side)

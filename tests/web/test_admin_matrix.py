@@ -173,7 +173,7 @@ def end_by_role(server: Server, person: Person) -> None:
 
 
 @pytest.mark.parametrize("end", [end_by_password, end_by_removal, end_by_role], ids=lambda end: end.__name__)
-def test_ended_session_reaches_nothing(
+def test_ended_session_has_no_access(
     server: Server, full: Side, routes: list[Route], ids: dict[str, str], end: object
 ) -> None:
     person = add_person(server, full)
@@ -185,7 +185,7 @@ def test_ended_session_reaches_nothing(
     assert state_of(server, full) == before
 
 
-def test_stranger_reaches_nothing(server: Server, full: Side, routes: list[Route], ids: dict[str, str]) -> None:
+def test_visitor_has_no_access(server: Server, full: Side, routes: list[Route], ids: dict[str, str]) -> None:
     before = state_of(server, full)
     wrong = [route for route, answer in tried(server.client(), routes, ids, "x") if not leads_to_login(answer)]
     assert wrong == []
@@ -193,12 +193,12 @@ def test_stranger_reaches_nothing(server: Server, full: Side, routes: list[Route
     assert state_of(server, full) == before
 
 
-def test_api_key_opens_no_page(server: Server, full: Side, routes: list[Route], ids: dict[str, str]) -> None:
+def test_api_key_has_no_access_to_pages(server: Server, full: Side, routes: list[Route], ids: dict[str, str]) -> None:
     wrong = [route for route, answer in tried(full.client, routes, ids, "x") if not leads_to_login(answer)]
     assert wrong == []
 
 
-def test_admin_of_another_merchant_sees_and_changes_nothing(
+def test_admin_of_another_merchant_has_no_access(
     server: Server, full: Side, routes: list[Route], ids: dict[str, str]
 ) -> None:
     stranger = add_person(server, server.sides()[0])
@@ -211,7 +211,7 @@ def test_admin_of_another_merchant_sees_and_changes_nothing(
 
 
 @pytest.mark.parametrize("role", ["viewer", "editor", "publisher"])
-def test_role_sends_only_the_forms_that_are_its_own(
+def test_role_submits_only_permitted_forms(
     server: Server, full: Side, routes: list[Route], ids: dict[str, str], role: Role
 ) -> None:
     person = add_person(server, full, role=role)
@@ -225,7 +225,7 @@ def test_role_sends_only_the_forms_that_are_its_own(
 
 
 @pytest.mark.parametrize("caller", ["no token", "another session's token", "another origin"])
-def test_no_form_counts_without_its_own_token(
+def test_form_without_its_csrf_token_is_refused(
     server: Server, full: Side, routes: list[Route], ids: dict[str, str], caller: str
 ) -> None:
     person, other = add_person(server, full), add_person(server, full)
@@ -242,7 +242,7 @@ def test_no_form_counts_without_its_own_token(
 
 @pytest.mark.parametrize("form", ["/admin/login", "/admin/login/code", "/admin/join/{token}"])
 @pytest.mark.parametrize("caller", ["no token", "another browser's token"])
-def test_no_form_before_the_log_in_counts_without_its_own_token(
+def test_form_before_the_login_without_its_csrf_token_is_refused(
     server: Server, full: Side, form: str, caller: str
 ) -> None:
     slug, email = full.merchant.slug, f"new@{full.merchant.slug}.example"

@@ -28,7 +28,7 @@ def pool(person: Person, side: Side) -> str:
     return "/admin/offers/ten/codes"
 
 
-def test_an_empty_pool_says_that_nobody_is_shown_the_offer(person: Person, pool: str) -> None:
+def test_empty_pool_warns_that_the_offer_is_not_shown(person: Person, pool: str) -> None:
     page = person.get(pool)
     assert "Used up" in page
     assert "Nobody is shown the offer." in page
@@ -60,14 +60,16 @@ def test_codes_are_typed_uploaded_and_generated(person: Person, pool: str, side:
         ({"act": "generate", "generate": "5", "prefix": "a b"}, "At most 32 letters"),
     ],
 )
-def test_what_is_no_code_is_said_beside_its_field(person: Person, pool: str, sent: dict[str, str], text: str) -> None:
+def test_invalid_code_has_a_message_beside_its_field(
+    person: Person, pool: str, sent: dict[str, str], text: str
+) -> None:
     answer = person.send(pool, **sent)
     assert answer.status_code == 422
     assert text.lower() in answer.text.lower()
     assert sent.get("codes", "") in unescape(answer.text)
 
 
-def test_an_offer_without_a_pool_says_how_to_get_one(person: Person, side: Side) -> None:
+def test_offer_without_a_pool_explains_how_to_add_codes(person: Person, side: Side) -> None:
     assert "one code for everybody, or none" in person.get("/admin/offers/ten/codes")
     refused = person.send("/admin/offers/ten/codes", act="generate", generate="5")
     assert (refused.status_code, "are no pool" in unescape(refused.text)) == (409, True)

@@ -35,7 +35,7 @@ def ask_the_log(server: Server, side: Side, person: Person) -> str:
     return person.get(PAGE)
 
 
-def test_a_paused_offer_says_what_it_would_have_cost(server: Server, person: Person, side: Side) -> None:
+def test_paused_offer_shows_its_estimated_cost(server: Server, person: Person, side: Side) -> None:
     assert "Ask the log of the last 30 days" in person.get(PAGE)
     for number in range(3):
         cart = {"total": 4_000, "currency": "EUR"}
@@ -49,13 +49,13 @@ def test_a_paused_offer_says_what_it_would_have_cost(server: Server, person: Per
     assert side.client.get("/v1/placements/offers/candidates/five").json()["enabled"] is False
 
 
-def test_without_a_past_nothing_can_be_known(server: Server, person: Person, side: Side) -> None:
+def test_cost_is_unknown_without_past_decisions(server: Server, person: Person, side: Side) -> None:
     page = ask_the_log(server, side, person)
     assert "Cannot be known from the past" in page
     assert "No checkout asked for offers in the last 30 days." in page
 
 
-def test_an_answer_replaces_the_question_in_place(server: Server, person: Person, side: Side) -> None:
+def test_estimate_replaces_the_form(server: Server, person: Person, side: Side) -> None:
     headers = {"hx-request": "true", "x-csrf-token": person.csrf()}
     address = person.address(f"{PAGE}/cost")
     started = person.client.post(address, headers=headers)
@@ -69,7 +69,7 @@ def test_an_answer_replaces_the_question_in_place(server: Server, person: Person
     assert "<html" in person.get(f"{PAGE}/cost")
 
 
-def test_a_viewer_reads_the_answer_and_asks_nothing(server: Server, person: Person, side: Side) -> None:
+def test_viewer_reads_the_estimate_and_cannot_request_one(server: Server, person: Person, side: Side) -> None:
     ask_the_log(server, side, person)
     viewer = add_person(server, side, role="viewer")
     page = viewer.get(PAGE)
@@ -78,7 +78,7 @@ def test_a_viewer_reads_the_answer_and_asks_nothing(server: Server, person: Pers
     assert viewer.send(f"{PAGE}/cost").status_code == 403
 
 
-def test_no_other_offers_have_a_cost(person: Person) -> None:
+def test_candidates_without_an_offer_have_no_cost(person: Person) -> None:
     assert person.client.get(person.address("/admin/offers/none/cost")).status_code == 404
     assert person.send("/admin/offers/none/cost").status_code == 404
 
@@ -86,7 +86,7 @@ def test_no_other_offers_have_a_cost(person: Person) -> None:
 # In words
 
 
-def test_an_answer_has_its_interval_and_the_rate_so_far() -> None:
+def test_estimate_has_an_interval_and_the_present_rate() -> None:
     cost = OfferCost(decisions=80, customers=50, most=100_000, low=80_000, high=120_000)
     verdict, details = words_of(cost, 400, (30, 100), "EUR", SHOW)
     assert verdict == "At most €1,000.00 in 30 days"
@@ -100,13 +100,13 @@ def test_an_answer_has_its_interval_and_the_rate_so_far() -> None:
 @pytest.mark.parametrize(
     ("read", "decisions", "verdict"), [(0, 0, "Cannot be known from the past"), (10, 0, "Nobody would have got it")]
 )
-def test_nothing_to_count_says_why(read: int, decisions: int, verdict: str) -> None:
+def test_missing_estimate_explains_why(read: int, decisions: int, verdict: str) -> None:
     words = words_of(OfferCost(decisions, decisions, 0, None, None), read, (0, 0), "EUR", SHOW)
     assert words[0] == verdict
     assert words[1]
 
 
-def test_without_redemptions_no_rate_is_made_up() -> None:
+def test_without_redemptions_no_rate_is_shown() -> None:
     cost = OfferCost(decisions=1, customers=1, most=500, low=None, high=None)
     _, details = words_of(cost, 1, (0, 0), "EUR", SHOW)
     assert not any("At this rate" in text for text in details)

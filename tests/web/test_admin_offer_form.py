@@ -32,7 +32,7 @@ def test_an_offer_is_added_on_its_page(person: Person, side: Side) -> None:
     assert stored["position"] > side.client.get("/v1/placements/offers/candidates/ten").json()["position"]
 
 
-def test_a_saved_offer_keeps_what_the_form_does_not_show(person: Person, side: Side) -> None:
+def test_saved_offer_keeps_fields_outside_the_form(person: Person, side: Side) -> None:
     path, page = "/v1/placements/offers/candidates/ten", "/admin/offers/ten"
     texts = {**OFFER["texts"], "de": {"title": "10 % Rabatt", "terms": ""}}
     full = {**OFFER, "texts": texts, "ends_at": "2100-01-01T00:00:00Z", "hold_minutes": 30}
@@ -77,7 +77,7 @@ def test_a_saved_offer_keeps_what_the_form_does_not_show(person: Person, side: S
         ({"languages": "2", "locale.1": "de", "terms.1": "Einmal"}, "Give customers a title"),
     ],
 )
-def test_an_offer_that_makes_no_sense_is_refused(person: Person, changes: dict[str, str | None], text: str) -> None:
+def test_contradictory_offer_is_refused(person: Person, changes: dict[str, str | None], text: str) -> None:
     values = {name: value for name, value in (NEW_OFFER_FORM | changes).items() if value is not None}
     answer = person.send("/admin/offers/new", **values)
     assert answer.status_code == 422
@@ -90,7 +90,7 @@ def test_an_offer_that_makes_no_sense_is_refused(person: Person, changes: dict[s
 # Window, languages and the card
 
 
-def test_a_window_is_on_the_merchants_clock(person: Person, side: Side) -> None:
+def test_period_is_in_the_merchants_timezone(person: Person, side: Side) -> None:
     window = {"starts_at": "2026-07-01T00:00", "ends_at": "2026-12-01T18:30"}
     assert person.send("/admin/offers/new", **NEW_OFFER_FORM, **window).status_code == 303
     offer = side.client.get("/v1/placements/offers/candidates/five").json()["offer"]
@@ -100,7 +100,7 @@ def test_a_window_is_on_the_merchants_clock(person: Person, side: Side) -> None:
     assert 'value="2026-12-01T18:30"' in page
 
 
-def test_a_window_that_is_left_alone_stays_as_it_is(person: Person, side: Side) -> None:
+def test_unedited_period_is_unchanged(person: Person, side: Side) -> None:
     path, page = "/v1/placements/offers/candidates/ten", "/admin/offers/ten"
     exact = {**OFFER, "starts_at": "2026-11-01T09:00:30.5Z"}
     side.client.put(path, json={"id": "ten", "label": "Ten", "offer": exact}, headers={"if-match": "*"})
@@ -124,7 +124,7 @@ def test_a_language_is_added_and_removed(person: Person, side: Side) -> None:
     assert list(side.client.get(path).json()["offer"]["texts"]) == ["en"]
 
 
-def test_the_card_shows_what_a_customer_reads(person: Person) -> None:
+def test_card_shows_the_texts_for_customers(person: Person) -> None:
     form = {**NEW_OFFER_FORM, "locale": "en", "languages": "2", "locale.1": "de", "title.1": "5 Euro weniger"}
     english = person.send("/admin/offers/-/card", **form, card_total="40").text
     for text in ("5 euros off", "FIVE", "-€5.00", "€40.00", "€35.00", 'data-bs-theme="light"', 'data-device="phone"'):
@@ -153,7 +153,7 @@ def test_a_card_of_an_unfinished_form_is_no_error(person: Person, odd: dict[str,
     assert "customer-card" in answer.text
 
 
-def test_a_candidate_without_an_offer_has_no_such_page(person: Person, side: Side) -> None:
+def test_candidate_without_an_offer_has_no_offer_page(person: Person, side: Side) -> None:
     side.client.post("/v1/placements/offers/candidates", json={"id": "none", "label": "No offer"})
     assert person.client.get(person.address("/admin/offers/none")).status_code == 404
 
@@ -174,7 +174,7 @@ def test_limits_of_an_order_are_kept(person: Person, side: Side) -> None:
         assert (refused.status_code, refused.text.count("field-error")) == (422, 1)
 
 
-def test_an_offer_says_whether_and_when_again(person: Person, side: Side) -> None:
+def test_offer_shows_if_and_when_it_repeats(person: Person, side: Side) -> None:
     assert person.send("/admin/offers/new", **NEW_OFFER_FORM, cooldown="48").status_code == 303
     offer = side.client.get("/v1/placements/offers/candidates/five").json()["offer"]
     assert (offer["stackable"], offer["cooldown_hours"]) == (False, 48)
@@ -184,13 +184,13 @@ def test_an_offer_says_whether_and_when_again(person: Person, side: Side) -> Non
 # What it added
 
 
-def test_an_offer_without_a_holdback_says_that_nothing_can_be_compared(person: Person) -> None:
+def test_offer_without_a_holdback_explains_the_missing_comparison(person: Person) -> None:
     page = person.get("/admin/offers/ten/effect")
     assert "Nobody is held back" in page
     assert "/placements/offers/settings" in page
 
 
-def test_the_page_of_an_offer_shows_what_it_added(person: Person, side: Side) -> None:
+def test_offer_page_shows_its_incremental_effect(person: Person, side: Side) -> None:
     stored = side.client.get("/v1/placements/offers")
     document = {**stored.json(), "holdback": {"share": 0.2, "salt": ""}}
     del document["version"], document["changed_at"]

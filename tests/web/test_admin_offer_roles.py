@@ -28,7 +28,7 @@ def viewer(server: Server, side: Side, person: Person) -> Person:
     return add_person(server, side, role="viewer")
 
 
-def test_a_viewer_sees_numbers_and_no_codes(viewer: Person) -> None:
+def test_viewer_sees_counts_but_no_codes(viewer: Person) -> None:
     page = viewer.get(POOL)
     assert "<dd>2 " in page
     assert "CODE-1" not in page
@@ -48,7 +48,7 @@ def test_a_viewer_sees_numbers_and_no_codes(viewer: Person) -> None:
         ("/admin/offers/-/card", NEW_OFFER_FORM),
     ],
 )
-def test_a_viewer_changes_nothing(viewer: Person, side: Side, path: str, values: dict[str, str]) -> None:
+def test_viewer_cannot_change_offers(viewer: Person, side: Side, path: str, values: dict[str, str]) -> None:
     before = side.client.get("/v1/placements/offers/candidates/ten").json()
     assert viewer.send(path, **values).status_code == 403
     assert side.client.get("/v1/placements/offers/candidates/ten").json() == before

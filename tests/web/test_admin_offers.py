@@ -25,7 +25,7 @@ def test_a_candidates_form_keeps_its_offer(person: Person, side: Side) -> None:
     assert (stored["label"], stored["offer"]["budgets"]) == ("Ten", ["spring"])
 
 
-def test_a_decision_says_why_an_offer_was_not_shown(person: Person, side: Side) -> None:
+def test_decision_explains_why_an_offer_was_not_shown(person: Person, side: Side) -> None:
     cart = {"context": {"cart": {"total": 9_000, "currency": "EUR"}}}
     first, second = (side.client.post("/v1/personalize/offers", json=cart).json() for _ in range(2))
     assert (len(first["offers"]), len(second["offers"])) == (1, 0)
@@ -34,7 +34,7 @@ def test_a_decision_says_why_an_offer_was_not_shown(person: Person, side: Side) 
     assert "availability" not in page
 
 
-def test_a_changed_budget_stands_among_the_changes_of_versions(person: Person, side: Side) -> None:
+def test_changed_budget_is_listed_in_the_versions(person: Person, side: Side) -> None:
     raised = {**examples.BUDGET, "amount": 2000}
     assert side.client.put("/v1/budgets/spring", json=raised, headers={"if-match": "*"}).status_code == 200
     versions = side.client.get("/v1/placements/offers/versions").json()["items"]
@@ -45,7 +45,7 @@ def test_a_changed_budget_stands_among_the_changes_of_versions(person: Person, s
 # Pages of their own
 
 
-def test_the_list_says_what_offers_take_off_and_budgets_have_left(person: Person, side: Side) -> None:
+def test_list_shows_benefits_and_remaining_budgets(person: Person, side: Side) -> None:
     side.client.post("/v1/personalize/offers", json={"context": {"cart": {"total": 9_000, "currency": "EUR"}}})
     page = person.get("/admin/offers")
     assert "10% off, at most €20.00" in page
@@ -54,7 +54,7 @@ def test_the_list_says_what_offers_take_off_and_budgets_have_left(person: Person
     assert "Nearly used up" in page
 
 
-def test_the_list_says_how_often_offers_were_redeemed_and_their_cost(person: Person, side: Side) -> None:
+def test_list_shows_redemptions_and_cost_of_offers(person: Person, side: Side) -> None:
     cart = {"total": 3_000, "currency": "EUR"}
     for _ in range(2):
         shown = side.client.post("/v1/personalize/offers", json={"context": {"cart": cart}}).json()
@@ -72,7 +72,7 @@ def test_a_smallest_cart_by_currency_shows_each_currency_once(person: Person, si
     assert "input-group-text" not in field
 
 
-def test_a_used_up_budget_shows_on_its_offers_and_what_is_left(person: Person, side: Side) -> None:
+def test_offers_show_that_their_budget_is_spent(person: Person, side: Side) -> None:
     limited = {**examples.BUDGET, "amount": 5000, "uses": 1}
     side.client.put("/v1/budgets/spring", json=limited, headers={"if-match": "*"})
     assert ">Used up<" not in person.get("/admin/offers")
@@ -89,7 +89,7 @@ def test_the_menu_marks_offers_on_a_budgets_page(person: Person) -> None:
     assert link.startswith(' aria-current="page"')
 
 
-def test_the_placement_of_offers_leads_back_to_them(server: Server, side: Side) -> None:
+def test_placement_of_offers_links_to_them(server: Server, side: Side) -> None:
     person = add_person(server, side)
     page = person.get("/admin/placements/new?key=offers")
     assert 'value="Offers"' in page
@@ -101,7 +101,7 @@ def test_the_placement_of_offers_leads_back_to_them(server: Server, side: Side) 
     assert "Make the budget that pays for it first." in person.get("/admin/offers")
 
 
-def test_an_empty_list_says_what_to_do(server: Server, side: Side) -> None:
+def test_empty_list_explains_the_next_step(server: Server, side: Side) -> None:
     page = add_person(server, side).get("/admin/offers")
     assert "No offers yet" in page
     assert "No budgets yet" in page
@@ -138,7 +138,7 @@ def test_a_budget_is_made_and_its_cap_changed_on_its_page(person: Person, side: 
     assert (stored["name"], stored["uses"], stored["period"], stored["scope"]) == ("Twice", 2, "day", "customer")
 
 
-def test_a_cap_that_makes_no_sense_is_refused_beside_its_field(person: Person, side: Side) -> None:
+def test_invalid_cap_is_refused_beside_its_field(person: Person, side: Side) -> None:
     version = person.version("/admin/budgets/spring")
     for wrong in ({"amount": "-1"}, {"uses": "many"}, {"name": ""}, {"amount": "", "uses": ""}):
         answer = person.send(
@@ -149,7 +149,7 @@ def test_a_cap_that_makes_no_sense_is_refused_beside_its_field(person: Person, s
     assert side.client.get("/v1/budgets/spring").json()["amount"] == 1000
 
 
-def test_every_wrong_field_of_a_budget_is_said_at_once(person: Person) -> None:
+def test_all_invalid_fields_of_a_budget_are_reported_together(person: Person) -> None:
     wrong = {"id": "spring sale!", "name": "", "currency": "EU", "amount": "-5", "uses": "-1", "period": "week"}
     answer = person.send("/admin/budgets/new", **wrong)
     assert answer.status_code == 422
@@ -159,7 +159,7 @@ def test_every_wrong_field_of_a_budget_is_said_at_once(person: Person) -> None:
     assert "Must be a whole number of at least 0." in answer.text
 
 
-def test_a_budget_is_spread_over_a_time_on_its_page(person: Person, side: Side) -> None:
+def test_budget_is_paced_over_a_period_on_its_page(person: Person, side: Side) -> None:
     paced = {"paced_from": "2026-12-01T00:00", "paced_until": "2026-12-24T12:00"}
     new = {"id": "daily", "name": "Daily", "currency": "EUR", "amount": "50", "period": "day", **paced}
     assert person.send("/admin/budgets/new", **new).status_code == 303
@@ -185,9 +185,7 @@ def test_a_budget_is_spread_over_a_time_on_its_page(person: Person, side: Side) 
         ({"amount": "", "uses": "5"}, "Needs an amount that all customers share"),
     ],
 )
-def test_a_time_that_cannot_be_spread_over_is_refused(
-    person: Person, side: Side, wrong: dict[str, str], reason: str
-) -> None:
+def test_invalid_pacing_period_is_refused(person: Person, side: Side, wrong: dict[str, str], reason: str) -> None:
     paced = {"paced_from": "2026-12-01T00:00", "paced_until": "2026-12-24T00:00"}
     values = {"name": "Spring", "amount": "10", "version": person.version("/admin/budgets/spring"), **paced, **wrong}
     answer = person.send("/admin/budgets/spring", **values)
@@ -195,7 +193,7 @@ def test_a_time_that_cannot_be_spread_over_is_refused(
     assert side.client.get("/v1/budgets/spring").json()["pacing"] is None
 
 
-def test_somebody_elses_cap_is_not_overwritten(person: Person, side: Side) -> None:
+def test_cap_changed_by_another_person_is_not_overwritten(person: Person, side: Side) -> None:
     version = person.version("/admin/budgets/spring")
     changed = {**examples.BUDGET, "amount": 7000}
     assert side.client.put("/v1/budgets/spring", json=changed, headers={"if-match": "*"}).status_code == 200

@@ -48,7 +48,7 @@ def rows(page: str, caption: str) -> list[list[str]]:
     return [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.S) for row in body.split("</tr>")[:-1]]
 
 
-def test_without_answers_the_page_says_what_it_will_show(side: Side, person: Person):
+def test_page_without_answers_explains_its_purpose(side: Side, person: Person):
     page = person.get(PAGE)
     assert "No answers in the last 30 days" in page
     assert "data-chart" not in page
@@ -80,21 +80,21 @@ def test_rates_are_of_the_answers_by_purpose(side: Side, person: Person):
     assert "Week from" in weekly
 
 
-def test_a_range_that_makes_no_sense_says_so(side: Side, person: Person):
+def test_invalid_range_has_a_message(side: Side, person: Person):
     answer(side, "anna", method="accept")
     page = person.get(f"{PAGE}?range=custom&first=2026-02-02&last=2026-01-01")
     assert "The first day must not be after the last one" in page
     assert "of 1 answer in" in person.get(f"{PAGE}?range=nonsense")
 
 
-def test_an_erased_customer_counts_no_more(server: Server, side: Side, person: Person):
+def test_erased_customer_is_not_counted(server: Server, side: Side, person: Person):
     answer(side, "anna", method="accept")
     answer(side, "ben", method="reject")
     server.run(server.engine.eraser.erase(side.merchant.id, "anna", suppress=False))
     assert rows(person.get(PAGE), "Answers by purpose")[0] == ["Personalization", "0", "1", "0.0%"]
 
 
-def test_the_other_side_and_other_merchants_are_apart(side: Side, person: Person):
+def test_other_sides_and_merchants_are_not_counted(side: Side, person: Person):
     answer(side, "anna", method="accept")
     assert "No answers" in person.client.get(PAGE.replace("/admin", "/admin/test", 1)).text
 

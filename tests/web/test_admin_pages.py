@@ -34,7 +34,7 @@ def method(**changes: str) -> dict[str, str]:
 # Rules
 
 
-def test_a_saved_rule_changes_the_next_answer_and_stands_in_words_in_the_list(side: Side, person: Person) -> None:
+def test_saved_rule_changes_the_next_answer_and_is_listed_in_words(side: Side, person: Person) -> None:
     assert person.send(NEW_RULE, **RULE).status_code == 303
     person.publish()
     assert "Cart total is under €50.00 → PayPal is hidden" in person.get("/admin/rules")
@@ -44,7 +44,7 @@ def test_a_saved_rule_changes_the_next_answer_and_stands_in_words_in_the_list(si
     assert {"id": "paypal", "reason": "hidden by rule “Hide PayPal for small carts”"} in answer["excluded"]
 
 
-def test_a_mistake_in_a_rule_stands_beside_its_line_and_nothing_is_stored(person: Person) -> None:
+def test_mistake_in_a_rule_is_shown_beside_its_line_and_not_stored(person: Person) -> None:
     when = '{"and": [\n  {"<": [{"var": "cart.totl"}, 5000]},\n  {"is": 1}\n]}'
     answer = person.send(NEW_RULE, **RULE | {"when": when})
     assert answer.status_code == 422
@@ -66,9 +66,7 @@ def test_a_mistake_in_a_rule_stands_beside_its_line_and_nothing_is_stored(person
         ({"effects": '[{"hide": ["paypal"]}]'}, "must be one of exclude"),
     ],
 )
-def test_a_wrong_rule_is_refused_with_what_would_be_right(
-    person: Person, changes: dict[str, str], message: str
-) -> None:
+def test_invalid_rule_is_refused_with_a_correction(person: Person, changes: dict[str, str], message: str) -> None:
     answer = person.send(NEW_RULE, **RULE | changes)
     assert answer.status_code == 422
     assert message.lower() in answer.text.lower()
@@ -99,7 +97,7 @@ def test_a_switch_turns_a_rule_off_and_on(side: Side, person: Person) -> None:
     assert side.client.get(path).json()["enabled"] is True
 
 
-def test_a_deleted_rule_can_be_brought_back_as_it_was(side: Side, person: Person) -> None:
+def test_deleted_rule_can_be_restored(side: Side, person: Person) -> None:
     person.send(NEW_RULE, **RULE)
     person.publish()
     path = "/v1/placements/payment_methods/rules/hide-paypal-for-small-carts"
@@ -116,7 +114,7 @@ def test_a_deleted_rule_can_be_brought_back_as_it_was(side: Side, person: Person
     }
 
 
-def test_a_draft_is_said_in_words_while_it_is_typed(person: Person) -> None:
+def test_typed_rule_is_described_in_words(person: Person) -> None:
     typed = {**RULE, "act": "typed", "shown": "something else"}
     assert "Cart total is under €50.00 → PayPal is hidden" in person.send(NEW_RULE, **typed).text
     wrong = person.send(NEW_RULE, **typed | {"when": '{"<": [{"var": "cart.totl"}, 1]}'})
@@ -167,14 +165,14 @@ def test_a_wrong_method_is_refused_beside_its_field(person: Person, changes: dic
     assert 'aria-invalid="true"' in answer.text
 
 
-def test_what_a_method_is_like_is_stored_as_words_and_numbers_and_shown_again(side: Side, person: Person) -> None:
+def test_attributes_of_a_method_are_stored_and_shown_again(side: Side, person: Person) -> None:
     person.send("/admin/methods/new", **method(attributes="Family: wallet\ninstalments: 3\nfee shown: 1,5"))
     stored = side.client.get("/v1/placements/payment_methods/candidates/twint").json()
     assert stored["attributes"] == {"family": "wallet", "instalments": 3, "fee_shown": 1.5}
     assert "family: wallet\ninstalments: 3\nfee_shown: 1.5</textarea>" in person.get("/admin/methods/twint")
 
 
-def test_saving_a_method_shows_the_same_again(person: Person) -> None:
+def test_saved_method_is_shown_unchanged(person: Person) -> None:
     person.send("/admin/methods/new", **method(max_amount="1000.10", fee_percent="1.4", devices="mobile, tablet"))
     texts = dict(re.findall(r'name="(\w+)" type="text"\s+value="([^"]*)"', person.get("/admin/methods/twint")))
     assert texts["min_amount"] == "1.50"
@@ -195,14 +193,14 @@ def test_moving_a_method_up_changes_the_default_order(side: Side, person: Person
     assert order() == [before[1], before[0], *before[2:]], "the first stays first"
 
 
-def test_what_a_merchant_types_is_shown_and_never_run(person: Person) -> None:
+def test_text_of_a_merchant_is_escaped(person: Person) -> None:
     person.send("/admin/methods/new", **method(label="<script>alert(1)</script>"))
     raw = person.client.get("/admin/live/methods").text
     assert "<script>alert(1)</script>" not in raw
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in raw
 
 
-def test_an_earlier_version_can_be_put_in_force_again(side: Side, person: Person) -> None:
+def test_earlier_version_can_be_published_again(side: Side, person: Person) -> None:
     before = side.decide()["plan_version"]
     person.send(NEW_RULE, **RULE)
     person.publish()
@@ -211,7 +209,7 @@ def test_an_earlier_version_can_be_put_in_force_again(side: Side, person: Person
     assert side.decide()["plan_version"] == before + 2
 
 
-def test_the_monitor_shows_what_the_bandit_has_learned(server: Server, side: Side, person: Person) -> None:
+def test_monitor_shows_learned_rates(server: Server, side: Side, person: Person) -> None:
     assert "Nothing learned yet" in person.get("/admin/placements/payment_methods")
     decision = side.decide()
     chosen = decision["ranking"][0]["id"]
@@ -242,7 +240,7 @@ def test_a_decision_is_found_by_its_id_and_by_its_customer(side: Side, person: P
     assert "Decision not found" in person.get("/admin/decisions?q=dec_nothing")
 
 
-def test_a_decision_explains_its_rules_and_who_was_left_out(side: Side, person: Person) -> None:
+def test_decision_explains_its_rules_and_excluded_candidates(side: Side, person: Person) -> None:
     person.send(NEW_RULE, **RULE)
     person.publish()
     body = {"placement": "payment_methods", "context": {"cart": {"total": 4200, "currency": "EUR"}}}
@@ -255,7 +253,7 @@ def test_a_decision_explains_its_rules_and_who_was_left_out(side: Side, person: 
     assert "Position 1" in text, "the chances by slot"
 
 
-def test_the_trace_of_an_answer_says_amounts_with_their_currency(side: Side, person: Person) -> None:
+def test_trace_shows_amounts_with_their_currency(side: Side, person: Person) -> None:
     person.send(NEW_RULE, **RULE)
     person.publish()
     body = {"placement": "payment_methods", "context": {"cart": {"total": 4200, "currency": "EUR"}}}
@@ -274,7 +272,7 @@ def test_a_rule_that_lacked_its_fact_is_shown_as_skipped(side: Side, person: Per
     assert "Cart total is missing or has the wrong type." in text
 
 
-def test_a_replay_comes_out_the_same_also_after_the_rules_moved_on(side: Side, person: Person) -> None:
+def test_replay_gives_the_same_answer_after_rules_changed(side: Side, person: Person) -> None:
     decision = side.decide()["decision_id"]
     person.send(NEW_RULE, **RULE)
     person.publish()
@@ -318,7 +316,7 @@ def test_a_key_is_shown_once_and_works(server: Server, person: Person) -> None:
     assert "Web shop" in person.get("/admin/keys")
 
 
-def test_a_rotated_key_goes_on_for_the_overlap_and_a_revoked_one_ends(server: Server, person: Person) -> None:
+def test_rotated_key_works_during_the_overlap_and_revoked_key_does_not(server: Server, person: Person) -> None:
     old = re.findall(r'id="plain-key">(\w+)<', person.send("/admin/keys", name="Shop", kind="secret").text)[0]
     ids = dict(re.findall(r'action="/admin/live/keys/(\w+)/(rotate)"', person.get("/admin/keys")))
     [shop] = [id for id in ids if _hint_of(person, id).startswith(old[:12])]
@@ -346,7 +344,7 @@ def test_every_change_is_in_the_audit_log_with_before_and_after(person: Person) 
     assert "added: </span>priority: 8" in text
 
 
-def test_search_finds_things_by_name_and_leads_to_decisions_by_id(side: Side, person: Person) -> None:
+def test_search_finds_resources_by_name_and_decisions_by_id(side: Side, person: Person) -> None:
     assert 'href="/admin/live/methods/paypal"' in person.get("/admin/live/search?q=PAYP")
     assert "Nothing found" in person.get("/admin/search?q=zzz")
     decision = side.decide()["decision_id"]

@@ -66,7 +66,7 @@ def read(person: Person, page: str = PAGE) -> str:
     raise AssertionError("the preview did not end")
 
 
-def test_a_draft_is_tried_and_told_in_words(server: Server, shop: Side, person: Person):
+def test_draft_preview_explains_the_effect_in_words(server: Server, shop: Side, person: Person):
     draft(server, shop)
     assert "The draft with 1 change, compared with past decisions." in person.get(PAGE)
     assert person.send(PAGE, period="7").status_code == 303
@@ -86,7 +86,7 @@ def plain(text: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", text).split())
 
 
-def test_what_a_rule_brings_is_said_beside_the_plan_without_it(person: Person):
+def test_preview_compares_the_plan_with_and_without_a_rule(person: Person):
     page = f"{WHAT_IF}?change=off&id=big-carts"
     assert "What does “Klarna helps with big carts” bring?" in plain(person.get(page))
     answer = person.send(WHAT_IF, change="off", id="big-carts", period="30")
@@ -97,7 +97,7 @@ def test_what_a_rule_brings_is_said_beside_the_plan_without_it(person: Person):
     assert "Without it With it Change" in text
 
 
-def test_a_method_is_paused_on_paper_and_then_put_into_the_draft(person: Person):
+def test_pause_of_a_method_is_previewed_and_added_to_the_draft(person: Person):
     """From the list of methods: ask, try, put into the draft; the draft is untouched before."""
     assert "what-if?change=paused&id=klarna" in person.get("/admin/live/methods")
     page = f"{WHAT_IF}?change=paused&id=klarna"
@@ -110,7 +110,7 @@ def test_a_method_is_paused_on_paper_and_then_put_into_the_draft(person: Person)
     assert "Klarna" in person.get(CHANGES)
 
 
-def test_a_question_is_tried_by_itself_but_never_again_after_a_refusal(person: Person):
+def test_linked_preview_starts_automatically_but_not_after_a_refusal(person: Person):
     asked = f"{WHAT_IF}?change=first&id=klarna"
     assert 'hx-trigger="load, submit"' in person.get(asked)
     refused = person.send(WHAT_IF, change="first", id="klarna", period="custom", first="", last="")
@@ -118,14 +118,14 @@ def test_a_question_is_tried_by_itself_but_never_again_after_a_refusal(person: P
     assert 'hx-trigger="load, submit"' not in refused.text
 
 
-def test_a_fixed_order_is_asked_about_and_shown_as_a_change(person: Person):
+def test_fixed_order_is_previewed_as_a_change(person: Person):
     assert "What if the order were fixed, without learning?" in plain(person.get(WHAT_IF))
     assert person.send(f"{WHAT_IF}/draft", change="fixed").status_code == 303
     assert "Policy" in plain(person.get(CHANGES))
     assert "fixed" in plain(person.get(CHANGES))
 
 
-def test_a_minimum_is_typed_as_an_amount(person: Person):
+def test_minimum_is_entered_as_an_amount(person: Person):
     page = person.get(f"{WHAT_IF}?change=minimum&id=klarna")
     assert "Type an amount." not in page
     assert "Try it on the past" not in page
@@ -136,7 +136,7 @@ def test_a_minimum_is_typed_as_an_amount(person: Person):
     assert "What if Klarna were offered from €20.00?" in plain(page)
 
 
-def test_a_viewer_asks_no_questions_of_the_log(server: Server, shop: Side):
+def test_viewer_cannot_preview_questions(server: Server, shop: Side):
     viewer = add_person(server, shop, role="viewer")
     page = viewer.get(f"{WHAT_IF}?change=paused&id=klarna")
     assert "Your role can view previews but not start them." in page
@@ -145,7 +145,7 @@ def test_a_viewer_asks_no_questions_of_the_log(server: Server, shop: Side):
     assert viewer.send(f"{WHAT_IF}/draft", change="paused", id="klarna").status_code == 403
 
 
-def test_while_one_runs_it_can_be_cancelled_and_no_other_starts(person: Person):
+def test_running_preview_can_be_cancelled_and_blocks_others(person: Person):
     for _ in range(5):
         person.send(PAGE, period="7")
         running = person.get(PAGE)
@@ -187,13 +187,13 @@ def cancel_in(text: str) -> str:
         ({"first": "2026-11-03", "last": "2026-11-02"}, "Must not be before the first day."),
     ],
 )
-def test_a_wrong_day_is_told_beside_its_field(person: Person, values: dict[str, str], said: str):
+def test_invalid_day_has_a_message_beside_its_field(person: Person, values: dict[str, str], said: str):
     answer = person.send(PAGE, period="custom", **values)
     assert answer.status_code == 422
     assert said in answer.text
 
 
-def test_before_outcomes_are_known_it_says_when_they_will_be(server: Server, shop: Side, person: Person):
+def test_preview_without_outcomes_shows_when_they_will_be_complete(server: Server, shop: Side, person: Person):
     draft(server, shop)
     shop.decide()
     today = datetime.now(ZoneInfo(shop.merchant.timezone)).date().isoformat()
@@ -205,7 +205,7 @@ def test_before_outcomes_are_known_it_says_when_they_will_be(server: Server, sho
     )
 
 
-def test_a_period_without_decisions_says_so(person: Person):
+def test_period_without_decisions_has_a_message(person: Person):
     person.send(PAGE, period="custom", first="2020-01-01", last="2020-01-02")
     assert "There were no decisions in this period" in read(person)
 
@@ -224,7 +224,7 @@ def result(**changes: object) -> Result:
         ({"refused": "so"}, "Cannot be estimated from past decisions"),
     ],
 )
-def test_the_verdict_says_which_way_and_how_far(changes: dict[str, object], said: str):
+def test_verdict_names_direction_and_size(changes: dict[str, object], said: str):
     show = Show(locale=viewer_locale("en"), timezone="UTC", now=0)
     assert verdict_of(ReportPhrasing(show, "EUR"), result(**changes))[1] == said
 
@@ -241,12 +241,12 @@ def test_the_verdict_says_which_way_and_how_far(changes: dict[str, object], said
         ({"refused": "so"}, "Cannot be estimated from past decisions"),
     ],
 )
-def test_the_verdict_of_a_rule_says_what_it_brings(changes: dict[str, object], said: str):
+def test_verdict_of_a_rule_names_its_effect(changes: dict[str, object], said: str):
     show = Show(locale=viewer_locale("en"), timezone="UTC", now=0)
     assert rule_verdict_of(ReportPhrasing(show, "EUR"), result(**changes))[1] == said
 
 
-def test_decisions_where_it_matters_come_before_the_total():
+def test_changed_decisions_are_listed_before_the_total():
     """Of 1,000 decisions, 500 matter: what is +1 point in total is +2 points there."""
     show = Show(locale=viewer_locale("en"), timezone="UTC", now=0)
     said = reason_of(ReportPhrasing(show, "EUR"), result())
@@ -271,7 +271,7 @@ PAUSED = msgspec.structs.replace(result(refused="too few"), places=[KLARNA, CARD
 """Klarna is paused: customers chose it in 40 of 1,000 decisions, and nobody else is shown more often."""
 
 
-def test_where_a_pause_cannot_be_estimated_the_page_says_what_it_costs_at_most():
+def test_pause_without_an_estimate_has_a_maximum_cost():
     phrasing = ReportPhrasing(Show(locale=viewer_locale("en"), timezone="UTC", now=0), "EUR")
     assert most_lost(PAUSED) == KLARNA
     verdict, reason = at_most(phrasing, PAUSED, KLARNA)
@@ -293,7 +293,7 @@ def test_where_a_pause_cannot_be_estimated_the_page_says_what_it_costs_at_most()
     ],
     ids=["money", "two candidates", "an older preview", "a new candidate", "an estimate"],
 )
-def test_only_a_candidate_that_is_offered_less_has_such_a_bound(changes: dict[str, object]):
+def test_only_a_candidate_offered_less_has_a_maximum_cost(changes: dict[str, object]):
     assert most_lost(msgspec.structs.replace(PAUSED, **changes)) is None
 
 

@@ -34,7 +34,7 @@ def test_profile_changes_name_figures_and_times(server: Server, side: Side) -> N
 @pytest.mark.parametrize(
     ("field", "value"), [("name", " "), ("locale", "tlh"), ("locale", "../x"), ("timezone", "Mars/Olympus")]
 )
-def test_wrong_profile_is_refused_beside_its_field(server: Server, side: Side, field: str, value: str) -> None:
+def test_invalid_profile_is_refused_beside_its_field(server: Server, side: Side, field: str, value: str) -> None:
     person = add_person(server, side)
     answer = person.send("/admin/profile", **{"name": "Zoë", "locale": "", "timezone": "", field: value})
     assert answer.status_code == 422
@@ -52,7 +52,7 @@ def test_new_password_logs_out_everywhere_else(server: Server, side: Side) -> No
     assert log_in(server.client(), person.email, NEW_PASSWORD).status_code == 303
 
 
-def test_new_password_needs_the_old_one(server: Server, side: Side) -> None:
+def test_new_password_requires_the_old_password(server: Server, side: Side) -> None:
     person = add_person(server, side)
     answer = person.send("/admin/profile/password", old="not the password", password=NEW_PASSWORD)
     assert answer.status_code == 422

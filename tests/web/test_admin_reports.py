@@ -99,7 +99,7 @@ def test_a_failure_is_a_badge_with_its_reason(
     assert "The mail server refuses a recipient" in page
 
 
-def test_a_test_goes_to_the_person_who_asks(
+def test_test_report_is_sent_to_the_person_who_requests_it(
     server: Server, side: Side, person: Person, mail_server: MemoryMailServer
 ) -> None:
     add(person)
@@ -111,7 +111,7 @@ def test_a_test_goes_to_the_person_who_asks(
     assert page.count("<time") == 1, "nothing was sent but a test"
 
 
-def test_without_a_mail_server_the_page_says_so(server: Server, side: Side, person: Person) -> None:
+def test_page_without_a_mail_server_has_a_message(server: Server, side: Side, person: Person) -> None:
     add(person)
     page = person.get(PAGE)
     assert "No mail is sent" in page
@@ -148,7 +148,7 @@ def test_a_schedule_is_changed_paused_and_deleted(server: Server, side: Side, pe
         ({"format": "exe summary"}, "Choose a format"),
     ],
 )
-def test_a_wrong_field_is_told_beside_it(person: Person, changes: dict[str, str], problem: str) -> None:
+def test_invalid_field_has_a_message_beside_it(person: Person, changes: dict[str, str], problem: str) -> None:
     answer = add(person, **changes)
     assert answer.status_code == 422
     assert problem in answer.text
@@ -156,7 +156,7 @@ def test_a_wrong_field_is_told_beside_it(person: Person, changes: dict[str, str]
 
 
 @pytest.mark.parametrize("role", ["viewer", "editor", "publisher"])
-def test_only_an_admin_sees_who_gets_a_report(server: Server, side: Side, person: Person, role: Any) -> None:
+def test_only_admins_see_the_recipients(server: Server, side: Side, person: Person, role: Any) -> None:
     add(person)
     address = f"{PAGE}/{id_of(server, side)}"
     other = add_person(server, side, role=role)
@@ -192,7 +192,7 @@ def test_a_deleted_placement_fails_its_reports(
     assert not mail_server.messages
 
 
-def test_a_link_leads_to_the_days_of_the_report(
+def test_link_opens_the_days_of_the_report(
     server: Server, side: Side, person: Person, mail_server: MemoryMailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reached = msgspec.structs.replace(server.engine.settings, public_url="https://tap2.shop.example")

@@ -24,7 +24,7 @@ def bob(server: Server, side: Side) -> Person:
     return add_person(server, side)
 
 
-def test_a_switch_publishes_at_once_and_one_click_takes_it_back(side: Side, ada: Person):
+def test_switch_publishes_at_once_and_can_be_undone(side: Side, ada: Person):
     ada.send(f"{METHODS}/paypal/toggle", enabled="off", why="Down since noon")
     assert "paypal" not in shown(side)
     page = ada.get(METHODS)
@@ -36,7 +36,7 @@ def test_a_switch_publishes_at_once_and_one_click_takes_it_back(side: Side, ada:
     assert "paypal" in shown(side)
 
 
-def test_with_review_switches_and_forms_go_into_the_draft(side: Side, ada: Person, bob: Person):
+def test_with_review_switches_and_forms_change_the_draft(side: Side, ada: Person, bob: Person):
     ada.send("/admin/live/review", review="on", placement=PLACE)
     ada.send(f"{METHODS}/paypal/toggle", enabled="off")
     assert "paypal" in shown(side)
@@ -51,14 +51,14 @@ def test_with_review_switches_and_forms_go_into_the_draft(side: Side, ada: Perso
     assert "paypal" not in shown(side)
 
 
-def test_with_review_an_undo_takes_the_change_out_of_the_draft(side: Side, ada: Person):
+def test_with_review_undo_removes_the_change_from_the_draft(side: Side, ada: Person):
     ada.send("/admin/live/review", review="on", placement=PLACE)
     ada.send(f"{METHODS}/paypal/toggle", enabled="off")
     ada.send(f"{METHODS}/paypal/toggle?enabled=on")
     assert "Nothing to publish" in ada.get(CHANGES)
 
 
-def test_one_person_with_a_key_does_not_approve_the_own_change(server: Server, side: Side, ada: Person):
+def test_person_does_not_approve_their_own_change_with_a_key(server: Server, side: Side, ada: Person):
     accounts = server.engine.accounts
     key = server.run(accounts.create_key(side.merchant, "secret", "CI", actor_name=ada.email))[1]
     ada.send("/admin/live/review", review="on", placement=PLACE)
@@ -74,7 +74,7 @@ def test_one_person_with_a_key_does_not_approve_the_own_change(server: Server, s
     assert (back.status_code, back.json()["type"]) == (403, "urn:tap2:problem:review-required")
 
 
-def test_a_pause_in_an_emergency_is_told_until_another_has_seen_it(side: Side, ada: Person, bob: Person):
+def test_emergency_pause_is_shown_until_another_person_confirms_it(side: Side, ada: Person, bob: Person):
     ada.send("/admin/live/review", review="on", placement=PLACE)
     ada.send(f"{METHODS}/paypal/pause", why="")
     assert "paypal" in shown(side)

@@ -43,7 +43,7 @@ def test_a_placement_can_be_set_up_changed_and_deleted(side: Side, person: Perso
         ({"shape": "subset", "limit": "0"}, "between 1 and 100"),
     ],
 )
-def test_a_wrong_placement_is_refused_beside_its_field(person: Person, changes: dict[str, str], message: str) -> None:
+def test_invalid_placement_is_refused_beside_its_field(person: Person, changes: dict[str, str], message: str) -> None:
     values = {"key": "offers", "name": "Offers", "policy": "thompson", "reward": "converted", "credit": "cascade"}
     answer = person.send("/admin/placements/new", **values | changes)
     assert answer.status_code == 422

@@ -72,7 +72,7 @@ def test_wrong_form_does_not_use_the_invitation(
     assert join(client, link).status_code == 303
 
 
-def test_withdrawn_and_invented_links_do_not_work(server: Server, side: Side) -> None:
+def test_revoked_and_invented_links_do_not_work(server: Server, side: Side) -> None:
     admin = add_person(server, side)
     email = f"noor@{side.merchant.slug}.example"
     link = invitation_link(admin, email)
@@ -84,13 +84,13 @@ def test_withdrawn_and_invented_links_do_not_work(server: Server, side: Side) ->
 
 
 @pytest.mark.parametrize("email", ["", "no address"])
-def test_wrong_address_is_refused_beside_its_field(server: Server, side: Side, email: str) -> None:
+def test_invalid_address_is_refused_beside_its_field(server: Server, side: Side, email: str) -> None:
     answer = add_person(server, side).send("/admin/team/invite", email=email, role="viewer")
     assert answer.status_code == 422
     assert 'id="field-email-error"' in answer.text
 
 
-def test_somebody_with_an_account_is_not_invited_again(server: Server, side: Side) -> None:
+def test_person_with_an_account_is_not_invited_again(server: Server, side: Side) -> None:
     admin = add_person(server, side)
     answer = admin.send("/admin/team/invite", email=admin.email, role="viewer")
     assert answer.status_code == 409
@@ -106,7 +106,7 @@ def test_changed_role_logs_the_person_out(server: Server, side: Side) -> None:
     assert "/new" in Person(person.client, person.email, "test").get("/admin/methods")
 
 
-def test_removed_person_is_out_at_once(server: Server, side: Side) -> None:
+def test_removed_person_loses_access_at_once(server: Server, side: Side) -> None:
     admin, person = add_person(server, side), add_person(server, side, role="viewer")
     path = f"/admin/team/{id_of(server, person.email)}/remove"
     assert admin.send(path, confirm="Somebody").status_code == 422
@@ -125,7 +125,7 @@ def test_last_admin_cannot_leave_or_step_down(server: Server, side: Side) -> Non
         assert "last admin" in answer.text
 
 
-def test_admin_ends_the_sessions_of_others_and_keeps_their_own(server: Server, side: Side) -> None:
+def test_admin_ends_sessions_of_others_but_not_their_own(server: Server, side: Side) -> None:
     admin, person = add_person(server, side), add_person(server, side, role="viewer")
     admin.send(f"/admin/team/{id_of(server, person.email)}/end-sessions")
     assert person.client.get("/admin/live/").status_code == 303
@@ -150,7 +150,7 @@ def test_only_admins_change_the_team(server: Server, side: Side, role: str) -> N
         assert person.send(path, **values).status_code == 403
 
 
-def test_people_of_another_merchant_are_not_there(server: Server, side: Side) -> None:
+def test_people_of_another_merchant_are_not_listed(server: Server, side: Side) -> None:
     stranger = add_person(server, server.sides()[0])
     person = add_person(server, side)
     own = id_of(server, person.email)
@@ -173,7 +173,7 @@ def test_audit_log_names_every_change_of_the_team(server: Server, side: Side) ->
         assert f">{action}<" in log, action
 
 
-def test_no_address_of_a_page_holds_an_email_address(server: Server, side: Side) -> None:
+def test_no_url_contains_an_email_address(server: Server, side: Side) -> None:
     admin = add_person(server, side)
     invitation_link(admin, f"noor@{side.merchant.slug}.example")
     for path in ("/admin/team", "/admin/profile"):

@@ -42,7 +42,7 @@ def test_a_template_reads_only_its_context(name: str) -> None:
         assert read <= names_of(reference), f"{reference} lacks names"
 
 
-def test_every_fragment_says_what_its_context_is() -> None:
+def test_every_fragment_names_its_context() -> None:
     untyped = {
         str(path.relative_to(TEMPLATES))
         for path in TEMPLATES.rglob("*.html")

@@ -34,7 +34,7 @@ def put(side: Side, id: str, when: object) -> None:
     assert sent.status_code in (200, 201), sent.text
 
 
-def test_the_traffic_stands_beside_rules_before_they_are_published(side: Side, person: Person) -> None:
+def test_unpublished_rules_show_their_traffic(side: Side, person: Person) -> None:
     put(side, "brazil", {"==": [{"var": "geo.country"}, "BR"]})
     put(side, "germany", {"==": [{"var": "geo.country"}, "DE"]})
     said = "was true in none of 200 decisions of the last week: most had Germany."
@@ -50,7 +50,7 @@ def test_the_traffic_stands_beside_rules_before_they_are_published(side: Side, p
     assert "no longer in the draft" in plain(person.get(f"{reach}published-meanwhile"))
 
 
-def test_a_minimum_that_no_cart_reaches_is_said_on_the_candidates_page(side: Side, person: Person) -> None:
+def test_candidate_page_warns_of_a_minimum_that_no_cart_reaches(side: Side, person: Person) -> None:
     assert "could have offered it" not in person.get("/admin/live/methods/paypal")
     paypal = side.client.get("/v1/placements/payment_methods/candidates/paypal")
     dear = {name: value for name, value in paypal.json().items() if name not in ("version", "changed_at")} | {

@@ -121,14 +121,14 @@ def _again(text: str | None) -> object:
 
 
 @pytest.mark.parametrize("path", OTHERS)
-def test_a_page_of_another_merchants_thing_is_not_there(stranger: Person, ids: dict[str, str], path: str) -> None:
+def test_page_of_another_merchants_resource_answers_404(stranger: Person, ids: dict[str, str], path: str) -> None:
     answer = stranger.client.get(path.format(**ids))
     assert answer.status_code == 404
     assert "Page not found" in answer.text
 
 
 @pytest.mark.parametrize(("path", "values"), ACTS)
-def test_no_act_reaches_another_merchants_things(
+def test_no_action_changes_another_merchants_resources(
     owner: Side, stranger: Person, ids: dict[str, str], path: str, values: dict[str, str]
 ) -> None:
     assert stranger.send(path.format(**ids), **values).status_code == 404
@@ -136,7 +136,7 @@ def test_no_act_reaches_another_merchants_things(
     assert owner.client.get(f"/v1/placements/payment_methods/rules/{ids['rule']}").status_code == 200
 
 
-def test_lists_and_search_show_ones_own_only(server: Server, side: Side, empty_side: Side) -> None:
+def test_lists_and_search_show_only_the_own_merchant(server: Server, side: Side, empty_side: Side) -> None:
     side.decide()
     stranger = add_person(server, empty_side)
     add_experiment(server, side)
@@ -154,7 +154,7 @@ def test_the_test_side_is_empty_while_the_live_side_is_full(server: Server, side
     assert "Test data" in text
 
 
-def test_a_form_changes_the_side_it_was_opened_on(server: Server) -> None:
+def test_form_changes_the_side_of_its_page(server: Server) -> None:
     live, test = server.sides()
     live.create_examples()
     test.create_examples()
@@ -177,14 +177,14 @@ def test_a_form_without_a_side_is_refused(server: Server, side: Side) -> None:
     assert side.client.get("/v1/placements/payment_methods/candidates/card").json()["enabled"]
 
 
-def test_an_address_without_a_side_leads_to_the_last_one(server: Server, side: Side) -> None:
+def test_address_without_a_side_redirects_to_the_last_side(server: Server, side: Side) -> None:
     person = add_person(server, side)
     assert person.client.get("/admin/rules?q=a").headers["location"] == "/admin/live/rules?q=a"
     person.client.get("/admin/test/fields")
     assert person.client.get("/admin/").headers["location"] == "/admin/test/"
 
 
-def test_the_switch_leads_to_the_same_page_or_its_list(server: Server, side: Side) -> None:
+def test_side_switch_opens_the_same_page_or_its_list(server: Server, side: Side) -> None:
     person = add_person(server, side)
     assert 'href="/admin/test/methods/card"' in person.get("/admin/live/methods/card")
     came_from = {"referer": f"{server.url}/admin/live/methods/card"}
@@ -210,13 +210,13 @@ def test_editors_publish_on_the_test_side_and_publishers_on_both(
 
 
 @pytest.mark.parametrize("role", ["viewer", "editor", "publisher"])
-def test_only_an_admin_makes_keys(server: Server, side: Side, role: str) -> None:
+def test_only_admins_create_keys(server: Server, side: Side, role: str) -> None:
     person = add_person(server, side, role=role)  # type: ignore[arg-type]
     assert "Make a key" not in person.get("/admin/keys")
     assert person.send("/admin/keys", name="Mine", kind="secret").status_code == 403
 
 
-def test_a_viewer_sees_no_switch_or_button_that_would_be_refused(server: Server, side: Side) -> None:
+def test_viewer_sees_no_controls_that_would_be_refused(server: Server, side: Side) -> None:
     viewer = add_person(server, side, role="viewer")
     for path in ("/admin/methods", "/admin/rules", "/admin/placements", "/admin/fields"):
         text = viewer.get(path)

@@ -52,9 +52,7 @@ def test_a_webhook_is_added_and_its_secret_shown_once(side: Side, person: Person
         ({"format": "xml"}, "Choose Standard Webhooks or CloudEvents"),
     ],
 )
-def test_what_is_wrong_stands_beside_its_field(
-    side: Side, person: Person, changes: dict[str, str], message: str
-) -> None:
+def test_problem_is_shown_beside_its_field(side: Side, person: Person, changes: dict[str, str], message: str) -> None:
     answer = person.send("/admin/webhooks", **{**VALUES, **changes})
     assert answer.status_code == 422
     assert message in answer.text.replace("&#39;", "'")
@@ -63,7 +61,7 @@ def test_what_is_wrong_stands_beside_its_field(
     assert side.client.get("/v1/webhooks").json()["items"] == []
 
 
-def test_all_that_is_wrong_is_said_at_once(person: Person) -> None:
+def test_all_problems_are_shown_together(person: Person) -> None:
     answer = person.send("/admin/webhooks", url="http://10.0.0.1/")
     assert "not an IP address" in answer.text
     assert "Choose at least one event" in answer.text
@@ -93,7 +91,7 @@ def test_the_secret_is_rotated_with_an_overlap(person: Person, hook: str) -> Non
     assert not SECRET.search(page)
 
 
-def test_a_test_message_stands_in_the_log_and_is_sent_again(server: Server, person: Person, hook: str) -> None:
+def test_test_message_is_logged_and_can_be_sent_again(server: Server, person: Person, hook: str) -> None:
     assert "Nothing sent yet" in person.get(hook)
     person.send(f"{hook}/test")
     page = person.get(hook)
@@ -115,7 +113,7 @@ def test_a_webhook_is_deleted_once_its_host_is_typed(side: Side, person: Person,
 
 
 @pytest.mark.parametrize("role", ["viewer", "editor", "publisher"])
-def test_only_admins_change_webhooks_or_see_their_paths(server: Server, side: Side, hook: str, role: str) -> None:
+def test_only_admins_change_webhooks_and_see_their_paths(server: Server, side: Side, hook: str, role: str) -> None:
     other = add_person(server, side, role=role)
     for path in ("/admin/webhooks", hook):
         page = other.get(path)
@@ -134,7 +132,7 @@ def test_only_admins_change_webhooks_or_see_their_paths(server: Server, side: Si
     assert side.client.get("/v1/webhooks").json()["items"][0]["version"] == 1
 
 
-def test_a_disabled_webhook_says_why(server: Server, side: Side, person: Person, hook: str) -> None:
+def test_disabled_webhook_shows_the_reason(server: Server, side: Side, person: Person, hook: str) -> None:
     webhooks = server.engine.webhooks
     endpoint = server.run(webhooks.get(side.merchant.id, hook.rpartition("/")[2]))
     server.run(webhooks.disable(endpoint, "The receiver answered 410 Gone."))

@@ -49,7 +49,7 @@ def past_of(side: Side, customer: str = "alice@example.com") -> None:
         assert report(side.client, **outcome)["status"] == "recorded"
 
 
-def test_a_guessed_customer_tells_nothing(side: Side, browser: httpx.Client):
+def test_guessed_customer_id_reveals_nothing(side: Side, browser: httpx.Client):
     past_of(side)
     asked = {"customer_id": "alice@example.com"}
     assert "last 6 purchases" in str(decide(side.client, **asked))
@@ -59,7 +59,7 @@ def test_a_guessed_customer_tells_nothing(side: Side, browser: httpx.Client):
     assert logged["trace"]["history"] == {}
 
 
-def test_a_customer_token_counts_for_its_customer_and_time(side: Side, browser: httpx.Client):
+def test_customer_token_is_valid_for_its_customer_and_period(side: Side, browser: httpx.Client):
     past_of(side)
     answer = side.client.post("/v1/personalize/customer-tokens", json={"customer_id": "alice@example.com"})
     assert answer.status_code == 201
@@ -132,7 +132,7 @@ def test_other_words_of_a_browser_are_refused(browser: httpx.Client, change: dic
     assert receipt["message"].startswith(named)
 
 
-def test_a_token_is_for_one_decision_key_and_time(side: Side, browser: httpx.Client):
+def test_token_is_valid_for_one_decision_key_and_period(side: Side, browser: httpx.Client):
     decision, other = decide(browser), decide(browser)
     assert report(browser, **{**hint(decision), "token": other["token"]})["status"] == "invalid"
     with side.server.client(side.new_key("publishable")) as second:
@@ -173,7 +173,7 @@ def test_purchases_by_browser_need_the_merchants_consent(side: Side, browser: ht
     assert report(browser, **hint(decide(browser), "converted", amount=1, **bought))["status"] == "invalid"
 
 
-def test_of_one_address_learning_uses_few_hints():
+def test_learning_limits_hints_of_an_address():
     limit = HintLimit()
     assert sum(limit.allows("key", "192.0.2.1") for _ in range(1_000)) == HINTS_A_DAY
     assert sum(limit.allows("key", f"198.51.100.{number}") for number in range(100)) == 100

@@ -38,7 +38,7 @@ def test_the_prompt_speaks_the_customers_language(side: Side, tag: str, language
     assert side.merchant.name in prompt["title"]
 
 
-def test_the_notice_is_what_was_read_and_its_version_follows_the_text(side: Side):
+def test_version_of_the_notice_depends_on_its_text(side: Side):
     before = prompt_of(side.client)
     assert prompt_of(side.client)["notice"] == before["notice"]
     texts = {"en": "We count visits.", "de": "Wir zählen Besuche."}
@@ -51,7 +51,7 @@ def test_the_notice_is_what_was_read_and_its_version_follows_the_text(side: Side
     assert "Wir zählen Besuche." in prompt_of(side.client, language="de")["notice"]["text"]
 
 
-def test_only_what_was_accepted_is_ticked(side: Side):
+def test_only_accepted_purposes_are_checked(side: Side):
     assert {purpose["accepted"] for purpose in prompt_of(side.client)["purposes"]} == {False}
     said = {"analytics": True, "personalization": False}
     side.client.post(PATH, json={**CUSTOMER, "purposes": said, "method": "save"}).raise_for_status()

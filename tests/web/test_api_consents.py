@@ -36,7 +36,7 @@ def decide(client: httpx.Client, **headers: str) -> dict[str, Any]:
     return result
 
 
-def test_what_is_said_is_in_force_and_in_the_history(side: Side):
+def test_consent_takes_effect_and_is_in_the_history(side: Side):
     answer = say(side.client, purposes={"personalization": True, "analytics": False}, served_at="/checkout")
     assert answer.status_code == 201
     assert answer.json()["purposes"][:2] == [
@@ -63,7 +63,7 @@ def test_a_browsers_signal_is_a_refusal(side: Side, browser: httpx.Client, name:
         assert logged.status_code == (404 if refuses else 200)
 
 
-def test_every_route_hears_the_signal(shop: Side):
+def test_every_route_respects_the_opt_out_signal(shop: Side):
     header = {"Sec-GPC": "1"}
     batch = shop.client.post(f"{DECISIONS}/batch", json={**examples.BATCH, **CUSTOMER}, headers=header).json()
     methods = shop.client.get("/v1/personalize/methods", params=CUSTOMER, headers=header).json()
@@ -89,7 +89,7 @@ def test_a_merchant_may_ignore_signals(side: Side):
     assert "personalized" not in decide(side.client, Sec_GPC="1")
 
 
-def test_the_prompt_is_asked_for_until_it_is_answered_or_dismissed(side: Side, browser: httpx.Client):
+def test_prompt_is_requested_until_answered_or_dismissed(side: Side, browser: httpx.Client):
     assert "prompt_consent" not in decide(side.client)
     assert side.client.put(f"{PATH}/policy", json={"prompt": True}).json()["prompt"] is True
     assert decide(side.client)["prompt_consent"] is True
@@ -103,7 +103,7 @@ def test_the_prompt_is_asked_for_until_it_is_answered_or_dismissed(side: Side, b
 # Browsers
 
 
-def test_a_browser_speaks_for_its_own_customer_alone(side: Side, browser: httpx.Client):
+def test_browser_consents_only_for_its_own_customer(side: Side, browser: httpx.Client):
     token = side.client.post("/v1/personalize/customer-tokens", json=CUSTOMER).json()
     own = {"customer_token": token["customer_token"]}
     assert say(browser, method="reject", **own).status_code == 201

@@ -83,7 +83,7 @@ def test_routes_that_take_a_token_are_listed(server: Server) -> None:
 
 
 @pytest.mark.parametrize("proof", ["none", "of Anna", "of Ben at another shop", "of a center", "an old one"])
-def test_without_bens_token_nobody_reads_or_changes_ben(server: Server, side: Side, proof: str) -> None:
+def test_customer_data_requires_the_token_of_the_customer(server: Server, side: Side, proof: str) -> None:
     other, _ = server.sides()
     engine, merchant = server.engine, side.merchant
     tokens = {
@@ -108,7 +108,7 @@ def test_without_bens_token_nobody_reads_or_changes_ben(server: Server, side: Si
     assert everything(side) == before
 
 
-def test_bens_own_token_opens_what_is_bens(server: Server, side: Side) -> None:
+def test_customer_token_opens_the_data_of_the_customer(server: Server, side: Side) -> None:
     token, erase = token_of(side, BEN), "/v1/personalize/customers/erase"
     with server.client(side.new_key("publishable")) as browser:
         for call in sorted(calls(server), key=lambda call: call.path == erase):

@@ -91,14 +91,14 @@ STRICT = {
 
 
 @pytest.mark.parametrize(("body", "field"), STRICT.values(), ids=list(STRICT))
-def test_what_is_configured_is_read_strictly(side: Side, body: bytes, field: str):
+def test_configuration_is_read_strictly(side: Side, body: bytes, field: str):
     answer = side.client.post(LISTS, content=body)
     assert (answer.status_code, answer.json()["field"]) == (400, field)
     assert side.client.get(f"{LISTS}/a").status_code == 404
 
 
 @pytest.mark.parametrize("query", ["customer_id=%00", "currency=d%00&device=%00&locale=a%00b", "%00=1", "amount=1%00"])
-def test_a_query_of_odd_facts_is_answered(side: Side, query: str):
+def test_query_with_invalid_facts_is_answered(side: Side, query: str):
     answer = side.client.get(f"{METHODS}?{query}")
     assert (answer.status_code, answer.json()["fallback"]) == (200, False)
 
@@ -122,7 +122,7 @@ def test_a_query_of_odd_facts_is_answered(side: Side, query: str):
         {"mood": "good"},
     ],
 )
-def test_a_bad_outcome_names_its_field_and_keeps_nothing(side: Side, outcome: dict[str, Any]):
+def test_invalid_outcome_names_its_field_and_is_not_stored(side: Side, outcome: dict[str, Any]):
     good = {"event_id": "good", "customer_id": "c", "method_id": "card"}
     bad = {**examples.OUTCOME, **outcome}
     (name,) = outcome
@@ -179,7 +179,7 @@ def test_nul_in_an_address_is_refused(side: Side, address: str):
 
 
 @pytest.mark.parametrize("part", ["%ff", "%ed%a0%80", "%F0%9F%98%80", "..%2f", "a" * 5000, "%25", "'", "%22%3E"])
-def test_odd_addresses_are_at_most_the_callers_fault(side: Side, part: str):
+def test_invalid_addresses_cause_only_client_errors(side: Side, part: str):
     for method in ("GET", "PUT", "DELETE", "POST", "PATCH", "HEAD", "OPTIONS"):
         for address in (
             f"/v1/lists/{part}",
@@ -202,7 +202,7 @@ def test_every_path_answers_head_and_options(server: Server, side: Side):
             assert answer.content == b""
 
 
-def test_a_method_that_a_path_has_not_is_named_with_those_it_has(side: Side):
+def test_unsupported_method_is_refused_with_the_allowed_methods(side: Side):
     answer = side.client.patch(LISTS, json={})
     assert (answer.status_code, answer.json()["type"]) == (405, "urn:tap2:problem:method-not-allowed")
     assert {"GET", "POST"} <= set(answer.headers["allow"].replace(" ", "").split(","))
@@ -238,7 +238,7 @@ def test_every_answer_protects_browsers(side: Side, path: str):
     assert len(headers.get_list("x-content-type-options")) == 1
 
 
-def test_over_tls_browsers_are_told_to_stay_there(tmp_path_factory: pytest.TempPathFactory):
+def test_tls_answers_send_strict_transport_security(tmp_path_factory: pytest.TempPathFactory):
     settings = Settings(data=str(tmp_path_factory.mktemp("tls")), secure_cookies=True)
     with serving(settings) as server, server.client() as client:
         for path in ("/healthz", "/nothing"):
@@ -249,7 +249,7 @@ ORIGIN = {"origin": "https://shop.example"}
 
 
 @pytest.mark.parametrize(("method", "path"), [("POST", DECIDE), ("POST", BATCH), ("POST", FEEDBACK), ("GET", METHODS)])
-def test_pages_of_any_origin_may_ask_and_report(side: Side, method: str, path: str):
+def test_pages_of_any_origin_may_decide_and_report(side: Side, method: str, path: str):
     asks = {**ORIGIN, "access-control-request-method": method, "access-control-request-headers": "authorization"}
     may = httpx.options(side.server.url + path, headers=asks)
     assert may.status_code == 204

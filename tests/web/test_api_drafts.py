@@ -28,7 +28,7 @@ def shown(side: Side) -> set[str]:
     return {ranked["id"] for ranked in side.decide()["ranking"]}
 
 
-def test_a_draft_is_in_force_once_it_is_published_and_not_before(side: Side):
+def test_draft_takes_effect_only_when_published(side: Side):
     assert save(side, HIDE).json()["mark"] == "new"
     assert "paypal" in shown(side)
     version = publish(side, why="Too many chargebacks").json()["version"]
@@ -46,7 +46,7 @@ def test_a_draft_is_in_force_once_it_is_published_and_not_before(side: Side):
     )
 
 
-def test_of_two_editors_the_second_is_refused_and_can_read_what_the_first_made(side: Side):
+def test_second_editor_is_refused_and_can_read_the_first_change(side: Side):
     seen = side.client.get(f"{DRAFT}/rules/{examples.RULE['id']}").headers["etag"]
     mine, theirs = ({**examples.RULE, "name": name} for name in ("Mine", "Theirs"))
     assert save(side, mine, seen).status_code == 200
@@ -60,7 +60,7 @@ def test_of_two_editors_the_second_is_refused_and_can_read_what_the_first_made(s
     assert without.status_code == 428
 
 
-def test_a_deletion_and_everything_can_be_taken_back(side: Side):
+def test_deletion_and_all_changes_can_be_discarded(side: Side):
     path = f"{DRAFT}/rules/{examples.RULE['id']}"
     assert side.client.delete(path, headers=ANY).json()["mark"] == "deleted"
     assert [item["mark"] for item in side.client.get(DRAFT).json()["changes"]] == ["deleted"]
@@ -98,7 +98,7 @@ def test_a_draft_can_be_scheduled_and_taken_back(side: Side):
     assert side.client.delete(f"{DRAFT}/review", headers=ANY).json()["publish_at"] is None
 
 
-def test_a_scenario_that_would_break_stops_publishing_and_says_what_came_out(side: Side):
+def test_failing_scenario_stops_publishing_and_shows_its_result(side: Side):
     scenario = {"id": "s", "name": "PayPal for all", "context": {}, "expect": {"shown": ["paypal"]}}
     assert side.client.post(f"{PLACE}/scenarios", json=scenario).status_code == 201
     save(side, HIDE)
@@ -112,7 +112,7 @@ def test_a_scenario_that_would_break_stops_publishing_and_says_what_came_out(sid
     assert "paypal" in shown(side)
 
 
-def test_a_decision_becomes_a_scenario_with_one_request(side: Side):
+def test_one_request_turns_a_decision_into_a_scenario(side: Side):
     decision = side.decide()
     made = side.client.post(f"/v1/decisions/{decision['decision_id']}/scenario").json()
     assert made["context"]["cart"] == examples.DECISION["context"]["cart"]
@@ -120,7 +120,7 @@ def test_a_decision_becomes_a_scenario_with_one_request(side: Side):
     assert side.client.post(f"{PLACE}/scenarios", json=made).status_code == 201
 
 
-def test_a_set_of_rules_goes_out_and_comes_back_unchanged(side: Side):
+def test_rule_set_is_exported_and_imported_unchanged(side: Side):
     exported = side.client.get(f"{PLACE}/rule-set").json()
     back = side.client.put(DRAFT, json=exported, headers=ANY)
     assert back.status_code == 200
@@ -139,14 +139,14 @@ def test_a_set_of_rules_goes_out_and_comes_back_unchanged(side: Side):
 
 
 @pytest.mark.parametrize("path", [DRAFT, f"{DRAFT}/rules", f"{DRAFT}/scenarios", f"{PLACE}/rule-set"])
-def test_what_another_merchant_drafts_is_not_there(server: Server, side: Side, path: str):
+def test_draft_of_another_merchant_answers_404(server: Server, side: Side, path: str):
     other, _ = server.sides()
     assert side.client.get(path).status_code == 200
     assert other.client.get(path).status_code == 404
     assert server.client(side.new_key("publishable")).get(path).status_code == 403
 
 
-def test_nothing_is_drafted_for_a_placement_that_is_not_there(side: Side):
+def test_draft_of_an_unknown_placement_answers_404(side: Side):
     nowhere = "/v1/placements/nowhere/draft"
     assert side.client.put(f"{nowhere}/rules/hide-paypal", json=HIDE, headers=ANY).status_code == 404
     assert side.client.delete(nowhere, headers=ANY).status_code == 404

@@ -79,7 +79,7 @@ def test_stored_looks_are_listed_and_read(server: Server, side: Side):
         assert side.client.get(f"{address}/results", params=parameters).status_code == status
 
 
-def test_results_are_one_look(side: Side):
+def test_results_are_a_single_look(side: Side):
     create(side)
     act(side, "start")
     look = side.client.get(f"{EXPERIMENTS}/paypal-first/results").json()
@@ -119,7 +119,7 @@ def test_size_follows_from_the_log(side: Side):
     assert answer["days"] == units["sequential"] / answer["enrolled_a_day"]
 
 
-def test_the_log_is_asked_before_the_start(side: Side, server: Server):
+def test_log_is_queried_before_the_start(side: Side, server: Server):
     create(side, counts_log=True, variants=[{"id": "a", "name": "A"}, PAYPAL_FIRST["variants"][1]])
     assert side.client.get(f"{EXPERIMENTS}/paypal-first/log").json()["items"][0]["state"] == "not_asked"
     assert act(side, "ask-log", status=202)["items"][0]["variant"] == "paypal"
@@ -154,7 +154,7 @@ def test_actions_that_the_state_forbids_are_conflicts(side: Side):
     assert act(side, "pause", status=400)["errors"][0]["field"] == "reason"
 
 
-def test_other_merchants_see_nothing(side: Side, server: Server):
+def test_other_merchants_have_no_access(side: Side, server: Server):
     create(side)
     other, _ = server.sides()
     assert other.client.get(f"{EXPERIMENTS}/paypal-first").status_code == 404
@@ -228,7 +228,7 @@ def test_browsers_report_conversions_where_the_merchant_allows_them(side: Side, 
         assert browser.post(path, json=proven).json()["counted"] is True
 
 
-def test_a_bandit_names_the_exact_chance_and_keeps_its_customers(side: Side):
+def test_bandit_reports_exact_chances_and_keeps_assignments(side: Side):
     create(side, allocation="bandit", floor=0.1)
     act(side, "start")
     variant = f"{EXPERIMENTS}/paypal-first/variant"
@@ -257,7 +257,7 @@ def test_the_checklist_is_that_of_the_page(side: Side, server: Server):
     assert side.client.get(f"{EXPERIMENTS}/other/checklist").status_code == 404
 
 
-def test_layers_say_who_shares_one_and_what_is_free(side: Side):
+def test_layers_list_their_experiments_and_free_share(side: Side):
     create(side, share=0.3)
     create(side, id="second", share=0.2)
     create(side, id="third", layer="other")

@@ -35,7 +35,7 @@ BAD: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize(("bad", "message"), BAD.values(), ids=list(BAD))
-def test_a_bad_item_leaves_the_others_recorded(side: Side, bad: Any, message: str):
+def test_invalid_item_does_not_stop_the_others(side: Side, bad: Any, message: str):
     answer = side.client.post(FEEDBACK, json=[purchase(1), bad, purchase(3)])
     assert answer.status_code == 202, answer.text
     first, refused, third = answer.json()["results"]
@@ -46,7 +46,7 @@ def test_a_bad_item_leaves_the_others_recorded(side: Side, bad: Any, message: st
 
 
 @pytest.mark.parametrize("value", [b"NaN", b"1e400", b'"\\ud800"', b"9" * 5000, b'"\\u0000"'])
-def test_a_value_that_is_no_json_is_an_item_of_its_own(side: Side, value: bytes):
+def test_invalid_json_value_is_a_separate_item(side: Side, value: bytes):
     good = b'{"event_id": "order-%d", "customer_id": "c", "method_id": "card"}'
     bad = b'{"event_id": "bad", "customer_id": "c", "method_id": %s}' % value
     answer = side.client.post(FEEDBACK, content=b"[" + b",".join([good % 1, bad, good % 3]) + b"]")

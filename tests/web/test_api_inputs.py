@@ -44,9 +44,7 @@ def fired(side: Side, **context: Any) -> list[str]:
         ("devices", "Mobile", "devices/0", "did you mean mobile?"),
     ],
 )
-def test_a_candidate_limited_to_nothing_real_is_refused(
-    side: Side, limit: str, value: str, field: str, hint: str
-) -> None:
+def test_candidate_with_unknown_limits_is_refused(side: Side, limit: str, value: str, field: str, hint: str) -> None:
     message = refusal(side, CANDIDATES, {"id": "new", "label": "New", limit: [value]})
     assert message.startswith(f"{field}: ")
     assert hint in message
@@ -110,7 +108,7 @@ def test_versions_in_rules_are_read_as_people_write_them(side: Side, written: st
 
 
 @pytest.mark.parametrize("written", ["", "2.x", "two", ">=2.1", "^2.1", 2.1, None])
-def test_what_is_no_version_is_refused_in_rules(side: Side, written: object) -> None:
+def test_invalid_version_is_refused_in_rules(side: Side, written: object) -> None:
     create(side, "/v1/vocabulary", {"name": "app.version", "type": "version"})
     when = {"sem_ver": [{"var": "app.version"}, ">=", written]}
     rule = {"id": "new", "name": "New app", "when": when, "effects": [{"exclude": ["card"]}]}

@@ -253,7 +253,7 @@ def pairs(server: Server) -> dict[str, tuple[Side, Side]]:
 
 
 @pytest.mark.parametrize("relation", ["another merchant", "the live side of a test key", "test of live"])
-def test_every_route_with_the_ids_of_others_is_as_if_they_were_nobodys(server: Server, relation: str):
+def test_ids_of_other_merchants_are_unknown_on_every_route(server: Server, relation: str):
     mine, theirs = pairs(server)[relation]
     ids = furnished(theirs)
     before = everything(theirs, ids)
@@ -280,7 +280,7 @@ def blank(text: str, ids: Ids) -> str:
 
 
 @pytest.mark.parametrize("path", ["/v1/personalize/decisions", "/v1/personalize/decisions/batch"])
-def test_nobody_decides_for_the_placement_of_another(server: Server, path: str):
+def test_placement_of_another_merchant_is_not_decided(server: Server, path: str):
     (theirs, _), (mine, _) = server.sides(), server.sides()
     ids = furnished(theirs)
     for method, result, operation in operations(server):
@@ -288,7 +288,7 @@ def test_nobody_decides_for_the_placement_of_another(server: Server, path: str):
             assert ask(mine.client, method, path, operation, ids).status_code == 404
 
 
-def test_another_merchants_name_is_refused_wherever_it_is_sent(server: Server):
+def test_name_of_another_merchant_is_refused_on_every_route(server: Server):
     (theirs, _), (mine, _) = server.sides(), server.sides()
     mine.create_examples()
     slug, given = theirs.merchant.slug, {**examples.DECISION, "merchant_id": theirs.merchant.slug}
@@ -307,7 +307,7 @@ def test_another_merchants_name_is_refused_wherever_it_is_sent(server: Server):
     assert post("/v1/personalize/decisions", json={**given, "merchant_id": mine.merchant.slug}).status_code == 200
 
 
-def test_the_decision_of_another_learns_nothing(server: Server):
+def test_decision_of_another_merchant_accepts_no_outcome(server: Server):
     (theirs, _), (mine, _) = server.sides(), server.sides()
     ids = furnished(theirs)
     outcome = {"event_id": "mine", "decision_id": ids.decision, "type": "refunded"}
@@ -335,14 +335,14 @@ def test_a_publishable_key_is_refused_on_all_that_configures(side: Side):
         assert refused >= 30
 
 
-def test_without_a_key_every_route_that_needs_one_refuses(server: Server):
+def test_protected_routes_require_a_key(server: Server):
     with server.client() as client:
         for method, path, operation in operations(server):
             answer = ask(client, method, path, operation, NOBODYS)
             assert (answer.status_code == 401) == bool(operation["security"]), (method, path)
 
 
-def test_the_document_knows_every_route_of_the_api(server: Server):
+def test_document_lists_every_route_of_the_api(server: Server):
     own = {path for _, path, _ in operations(server)}
     routes = {route.path_format for route in server.app.routes}
     missing = {path for path in routes if path.startswith("/v1/")} - own

@@ -48,7 +48,7 @@ def test_a_key_is_shown_once(side: Side):
     assert answer.headers["cache-control"] == "no-store"
 
 
-def test_a_key_names_its_kind_and_its_side(server: Server):
+def test_key_text_shows_kind_and_side(server: Server):
     for side, mode in zip(server.sides(), ("live", "test"), strict=True):
         assert made(side, "secret")["key"].startswith(f"sk_{mode}_")
         assert made(side, "publishable")["key"].startswith(f"pk_{mode}_")
@@ -136,7 +136,7 @@ def test_a_publishable_key_decides_and_reports_only(side: Side):
         assert client.get(f"/v1/decisions/{decision['decision_id']}").status_code == 403
 
 
-def test_a_publishable_key_is_held_to_its_rate(tmp_path_factory: pytest.TempPathFactory):
+def test_publishable_key_is_rate_limited(tmp_path_factory: pytest.TempPathFactory):
     with serving(Settings(data=str(tmp_path_factory.mktemp("slow")), public_rate="3/minute")) as server:
         side, _ = server.sides()
         side.create_examples()

@@ -71,7 +71,7 @@ UNDERSTOOD: list[tuple[dict[str, Any], str, object]] = [
 
 
 @pytest.mark.parametrize(("context", "name", "value"), UNDERSTOOD)
-def test_what_has_one_meaning_is_understood(shop: Side, context: dict[str, Any], name: str, value: object):
+def test_unambiguous_values_are_converted(shop: Side, context: dict[str, Any], name: str, value: object):
     body = ask(shop, context)
     assert body["warnings"] == []
     assert body["trace"]["facts"][name] == value
@@ -106,13 +106,13 @@ LEFT_OUT: list[tuple[dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("context", "name", "message"), LEFT_OUT)
-def test_what_is_not_understood_is_left_out_and_named(shop: Side, context: Any, name: str, message: str):
+def test_invalid_values_are_ignored_with_a_warning(shop: Side, context: Any, name: str, message: str):
     body = ask(shop, context)
     assert message in warned(body)[name]
     assert name == "time.now" or name not in body["trace"]["facts"]
 
 
-def test_a_value_that_is_not_allowed_is_named_and_kept(shop: Side):
+def test_disallowed_value_is_kept_with_a_warning(shop: Side):
     body = ask(shop, {"device": {"type": "tv"}})
     assert warned(body)["device.type"] == '"tv" is not one of desktop, mobile, tablet'
     assert body["trace"]["facts"]["device.type"] == "tv"
@@ -143,7 +143,7 @@ BODIES: dict[str, tuple[str, str]] = {
 
 @pytest.mark.parametrize(("body", "field"), BODIES.values(), ids=list(BODIES))
 @pytest.mark.parametrize("explain", [True, False])
-def test_odd_bodies_are_answered(shop: Side, test_side: Side, body: str, field: str, explain: bool):
+def test_unusual_bodies_are_answered(shop: Side, test_side: Side, body: str, field: str, explain: bool):
     for side in (shop, test_side):
         answer = side.client.post(DECIDE, params={"explain": explain}, content=body)
         assert answer.status_code == 200, answer.text
@@ -186,7 +186,7 @@ def test_a_numeric_customer_is_the_same_as_its_text(shop: Side):
         ("[]", 400),
     ],
 )
-def test_what_cannot_be_decided_is_refused(shop: Side, test_side: Side, body: str, status: int):
+def test_undecidable_request_is_refused(shop: Side, test_side: Side, body: str, status: int):
     for side in (shop, test_side):
         assert side.client.post(DECIDE, content=body).status_code == status
 
@@ -240,14 +240,14 @@ def test_query_and_body_agree(test_side: Side):
         ("device=" + "x" * 300, "device.type"),
     ],
 )
-def test_odd_parameters_are_named(test_side: Side, query: str, field: str):
+def test_unusual_parameters_are_named(test_side: Side, query: str, field: str):
     assert field in warned(methods(test_side, query))
 
 
 # --- several placements
 
 
-def test_a_placement_that_does_not_exist_costs_the_others_nothing(shop: Side):
+def test_unknown_placement_does_not_affect_the_others(shop: Side):
     body = {"placements": ["nowhere", "payment_methods", "no such!"], "context": {}}
     answer = shop.client.post(BATCH, json=body)
     assert answer.status_code == 200, answer.text
@@ -259,7 +259,7 @@ def test_a_placement_that_does_not_exist_costs_the_others_nothing(shop: Side):
     assert (third["status"], third["placement"]) == (404, "no such!")
 
 
-def test_a_batch_of_nothing_that_exists_is_not_found(shop: Side):
+def test_batch_of_unknown_placements_answers_404(shop: Side):
     assert shop.client.post(BATCH, json={"placements": ["nowhere"]}).status_code == 404
 
 

@@ -72,7 +72,7 @@ def test_a_list_has_pages(side: Side):
         (RECIPIENTS, {"types": ["version.published"]}, "types"),
     ],
 )
-def test_a_wrong_field_is_named_and_nothing_is_stored(side: Side, path: str, document: dict[str, Any], field: str):
+def test_invalid_field_is_named_and_not_stored(side: Side, path: str, document: dict[str, Any], field: str):
     usual = examples.REPORT_SCHEDULE if path == SCHEDULES else examples.ALERT_RECIPIENT
     answer = side.client.post(path, json={**usual, **document})
     assert answer.status_code in (400, 422)
@@ -80,7 +80,7 @@ def test_a_wrong_field_is_named_and_nothing_is_stored(side: Side, path: str, doc
     assert side.client.get(path).json()["items"] == []
 
 
-def test_an_address_gets_alerts_once_and_keeps_its_place(side: Side):
+def test_alert_recipient_is_unique_and_keeps_its_position(side: Side):
     made = create(side, RECIPIENTS, examples.ALERT_RECIPIENT)
     again = side.client.post(RECIPIENTS, json=examples.ALERT_RECIPIENT)
     assert (again.status_code, again.json()["field"]) == (409, "recipient")

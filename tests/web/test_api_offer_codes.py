@@ -55,13 +55,13 @@ def test_each_customer_is_shown_another_code(pool: Side):
         ({"generate": 1, "prefix": "?"}, 400, "prefix"),
     ],
 )
-def test_what_is_no_code_is_refused_with_its_field(pool: Side, body: dict[str, Any], status: int, field: str):
+def test_invalid_code_is_refused_with_its_field(pool: Side, body: dict[str, Any], status: int, field: str):
     answer = pool.client.post(CODES, json=body)
     assert (answer.status_code, answer.json()["field"]) == (status, field)
     assert pool.client.get(CODES).json()["free"] == 2
 
 
-def test_codes_come_in_pages_and_free_ones_go(pool: Side):
+def test_codes_are_paginated_and_unused_codes_are_deleted(pool: Side):
     first = pool.client.get(CODES, params={"limit": 1}).json()
     rest = pool.client.get(CODES, params={"limit": 1, "cursor": first["next"]}).json()
     assert [page["items"][0]["code"] for page in (first, rest)] == ["CODE-1", "CODE-2"]

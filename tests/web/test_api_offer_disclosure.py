@@ -6,7 +6,7 @@ from tests.serving import Side
 from tests.web.offer_shop import CART, redeem, request_offers
 
 
-def test_an_answer_says_that_personal_data_moved_it(shop: Side):
+def test_answer_discloses_the_use_of_personal_data(shop: Side):
     """Thompson sampling knows the customer's past; a rule may read what the shop says of the customer."""
     assert request_offers(shop)["disclosure"] is None
     assert request_offers(shop, customer_id="anna")["disclosure"] is None

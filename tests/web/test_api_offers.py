@@ -18,7 +18,7 @@ def balance(shop: Side) -> tuple[int, int]:
     return answer["held"], answer["spent"]
 
 
-def test_a_shown_offer_says_what_the_customer_gets(shop: Side):
+def test_shown_offer_has_the_customers_benefit(shop: Side):
     context = {"cart": CART, "customer": {"locale": "de-AT"}}
     [offer] = request_offers(shop, customer_id="anna", context=context)["offers"]
     assert (offer["title"], offer["terms"], offer["discount_code"]) == ("10 % Rabatt", "", "SPRING10")
@@ -28,7 +28,7 @@ def test_a_shown_offer_says_what_the_customer_gets(shop: Side):
     assert balance(shop) == (1000, 0)
 
 
-def test_parameters_show_what_a_body_shows(shop: Side):
+def test_query_parameters_and_body_give_the_same_offers(shop: Side):
     query = {"customer_id": "anna", "currency": "EUR", "amount": 10_000, "locale": "fr"}
     first = shop.client.get("/v1/personalize/offers", params=query)
     assert first.headers["cache-control"] == "no-store"
@@ -56,14 +56,14 @@ ODD_BODIES = [
 
 
 @pytest.mark.parametrize("body", ODD_BODIES, ids=str)
-def test_what_is_odd_around_the_facts_costs_no_offer(shop: Side, body: dict[str, Any]):
+def test_unusual_fields_do_not_remove_offers(shop: Side, body: dict[str, Any]):
     assert [offer["id"] for offer in request_offers(shop, **body)["offers"]] == ["ten"]
 
 
 @pytest.mark.parametrize(
     "more", ["locale=%00", "amount=10000&amount=10000", "colour=red", "country=%ED%A0%80", "device="]
 )
-def test_odd_parameters_cost_no_offer(shop: Side, more: str):
+def test_unusual_parameters_do_not_remove_offers(shop: Side, more: str):
     answer = shop.client.get(f"/v1/personalize/offers?currency=EUR&amount=10000&{more}")
     assert answer.status_code == 200, answer.text
     assert [offer["id"] for offer in answer.json()["offers"]] == ["ten"]
@@ -78,7 +78,7 @@ def test_whether_to_hold_is_never_guessed(shop: Side):
     assert balance(shop) == (0, 0)
 
 
-def test_who_opted_out_is_shown_none(shop: Side):
+def test_customer_who_opted_out_gets_no_offer(shop: Side):
     query = {"customer_id": "anna", "currency": "EUR", "amount": 10_000, "personalization": "false"}
     for answer in (
         request_offers(shop, customer_id="anna", personalization=False),
@@ -95,11 +95,11 @@ def test_who_opted_out_is_shown_none(shop: Side):
         assert (request.status_code, request.json()["field"]) == (400, "personalization")
 
 
-def test_an_offer_says_whether_it_may_be_combined(shop: Side):
+def test_offer_shows_if_it_is_combinable(shop: Side):
     assert request_offers(shop)["offers"][0]["stackable"] is True
 
 
-def test_a_test_key_learns_what_was_left_out(server: Server):
+def test_test_key_gets_warnings_of_ignored_fields(server: Server):
     _, side = server.sides()
     side.client.post("/v1/placements", json={"key": "offers", "name": "Offers", "shape": {"type": "subset"}})
     answer = request_offers(side, context={"cart": {"totl": 5}}, colour="red")
@@ -119,7 +119,7 @@ def test_a_browser_is_shown_no_offers(shop: Side):
     assert shop.client.post("/v1/personalize/offers", json={}, headers=browser).status_code == 403
 
 
-def test_an_exhausted_budget_shows_none_and_says_why(shop: Side):
+def test_exhausted_budget_excludes_its_offer_with_a_reason(shop: Side):
     for _ in range(5):
         assert len(request_offers(shop)["offers"]) == 1
     answer = request_offers(shop)
@@ -201,7 +201,7 @@ def test_the_ledger_comes_in_pages(shop: Side):
 # Idempotency
 
 
-def test_a_key_sent_many_times_has_one_effect(shop: Side):
+def test_repeated_idempotency_key_has_a_single_effect(shop: Side):
     hold_id = request_offers(shop)["offers"][0]["hold_id"]
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda _: redeem(shop, hold_id, "order-1"), range(50)))
@@ -218,7 +218,7 @@ def test_a_key_with_another_request_is_refused(shop: Side):
     assert balance(shop) == (1000, 1000)
 
 
-def test_a_key_that_cannot_be_kept_is_refused(shop: Side):
+def test_invalid_idempotency_key_is_refused(shop: Side):
     hold_id = request_offers(shop)["offers"][0]["hold_id"]
     answer = redeem(shop, hold_id, "x" * 256)
     assert (answer.status_code, answer.json()["field"]) == (400, "Idempotency-Key")
@@ -256,7 +256,7 @@ def test_the_last_unit_is_redeemed_once(shop: Side):
         ("hold", {"offer_id": "ten", "context": {"cart": {"total": 900, "currency": "USD"}}}, 409, "offer_id"),
     ],
 )
-def test_a_refusal_names_the_field_and_moves_nothing(shop: Side, path: str, body: Any, status: int, field: str):
+def test_refusal_names_the_field_and_changes_nothing(shop: Side, path: str, body: Any, status: int, field: str):
     hold_id = request_offers(shop)["offers"][0]["hold_id"]
     before = shop.client.get("/v1/ledger").json()
     if body and body.get("hold_id") == "$hold":
@@ -290,7 +290,7 @@ def test_a_cart_that_cannot_be_read_is_never_held(shop: Side, path: str, cart: A
     assert balance(shop) == (0, 0)
 
 
-def test_a_cart_of_an_unknown_total_holds_the_maximum(shop: Side):
+def test_cart_without_a_total_reserves_the_maximum(shop: Side):
     held = shop.client.post("/v1/redemptions/hold", json={"offer_id": "ten", "context": {"cart": {"total": None}}})
     assert (held.status_code, held.json()["held"]) == (201, 2000)
 
@@ -320,14 +320,14 @@ def test_an_offer_without_a_maximum_cannot_be_saved(shop: Side):
         assert (answer.status_code, answer.json()["field"]) == (400, "offer/benefit/maximum")
 
 
-def test_a_merchant_without_offers_is_told_so(side: Side):
+def test_merchant_without_offers_gets_a_message(side: Side):
     assert side.client.get("/v1/personalize/offers").status_code == 404
 
 
 # Predictions and effects
 
 
-def test_scores_predict_each_offer_and_hold_nothing(shop: Side):
+def test_scores_predict_each_offer_without_a_hold(shop: Side):
     body = {"customer_id": "anna", "context": {"cart": CART}}
     answer = shop.client.post("/v1/personalize/offers/scores", json=body)
     assert answer.status_code == 200, answer.text
@@ -337,7 +337,7 @@ def test_scores_predict_each_offer_and_hold_nothing(shop: Side):
     assert balance(shop) == (0, 0)
 
 
-def test_scores_name_what_cannot_be_had(shop: Side):
+def test_scores_name_excluded_offers(shop: Side):
     body = {"context": {"cart": {"total": 5, "currency": "EUR"}}}
     answer = shop.client.post("/v1/personalize/offers/scores", json=body).json()
     assert (answer["scores"], [each["id"] for each in answer["excluded"]]) == ([], ["ten"])
@@ -353,9 +353,7 @@ def test_scores_name_what_cannot_be_had(shop: Side):
         ("GET", "/v1/personalize/offers/effects?lift=-1", None, 400, "lift"),
     ],
 )
-def test_a_question_that_makes_no_sense_names_its_field(
-    shop: Side, method: str, path: str, body: Any, status: int, field: str
-):
+def test_invalid_score_request_names_its_field(shop: Side, method: str, path: str, body: Any, status: int, field: str):
     answer = shop.client.request(method, path, json=body)
     assert (answer.status_code, answer.json()["field"]) == (status, field)
 

@@ -117,7 +117,7 @@ def test_a_recent_snapshot_is_answered_with_304(page: httpx.Client, merchant: Si
     assert merchant.client.get(f"{SNAPSHOTS}/{PLACE}", headers={"if-none-match": tag}).status_code == 200
 
 
-def test_what_only_the_server_can_decide_is_a_conflict(page: httpx.Client):
+def test_placement_that_needs_the_server_answers_409(page: httpx.Client):
     answer = page.get(f"{SNAPSHOTS}/payment_methods")
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:tap2:problem:conflict")
     assert "its rules read facts" in answer.json()["detail"]
@@ -150,7 +150,7 @@ WRONG: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize("field", WRONG)
-def test_a_wrong_field_is_named_and_the_others_are_recorded(merchant: Side, field: str):
+def test_invalid_field_is_named_and_other_items_are_recorded(merchant: Side, field: str):
     snapshot = snapshot_for(merchant.client)
     sent = made(merchant, snapshot, 2 * len(WRONG[field]))
     for index, value in enumerate(WRONG[field]):
@@ -182,7 +182,7 @@ def test_each_decision_counts_against_the_limit(merchant: Side, monkeypatch: pyt
     assert counted == [6]
 
 
-def test_the_page_of_a_decision_says_that_a_client_made_it(merchant: Side, server: Server):
+def test_decision_page_shows_that_a_client_made_the_decision(merchant: Side, server: Server):
     (sent,) = made(merchant, snapshot_for(merchant.client), 1)
     assert statuses(merchant.client, sent) == ["recorded"]
     online = merchant.client.post("/v1/personalize/decisions", json={"placement": PLACE}).json()

@@ -38,7 +38,7 @@ def first(client: httpx.Client, **more: Any) -> dict[str, Any]:
     return result
 
 
-def test_a_change_merges_and_every_way_reads_it(side: Side):
+def test_change_is_merged_and_read_by_every_route(side: Side):
     assert change(side.client, default_method="paypal", notifications={"email": True}).status_code == 200
     changed = change(side.client, language="de", notifications={"sms": False})
     assert (changed.json()["version"], changed.headers["etag"]) == (2, '"2"')
@@ -50,7 +50,7 @@ def test_a_change_merges_and_every_way_reads_it(side: Side):
     assert changed.headers["cache-control"] == "no-store"
 
 
-def test_the_next_decision_obeys_and_says_why(side: Side):
+def test_next_decision_follows_preferences_with_a_reason(side: Side):
     change(side.client, default_method="card")
     ranked = first(side.client)
     assert (ranked["id"], ranked["reasons"][-1]) == ("card", "your default method")
@@ -82,7 +82,7 @@ def test_a_reset_is_a_version_too(side: Side):
     assert all(item["changed_by"].startswith("key ") for item in pages)
 
 
-def test_defaults_hold_for_those_who_said_nothing_else(side: Side):
+def test_defaults_apply_without_preferences_of_the_customer(side: Side):
     defaults = {"language": "de", "theme": "dark", "categories": {"gift_wrap": False}}
     assert side.client.put(f"{PATH}/defaults", json=defaults).status_code == 200
     change(side.client, language="fr")
@@ -94,7 +94,7 @@ def test_defaults_hold_for_those_who_said_nothing_else(side: Side):
     assert side.client.get(f"{PATH}/defaults").json()["categories"] == {"gift_wrap": False}
 
 
-def test_who_refuses_gets_the_merchants_order_of_which_nothing_is_kept(side: Side, browser: httpx.Client):
+def test_opted_out_customer_gets_the_fixed_order_without_a_log(side: Side, browser: httpx.Client):
     change(side.client, personalization_enabled=False)
     asked = {**examples.DECISION, **CUSTOMER}
     answer = side.client.post("/v1/personalize/decisions?explain=true", json=asked).json()
@@ -110,7 +110,7 @@ def test_who_refuses_gets_the_merchants_order_of_which_nothing_is_kept(side: Sid
     assert "personalized" not in other
 
 
-def test_a_purchase_of_who_refuses_is_not_stored(side: Side):
+def test_purchase_of_an_opted_out_customer_is_not_stored(side: Side):
     change(side.client, personalization_enabled=False)
     purchases = [
         {"event_id": f"p{name}", "customer_id": name, "method_id": "card"} for name in ("ben", "anna@example.com")
@@ -139,7 +139,7 @@ def test_a_browser_reads_and_changes_its_own_customer_alone(side: Side, browser:
 
 
 @pytest.mark.parametrize("token", [None, "ct_1_00", "", "ct_ffffffffffff_" + "0" * 32])
-def test_a_guessed_id_tells_a_browser_nothing(side: Side, browser: httpx.Client, token: str | None):
+def test_guessed_id_reveals_nothing_to_a_browser(side: Side, browser: httpx.Client, token: str | None):
     change(side.client, default_method="card")
     sent = {**CUSTOMER} if token is None else {**CUSTOMER, "customer_token": token}
     answers = [
@@ -167,7 +167,7 @@ def test_a_browser_may_not_set_defaults(browser: httpx.Client):
     assert browser.put(f"{PATH}/defaults", json={"theme": "dark"}).status_code == 403
 
 
-def test_pages_of_any_origin_may_ask(side: Side):
+def test_pages_of_any_origin_may_read_preferences(side: Side):
     asked = {"origin": "https://shop.example", "access-control-request-method": "PUT"}
     answer = side.client.options(PATH, headers=asked)
     assert answer.headers["access-control-allow-methods"] == "GET, POST, PUT, DELETE"
@@ -211,7 +211,7 @@ def test_a_huge_body_is_refused(side: Side):
 
 
 @pytest.mark.parametrize("path", [f"{PATH}/versions", "/v1/personalize/consents/history"])
-def test_pages_of_versions_end_where_nothing_follows(side: Side, browser: httpx.Client, path: str):
+def test_pages_of_versions_end_with_the_last_version(side: Side, browser: httpx.Client, path: str):
     for accepts in (True, False):
         consent = {**CUSTOMER, "method": "save", "purposes": {"analytics": accepts}}
         assert side.client.post("/v1/personalize/consents", json=consent).status_code == 201

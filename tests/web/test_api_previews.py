@@ -30,7 +30,7 @@ def start(side: Side, **body) -> dict:
     return answer.json()
 
 
-def test_rules_are_tried_on_what_was_decided(side: Side):
+def test_rules_are_previewed_on_logged_decisions(side: Side):
     for number in range(5):
         side.decide(f"c_{number}")
     preview = ended(side, start(side, rules=[NO_CARD])["id"])
@@ -42,7 +42,7 @@ def test_rules_are_tried_on_what_was_decided(side: Side):
     assert result["first_at"].endswith("Z")
 
 
-def test_rules_over_64_kib_can_be_tried(side: Side):
+def test_rules_over_64_kib_can_be_previewed(side: Side):
     side.decide()
     preview = start(side, rules=[{**NO_CARD, "id": f"rule-{index}", "notes": "x" * 900} for index in range(100)])
     assert ended(side, preview["id"])["state"] == "done"
@@ -53,7 +53,7 @@ def test_without_a_draft_the_published_rules_change_nothing(side: Side):
     assert ended(side, start(side)["id"])["result"]["changed"] == 0
 
 
-def test_one_runs_at_a_time_and_can_be_cancelled(side: Side):
+def test_one_preview_runs_at_a_time_and_can_be_cancelled(side: Side):
     running = start(side)
     assert side.client.post(PREVIEWS, json={}).status_code == 409
     assert side.client.delete(f"{PREVIEWS}/{running['id']}").json()["state"] == "cancelled"
@@ -69,13 +69,13 @@ def test_one_runs_at_a_time_and_can_be_cancelled(side: Side):
         ({"rules": [NO_CARD | {"effects": [{"exclude": ["nobody"]}]}]}, "effects"),
     ],
 )
-def test_what_is_wrong_is_named(side: Side, body: dict, field: str):
+def test_invalid_preview_names_the_field(side: Side, body: dict, field: str):
     answer = side.client.post(PREVIEWS, json=body)
     assert answer.status_code in (400, 404, 422)
     assert field in answer.text
 
 
-def test_no_other_merchant_or_placement_sees_it(server: Server, side: Side):
+def test_preview_is_private_to_its_merchant_and_placement(server: Server, side: Side):
     id = start(side)["id"]
     other, _ = server.sides()
     other.create_examples()

@@ -48,7 +48,7 @@ def test_refunds_at_the_same_time_return_the_discount_once(shop: Side):
     assert spent_and_held(shop) == (0, 0)
 
 
-def test_redeeming_and_releasing_at_the_same_time_does_one_of_both(shop: Side):
+def test_concurrent_redeem_and_release_have_one_effect(shop: Side):
     for _ in range(4):
         hold_id = request_offers(shop)["offers"][0]["hold_id"]
         before, _ = spent_and_held(shop)
@@ -75,7 +75,7 @@ def test_one_key_for_two_kinds_of_requests_is_refused(shop: Side):
 
 
 @pytest.mark.parametrize("amount", [-1, 0, 2**53 + 1, 2**63, 1e30, 0.5, "10", None, True])
-def test_a_refund_of_no_amount_moves_nothing(shop: Side, amount: Any):
+def test_refund_of_zero_changes_nothing(shop: Side, amount: Any):
     hold_id = request_offers(shop)["offers"][0]["hold_id"]
     redeem(shop, hold_id)
     answer = post(shop, f"{hold_id}/refund", {"amount": amount})
@@ -108,7 +108,7 @@ def test_an_offer_in_another_currency_than_its_budget_is_refused(shop: Side):
     assert (answer.status_code, answer.json()["field"]) == (400, "offer/budgets/0")
 
 
-def test_a_cap_below_what_is_held_still_honours_what_was_shown(shop: Side):
+def test_lower_cap_still_redeems_existing_holds(shop: Side):
     hold_id = request_offers(shop)["offers"][0]["hold_id"]
     shop.client.put(
         "/v1/budgets/spring", json={**examples.BUDGET, "amount": 0}, headers={"If-Match": "*"}

@@ -26,7 +26,7 @@ def any_version() -> dict[str, str]:
 
 
 @every_collection
-def test_what_was_created_is_shown_with_its_version(side: Side, path: str, id: str, example: dict[str, Any]):
+def test_created_resource_is_returned_with_its_version(side: Side, path: str, id: str, example: dict[str, Any]):
     answer = side.client.get(f"{path}/{id}")
     assert answer.status_code == 200
     assert answer.headers["etag"] == '"1"'
@@ -64,13 +64,13 @@ def test_a_change_from_a_stale_version_is_refused(side: Side, path: str, id: str
 
 
 @every_collection
-def test_an_id_that_is_taken_is_a_conflict(side: Side, path: str, id: str, example: dict[str, Any]):
+def test_existing_id_is_a_conflict(side: Side, path: str, id: str, example: dict[str, Any]):
     answer = side.client.post(path, json=example)
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:tap2:problem:conflict")
 
 
 @every_collection
-def test_what_was_deleted_is_gone_and_can_be_made_again(side: Side, path: str, id: str, example: dict[str, Any]):
+def test_deleted_resource_can_be_created_again(side: Side, path: str, id: str, example: dict[str, Any]):
     assert side.client.delete(f"{path}/{id}", headers=any_version()).status_code == 204
     assert side.client.get(f"{path}/{id}").status_code == 404
     assert side.client.delete(f"{path}/{id}", headers=any_version()).status_code == 404
@@ -79,23 +79,23 @@ def test_what_was_deleted_is_gone_and_can_be_made_again(side: Side, path: str, i
 
 
 @every_collection
-def test_an_id_stays_for_good(side: Side, path: str, id: str, example: dict[str, Any]):
+def test_id_cannot_be_changed(side: Side, path: str, id: str, example: dict[str, Any]):
     name = next(name for name, value in example.items() if value == id)
     answer = side.client.put(f"{path}/{id}", json={**example, name: "another.one"}, headers=any_version())
     assert (answer.status_code, answer.json()["field"]) == (400, name)
 
 
 @pytest.mark.parametrize("given", ["1", '"1", "2"', "abc", '""', '"-1"'])
-def test_an_if_match_that_is_no_version_is_named(side: Side, given: str):
+def test_invalid_if_match_is_named(side: Side, given: str):
     answer = side.client.delete("/v1/lists/blocked-regions", headers={"if-match": given})
     assert (answer.status_code, answer.json()["field"]) == (400, "If-Match")
 
 
-def test_a_weak_version_never_fits(side: Side):
+def test_weak_etag_never_matches(side: Side):
     assert side.client.delete("/v1/lists/blocked-regions", headers={"if-match": 'W/"1"'}).status_code == 412
 
 
-def test_of_many_editors_at_once_one_wins(side: Side):
+def test_only_one_of_many_concurrent_edits_succeeds(side: Side):
     def save(number: int) -> int:
         body = {**examples.CANDIDATE, "label": f"Label {number}"}
         with side.server.client(side.key) as client:
@@ -107,7 +107,7 @@ def test_of_many_editors_at_once_one_wins(side: Side):
     assert side.client.get(f"{PLACE}/candidates/ideal").json()["version"] == 2
 
 
-def test_of_a_list_all_are_created_or_none(side: Side):
+def test_list_is_created_completely_or_not_at_all(side: Side):
     good = [{"id": f"m{number}", "label": "M"} for number in range(3)]
     wrong = [*good, {"id": "m9", "label": "M", "min_amount": 9, "max_amount": 1}]
     answer = side.client.post(f"{PLACE}/candidates", json=wrong)
@@ -130,7 +130,7 @@ def test_at_most_500_are_created_at_once(side: Side):
     assert side.client.post("/v1/lists", json=many[:500]).status_code == 201
 
 
-def test_pages_hold_everything_once(side: Side):
+def test_pages_contain_every_item_once(side: Side):
     side.client.post("/v1/lists", json=[{"name": f"l{number:02}"} for number in range(25)])
     seen, cursor = [], ""
     while cursor is not None:
@@ -151,7 +151,7 @@ def test_a_list_may_be_larger_than_other_bodies(side: Side):
     assert (answer.status_code, answer.json()["status"]) == (413, 413)
 
 
-def test_a_placement_takes_what_is_in_it_along(side: Side):
+def test_deleted_placement_deletes_its_resources(side: Side):
     assert side.client.delete(PLACE, headers=any_version()).status_code == 204
     assert side.client.get(f"{PLACE}/candidates").status_code == 404
     assert side.client.post("/v1/personalize/decisions", json=examples.DECISION).status_code == 404
@@ -162,7 +162,7 @@ def test_a_saved_candidate_decides_at_once(side: Side):
     assert "wero" in {ranked["id"] for ranked in side.decide()["ranking"]}
 
 
-def test_a_field_that_a_rule_reads_cannot_go(side: Side):
+def test_field_used_by_a_rule_cannot_be_deleted(side: Side):
     answer = side.client.delete("/v1/vocabulary/cart.total", headers=any_version())
     assert answer.status_code == 400
     assert "cart.total" in answer.json()["detail"]
@@ -178,7 +178,7 @@ def test_every_saved_change_is_a_plan_version(side: Side):
     assert [item["version"] for item in after[1:]] == [item["version"] for item in before]
 
 
-def test_versions_come_in_pages(side: Side):
+def test_versions_are_paginated(side: Side):
     first = side.client.get(f"{PLACE}/versions", params={"limit": 2}).json()
     then = side.client.get(f"{PLACE}/versions", params={"limit": 200, "cursor": first["next"]}).json()
     versions = [item["version"] for item in first["items"] + then["items"]]
@@ -186,7 +186,7 @@ def test_versions_come_in_pages(side: Side):
     assert then["next"] is None
 
 
-def test_a_rolled_back_plan_is_a_new_version_that_edits_go_on_from(side: Side):
+def test_rollback_creates_a_new_version_for_later_edits(side: Side):
     old = side.decide()["plan_version"]
     side.client.post(f"{PLACE}/candidates", json={"id": "wero", "label": "Wero"})
     answer = side.client.post(f"{PLACE}/roll-back", json={"version": old})
@@ -201,7 +201,7 @@ def test_a_rolled_back_plan_is_a_new_version_that_edits_go_on_from(side: Side):
     assert side.client.post(f"{PLACE}/roll-back", json={"version": old + 3}).status_code == 409
 
 
-def test_only_a_version_of_a_placement_that_is_there_can_be_rolled_back_to(side: Side):
+def test_rollback_requires_an_existing_version_and_placement(side: Side):
     answer = side.client.post(f"{PLACE}/roll-back", json={"version": 999})
     assert (answer.status_code, answer.json()["field"]) == (400, "version")
     side.client.delete(PLACE, headers=any_version())
@@ -210,7 +210,7 @@ def test_only_a_version_of_a_placement_that_is_there_can_be_rolled_back_to(side:
     assert side.client.post("/v1/personalize/decisions", json=examples.DECISION).status_code == 404
 
 
-def test_the_audit_log_says_who_changed_what(side: Side):
+def test_audit_log_has_actor_and_change(side: Side):
     side.client.put(
         f"{PLACE}/rules/{examples.RULE['id']}", json={**examples.RULE, "priority": 7}, headers=any_version()
     )
@@ -278,7 +278,7 @@ def test_bad_input_names_its_field(side: Side, path: str, body: Any, field: str)
         ("/v1/decisions?placement=no%20such", "placement"),
     ],
 )
-def test_a_bad_parameter_is_named(side: Side, path: str, field: str):
+def test_invalid_parameter_is_named(side: Side, path: str, field: str):
     answer = side.client.get(path)
     assert (answer.status_code, answer.json()["field"]) == (400, field)
 

@@ -43,7 +43,7 @@ def items(answer: Any) -> dict[str, dict[str, Any]]:
     return {item["kind"]: item for item in answer.json()["items"]}
 
 
-def test_without_a_policy_the_server_says_how_long(side: Side):
+def test_without_a_policy_the_server_setting_is_returned(side: Side):
     answer = side.client.get(PATH)
     kinds = items(answer)
     assert answer.headers["etag"] == '"0"'
@@ -53,7 +53,7 @@ def test_without_a_policy_the_server_says_how_long(side: Side):
     )  # fmt: skip
 
 
-def test_what_would_be_deleted_is_previewed_and_confirmed(side: Side):
+def test_deletion_is_previewed_and_confirmed(side: Side):
     store_decision(side, days_ago=100)
     store_decision(side, days_ago=80)
     [preview] = items(side.client.post(f"{PATH}/preview", json={"decisions": 90})).values()
@@ -82,20 +82,20 @@ def test_what_would_be_deleted_is_previewed_and_confirmed(side: Side):
         ({"audit": 30}, "audit"),
     ],
 )
-def test_what_is_wrong_is_named(side: Side, body: dict[str, Any], field: str):
+def test_invalid_policy_names_the_field(side: Side, body: dict[str, Any], field: str):
     for answer in (side.client.post(f"{PATH}/preview", json=body), side.client.put(PATH, json=body, headers=ANY)):
         assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, field), answer.text
     assert items(side.client.get(PATH))["decisions"]["own"] is None
 
 
-def test_publishable_keys_may_not(side: Side):
+def test_publishable_keys_are_refused(side: Side):
     with side.server.client(side.new_key("publishable")) as browser:
         assert browser.get(PATH).status_code == 403
         assert browser.put(PATH, json={}, headers=ANY).status_code == 403
         assert browser.post(f"{PATH}/preview", json={}).status_code == 403
 
 
-def test_the_page_saves_what_deletes_nothing_at_once(side: Side, admin: Person):
+def test_page_saves_at_once_if_nothing_is_deleted(side: Side, admin: Person):
     assert "Retention" in admin.get("/admin/customers")
     answer = admin.send(PAGE, decisions="180", mails="", version=admin.version(PAGE))
     assert answer.status_code == 303
@@ -105,7 +105,7 @@ def test_the_page_saves_what_deletes_nothing_at_once(side: Side, admin: Person):
     assert items(side.client.get(PATH))["decisions"]["days"] == 180
 
 
-def test_the_page_shows_what_it_would_delete_and_waits_for_a_tick(side: Side, admin: Person):
+def test_page_previews_deletion_and_requires_confirmation(side: Side, admin: Person):
     store_decision(side, days_ago=100)
     version = admin.version(PAGE)
     asked = admin.send(PAGE, decisions="95", version=version)
@@ -133,7 +133,7 @@ def test_the_page_previews_without_saving(side: Side, admin: Person):
     assert items(side.client.get(PATH))["decisions"]["own"] is None
 
 
-def test_mistakes_stand_beside_their_fields(side: Side, admin: Person):
+def test_mistakes_are_shown_beside_their_fields(side: Side, admin: Person):
     version = admin.version(PAGE)
     answer = admin.send(PAGE, decisions="many", preference_versions="7", mails="91", version=version)
     assert answer.status_code == 422
@@ -144,7 +144,7 @@ def test_mistakes_stand_beside_their_fields(side: Side, admin: Person):
     assert "Must be 7 to 90 days, or empty." in too_long.text
 
 
-def test_somebody_elses_change_is_not_overwritten(side: Side, admin: Person):
+def test_change_of_another_person_is_not_overwritten(side: Side, admin: Person):
     version = admin.version(PAGE)
     side.client.put(PATH, json={"mails": 30}, headers=ANY)
     answer = admin.send(PAGE, mails="20", version=version)
@@ -153,7 +153,7 @@ def test_somebody_elses_change_is_not_overwritten(side: Side, admin: Person):
     assert items(side.client.get(PATH))["mails"]["days"] == 30
 
 
-def test_viewers_see_it_and_change_nothing(server: Server, side: Side):
+def test_viewers_read_but_cannot_change(server: Server, side: Side):
     viewer = add_person(server, side, role="viewer")
     side.client.put(PATH, json={"decisions": 180}, headers=ANY)
     page = viewer.get(PAGE)

@@ -46,7 +46,7 @@ def export(client: httpx.Client, **more: Any) -> zipfile.ZipFile:
     return zipfile.ZipFile(io.BytesIO(answer.content))
 
 
-def test_an_export_has_everything_to_read_and_to_use(side: Side):
+def test_export_has_readable_and_machine_readable_data(side: Side):
     decision_id = live_through(side)
     file = export(side.client)
     names = {name.rpartition(".")[0] for name in file.namelist()}
@@ -68,13 +68,13 @@ def test_an_export_has_everything_to_read_and_to_use(side: Side):
     assert "anna@example.com" not in page
 
 
-def test_an_export_of_nobody_says_that_there_is_nothing(side: Side):
+def test_export_of_an_unknown_customer_is_empty(side: Side):
     file = export(side.client, customer_id="nobody")
     assert json.loads(file.read("decisions.json")) == []
     assert "Nothing." in file.read("index.html").decode()
 
 
-def test_an_erased_customer_is_gone_and_refused(side: Side):
+def test_erased_customer_has_no_data_and_is_refused(side: Side):
     decision_id = live_through(side)
     answer = side.client.post(f"{CUSTOMERS}/erase", json=CUSTOMER)
     assert (answer.status_code, answer.json()["decisions"], answer.json()["suppressed"]) == (200, 1, True)
@@ -167,7 +167,7 @@ def test_another_merchants_request_does_not_exist(server: Server, side: Side):
     (REQUESTS, {"kind": "forget"}, "kind"),
     (REQUESTS, {"kind": "erase", "identity_check": "x" * 1_001}, "identity_check"),
 ])  # fmt: skip
-def test_a_mistake_is_named(side: Side, path: str, sent: dict[str, Any], field: str):
+def test_invalid_request_names_the_field(side: Side, path: str, sent: dict[str, Any], field: str):
     answer = side.client.post(path, json={**CUSTOMER, **sent})
     assert (answer.status_code, answer.json()["field"]) == (400, field), answer.text
 
@@ -175,7 +175,7 @@ def test_a_mistake_is_named(side: Side, path: str, sent: dict[str, Any], field: 
 # Files
 
 
-def test_a_page_shows_no_markup_of_customers_and_not_all_of_many_rows():
+def test_page_escapes_customer_text_and_limits_rows():
     rows = [{"note": "<script>alert(1)</script>"}] * (MOST_ROWS_ON_PAGE + 5)
     page = index_page([Section("notes", "Notes <b>", rows)], exported_at="now")
     assert "<script>" not in page
@@ -183,6 +183,6 @@ def test_a_page_shows_no_markup_of_customers_and_not_all_of_many_rows():
     assert "5 more rows are in notes.csv." in page
 
 
-def test_a_table_opens_safely_in_a_spreadsheet():
+def test_csv_is_safe_in_a_spreadsheet():
     file = zipfile.ZipFile(io.BytesIO(export_zip([Section("notes", "", [{"note": "=1+1"}])], exported_at="now")))
     assert file.read("notes.csv").decode().splitlines() == ["note", "'=1+1"]

@@ -21,7 +21,7 @@ def tried(side: Side, **body) -> dict:
     return answer.json()
 
 
-def test_it_tells_what_a_checkout_would_be_answered_and_why(side: Side):
+def test_trial_returns_the_answer_with_its_explanation(side: Side):
     answer = tried(side, context=IN_GERMANY, rules=[NO_CARD])
     assert answer["rules"] == ["no-card"]
     assert "card" in {item["id"] for item in answer["excluded"]}
@@ -34,7 +34,7 @@ def test_it_tells_what_a_checkout_would_be_answered_and_why(side: Side):
     assert tried(side, rules=[NO_CARD])["skipped"] == [{"rule": "no-card", "field": "geo.country"}]
 
 
-def test_the_draft_is_tried_where_no_rules_are_given_and_nothing_is_logged(side: Side):
+def test_trial_without_rules_uses_the_draft_and_is_not_logged(side: Side):
     saved = side.client.put(TRIAL.replace("trial", "rules/no-card"), json=NO_CARD, headers={"If-Match": '"0"'})
     assert saved.status_code == 200, saved.text
     assert tried(side, context=IN_GERMANY)["rules"] == ["no-card"]
@@ -42,7 +42,7 @@ def test_the_draft_is_tried_where_no_rules_are_given_and_nothing_is_logged(side:
     assert "card" in {item["id"] for item in side.decide()["ranking"]}
 
 
-def test_the_time_may_be_given(side: Side):
+def test_trial_accepts_a_time(side: Side):
     sunday = NO_CARD | {"when": {"weekday_in": [{"var": "time.now"}, ["sun"], "Europe/Berlin"]}}
     assert tried(side, context={"time": {"now": "2026-11-22T12:00:00Z"}}, rules=[sunday])["rules"] == ["no-card"]
     assert tried(side, context={"time": {"now": "2026-11-23T12:00:00Z"}}, rules=[sunday])["rules"] == []
@@ -57,13 +57,13 @@ def test_the_time_may_be_given(side: Side):
         ({"customer": "c"}, "customer"),
     ],
 )
-def test_what_cannot_be_tried_is_refused_with_its_field(side: Side, body, field):
+def test_invalid_trial_names_the_field(side: Side, body, field):
     answer = side.client.post(TRIAL, json=body)
     assert answer.status_code in (400, 409)
     assert field in answer.text
 
 
-def test_a_publishable_key_tries_nothing(server: Server, side: Side):
+def test_publishable_key_is_refused(server: Server, side: Side):
     with server.client(side.new_key("publishable")) as client:
         assert client.post(TRIAL, json={}).status_code == 403
 
@@ -78,7 +78,7 @@ def variants_of(side: Side) -> dict:
     return answer.json()
 
 
-def test_a_variant_is_forced_to_test_its_answer(side: Side):
+def test_forced_variant_gives_its_answer(side: Side):
     variants_of(side)
     plain, control, hidden = (
         {item["id"] for item in tried(side, context=IN_GERMANY, variants=variants)["ranking"]}
@@ -89,7 +89,7 @@ def test_a_variant_is_forced_to_test_its_answer(side: Side):
     assert side.client.get("/v1/decisions").json()["items"] == []
 
 
-def test_an_unknown_variant_is_refused_by_its_field(side: Side):
+def test_unknown_variant_names_the_field(side: Side):
     variants_of(side)
     answer = side.client.post(TRIAL, json={"variants": {"test": "none"}})
     assert answer.status_code == 400

@@ -130,13 +130,13 @@ def forms(app: Litestar) -> set[str]:
     return {path.removeprefix(BASE) for path in paths if path.startswith(f"{BASE}/")}
 
 
-def test_each_form_has_a_twin_or_a_reason(server: Server):
+def test_each_form_has_an_api_operation_or_a_reason(server: Server):
     there = forms(server.app)
     assert there - TWINS.keys() == set(), "a form without its twin in the API"
     assert TWINS.keys() - there == set(), "a row of a form that there is not"
 
 
-def test_the_twins_are_operations(server: Server):
+def test_named_operations_exist(server: Server):
     operations = {f"{method.upper()} {path}" for path, methods in server.openapi["paths"].items() for method in methods}
     named = {operation for twins in TWINS.values() if not isinstance(twins, str) for operation in twins}
     assert named - operations == set()

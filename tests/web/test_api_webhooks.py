@@ -62,7 +62,7 @@ def test_an_endpoint_is_replaced_at_its_version_and_deleted(side: Side):
     assert actions == {"created", "changed", "deleted"}
 
 
-def test_what_is_wrong_is_named(side: Side):
+def test_invalid_endpoint_names_the_field(side: Side):
     for wrong, field in (
         ({"url": "http://shop.example.com/"}, "url"),
         ({"url": "https://127.0.0.1/"}, "url"),
@@ -106,7 +106,7 @@ def test_a_test_message_is_in_the_log_with_its_fault(side: Side):
     assert side.client.post(f"{path}/resend").json()["count"] in (0, 1)
 
 
-def test_the_log_comes_in_pages(side: Side):
+def test_log_is_paginated(side: Side):
     path = f"/v1/webhooks/{create(side)['id']}"
     ids = [side.client.post(f"{path}/test").json()["event_id"] for _ in range(3)]
     first = side.client.get(f"{path}/deliveries", params={"limit": 2}).json()

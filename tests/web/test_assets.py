@@ -33,14 +33,14 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_installing_again_does_nothing_until_the_lock_file_changes(project: Path) -> None:
+def test_installation_is_skipped_until_the_lock_file_changes(project: Path) -> None:
     assert assets.install(project) is True
     assert assets.install(project) is False
     (project / "package-lock.json").write_text("{}")
     assert assets.install(project) is True
 
 
-def test_packages_are_installed_once_the_note_has_all_of_the_lock_file(project: Path) -> None:
+def test_packages_are_installed_if_the_stamp_matches_the_lock_file(project: Path) -> None:
     assert assets.packages_are_installed(project)
     (project / "package-lock.json").touch()
     assert assets.packages_are_installed(project), "a checkout changes times, not packages"
@@ -50,7 +50,7 @@ def test_packages_are_installed_once_the_note_has_all_of_the_lock_file(project: 
     assert not assets.packages_are_installed(project)
 
 
-def test_a_module_that_names_a_package_takes_it_from_the_page(project: Path) -> None:
+def test_module_imports_packages_from_the_page(project: Path) -> None:
     assets.install(project)
     text = (project / "web" / "static" / "vendor" / "vega-interpreter.js").read_text()
     assert "const { isString } = globalThis.vega;" in text
@@ -58,7 +58,7 @@ def test_a_module_that_names_a_package_takes_it_from_the_page(project: Path) -> 
     assert "sourceMappingURL" not in text
 
 
-def test_a_style_is_kept_once_a_page_names_its_class(project: Path) -> None:
+def test_only_styles_of_used_classes_are_kept(project: Path) -> None:
     tabler = project / "node_modules" / "@tabler" / "core" / "dist" / "css" / "tabler.min.css"
     tabler.write_text("body{margin:0}.badge{color:red}.card{color:blue}.show{color:green}")
     page = project / "web" / "templates" / "page.html"
@@ -73,18 +73,18 @@ def test_a_style_is_kept_once_a_page_names_its_class(project: Path) -> None:
     assert styles.read_text() == "body{margin:0}.card{color:blue}.show{color:green}"
 
 
-def test_a_failing_npm_is_told_with_its_own_last_words(project: Path) -> None:
+def test_failure_of_npm_shows_its_output(project: Path) -> None:
     (project / "node_modules" / ".package-lock.json").unlink()
     with pytest.raises(assets.AssetsError, match="Could not run npm ci"):
         assets.run_npm(project, ["false"])
 
 
-def test_an_icon_that_the_set_has_not_is_named() -> None:
+def test_missing_icon_is_named() -> None:
     with pytest.raises(assets.AssetsError, match="no icon 'unicorn'"):
         assets.pick_icons("<svg></svg>", ["unicorn"])
 
 
-def test_a_late_font_moves_nothing() -> None:
+def test_late_font_shifts_no_layout() -> None:
     styles = (assets.VENDOR / "inter.css").read_text()
     assert set(re.findall(r"font-display: *(\w+)", styles)) == {"optional"}
 

@@ -103,18 +103,18 @@ def budget(amount: int, spent: int, **changes: Any) -> BudgetBalance:
     return BudgetBalance(document, 1, Balance(spent=spent))
 
 
-def test_nothing_is_said_where_nothing_is_wrong():
+def test_no_problem_gives_no_message():
     assert items() == []
     assert items(counts=uses(fields=[("geo.country", 2_000, 500)])) == []
 
 
-def test_what_is_reported_as_unavailable_is_named():
+def test_unavailable_candidate_is_named():
     [item] = items(reported={"paypal": "not available: gateway down"})
     assert (item.mark, item.href) == ("Unavailable", "/admin/live/placements/payment_methods")
     assert item.text == "PayPal is not available: gateway down. No answer shows it."
 
 
-def test_the_worst_comes_first():
+def test_worst_problem_is_first():
     down = Outage("paypal", now_ms() - HOUR)
     jump = Jump("card", now_ms() // DAY - 1, 0.5, 0.7)
     sorted_items = items(outages=(down,), jumps=[jump], budgets=[budget(1_000, 850)])
@@ -124,7 +124,7 @@ def test_the_worst_comes_first():
     assert sorted_items[2].href == "/admin/live/placements/payment_methods/performance/card"
 
 
-def test_an_old_jump_is_no_news():
+def test_old_jump_is_not_reported():
     assert items(jumps=[Jump("card", now_ms() // DAY - 10, 0.5, 0.7)]) == []
 
 
@@ -139,7 +139,7 @@ def test_an_old_jump_is_no_news():
         (Alarm("conversion", 0.5, 0.4, 10), "More purchases", "usual are 40.0%"),
     ],
 )
-def test_an_alarm_says_what_is_usual(alarm: Alarm, mark: str, text: str):
+def test_alarm_names_the_usual_range(alarm: Alarm, mark: str, text: str):
     (item,) = items(alarms=[alarm])
     assert item.mark == mark
     assert text in item.text
@@ -151,12 +151,12 @@ def test_a_fact_that_stopped_today_is_named():
     assert item.text == "The fact “Country” stopped arriving: 0% of today’s checkouts have it, 100% did before."
 
 
-def test_a_fact_that_was_always_seldom_is_not_missed():
+def test_rare_fact_is_not_reported():
     assert items(counts=uses(fields=[("geo.country", 100, 0)])) == []
     assert items(counts=uses(week=300, today=150, fields=[("geo.country", 150, 0)])) == [], "too few answers"
 
 
-def test_a_rule_that_never_fires_leads_to_its_page():
+def test_rule_that_never_fires_is_linked():
     (item,) = items(rules=(rule(name="No card"),), counts=uses())
     assert item.text == "The rule “No card” did not fire in 2,000 checkouts of the last 7 days."
     assert item.href == "/admin/live/rules/payment_methods/r1/uses"
@@ -167,11 +167,11 @@ def test_a_rule_that_never_fires_leads_to_its_page():
     [rule(enabled=False), rule(changed_at=2**42), rule(active_from="2030-01-01T00:00:00Z")],
     ids=["off", "new", "planned"],
 )
-def test_a_rule_that_could_not_fire_is_left_alone(resource: Resource):
+def test_rule_that_could_not_fire_is_not_reported(resource: Resource):
     assert items(rules=(resource,), counts=uses()) == []
 
 
-def test_a_rule_that_fired_this_week_is_left_alone():
+def test_rule_that_fired_this_week_is_not_reported():
     fired = RuleUses({now_ms() // DAY: 3}, {}, now_ms())
     assert items(rules=(rule(),), counts=uses(rules={"r1": fired}.items())) == []
 

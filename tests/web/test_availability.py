@@ -11,7 +11,7 @@ PATH = "/v1/placements/payment_methods/availability"
 REPORT = {"unavailable": {"ideal": {"reason": "gateway down"}}}
 
 
-def test_a_report_is_read_back_and_obeyed(side: Side):
+def test_report_is_stored_and_applied(side: Side):
     first = side.client.get(PATH)
     assert (first.json(), first.headers["etag"]) == ({"version": 0, "unavailable": {}}, '"0"')
     replaced = side.client.put(PATH, json=REPORT, headers={"If-Match": '"0"'})
@@ -24,12 +24,12 @@ def test_a_report_is_read_back_and_obeyed(side: Side):
     assert side.client.put(PATH, json=REPORT).status_code == 428
 
 
-def test_a_browser_reports_nothing(side: Side):
+def test_browser_cannot_report(side: Side):
     page = side.server.client(side.new_key("publishable"))
     assert page.put(PATH, json=REPORT, headers={"If-Match": "*"}).status_code == 403
 
 
-def test_a_person_sees_it_and_ends_it(server: Server, side: Side):
+def test_page_shows_and_ends_a_report(server: Server, side: Side):
     person = add_person(server, side)
     side.client.put(PATH, json=REPORT, headers={"If-Match": "*"}).raise_for_status()
     for page in ("/admin/placements/payment_methods", "/admin/"):

@@ -62,14 +62,14 @@ def test_amounts_in_other_currencies_are_a_row_like_any_other() -> None:
     assert to_text("money", by_currency, TERMS, "cart.total") == "EUR 500.00; GBP 430.00"
 
 
-def test_generated_rules_are_saved_as_they_were_opened_and_mean_the_same_when_they_are_written_anew() -> None:
+def test_generated_rules_are_saved_unchanged_and_rewritten_with_the_same_meaning() -> None:
     result = rebuild_rules(400, seed=7)
     assert (result.rules, result.changed, result.refused, result.different) == (400, [], [], [])
     assert result.parts["Row"] > 400, "a good part of them is shown as rows"
 
 
 @pytest.mark.parametrize("type", list(BY_TYPE))
-def test_every_choice_of_every_type_is_read_back_as_itself(type: str) -> None:
+def test_every_choice_of_every_type_round_trips(type: str) -> None:
     field = next(field.name for field in STANDARD if field.type == type)
     for operator in BY_TYPE[type]:
         values = tuple(["a"] if slot in ("many", "weekdays") else "a" for slot in operator.slots)
@@ -78,37 +78,37 @@ def test_every_choice_of_every_type_is_read_back_as_itself(type: str) -> None:
         assert (row.field, row.operator.key, row.values) == (field, operator.key, values)
 
 
-def test_what_rows_cannot_show_stays_json_among_rows_that_can() -> None:
+def test_unsupported_clause_stays_json_among_rows() -> None:
     tree = tree_of({"and": [LARGE, ODD, {"or": [GERMAN, MOBILE]}]})
     assert [type(part) for part in tree.parts] == [Row, Raw, Group]
     assert to_logic(tree) == {"and": [LARGE, ODD, {"or": [GERMAN, MOBILE]}]}
 
 
-def test_an_edit_writes_only_its_own_row_anew() -> None:
+def test_edit_rewrites_only_its_row() -> None:
     after = sent(form_of({"and": [LARGE, MOBILE, ODD]}), c__0__0="620")
     assert when_of(after) == {"and": [{">": [{"var": "cart.total"}, 62_000]}, MOBILE, ODD]}
     assert after.changed == ("c.0.0",)
 
 
-def test_a_form_that_is_sent_as_it_was_shown_changes_nothing() -> None:
+def test_unedited_form_changes_nothing() -> None:
     form = form_of({"!": [{"or": [LARGE, {"!": [GERMAN]}]}]})
     after = sent(form)
     assert (after.texts, after.changed) == (form.texts, ())
 
 
-def test_edited_json_wins_over_the_rows_that_showed_the_old_one() -> None:
+def test_edited_json_overrides_its_rows() -> None:
     after = sent(form_of(LARGE), when=json.dumps(GERMAN), c__0__0="1")
     assert when_of(after) == GERMAN
     assert after.changed == ("json",)
 
 
-def test_broken_json_is_kept_as_it_was_typed() -> None:
+def test_invalid_json_is_kept() -> None:
     after = sent(form_of(LARGE), when='{"<": [')
     assert after.texts["when"] == '{"<": ['
     assert after.condition is None
 
 
-def test_countries_are_added_by_name_and_taken_out() -> None:
+def test_countries_are_added_by_name_and_removed() -> None:
     form = form_of(GERMAN)
     assert when_of(sent(form, c__0__0=["", "Germany", "Austria"], c__0__0__add="netherlands")) == {
         "in": [{"var": "geo.country"}, ["DE", "AT", "NL"]]
@@ -116,20 +116,20 @@ def test_countries_are_added_by_name_and_taken_out() -> None:
     assert when_of(sent(form, c__0__0=["", "Austria"])) == {"in": [{"var": "geo.country"}, ["AT"]]}
 
 
-def test_another_field_gets_an_operator_that_fits_it_and_another_operator_keeps_the_value() -> None:
+def test_new_field_gets_a_valid_operator_and_new_operator_keeps_the_value() -> None:
     assert when_of(sent(form_of(LARGE), c__0__field="geo.country")) == {"in": [{"var": "geo.country"}, []]}
     assert when_of(sent(form_of(LARGE), c__0__operator="at_most")) == {"<=": [{"var": "cart.total"}, 50_000]}
     item = {"==": [{"var": "geo.country"}, "DE"]}
     assert when_of(sent(form_of(item), c__0__operator="any_of")) == {"in": [{"var": "geo.country"}, ["DE"]]}
 
 
-def test_a_text_that_is_no_amount_stays_so_that_it_can_be_mended() -> None:
+def test_invalid_amount_is_kept_for_correction() -> None:
     after = sent(form_of(LARGE), c__0__0="a lot")
     assert when_of(after) == {">": [{"var": "cart.total"}, "a lot"]}
     assert when_of(sent(after, c__0__0="99,90")) == {">": [{"var": "cart.total"}, 9990]}
 
 
-def test_a_rule_is_built_from_nothing_by_buttons_and_inputs() -> None:
+def test_rule_is_built_with_buttons_and_inputs() -> None:
     form = apply_action(form_of(True), "add_row:c", TERMS)
     form = sent(sent(form, c__0__field="cart.total"), c__0__0="50")
     form = apply_action(form, "add_group:c", TERMS)
@@ -141,7 +141,7 @@ def test_a_rule_is_built_from_nothing_by_buttons_and_inputs() -> None:
     }
 
 
-def test_rows_are_moved_copied_grouped_and_taken_out() -> None:
+def test_rows_are_moved_copied_grouped_and_removed() -> None:
     form = form_of({"and": [LARGE, {"or": [GERMAN, MOBILE]}]})
     assert when_of(apply_action(form, "down:c.0", TERMS)) == {"and": [{"or": [GERMAN, MOBILE]}, LARGE]}
     assert when_of(apply_action(form, "up:c.1.0", TERMS)) == {"and": [LARGE, GERMAN, {"or": [MOBILE]}]}
@@ -165,19 +165,19 @@ def test_rows_are_moved_copied_grouped_and_taken_out() -> None:
         ("c.1", "c.1.0", {"and": [LARGE, {"or": [GERMAN, MOBILE]}]}, ""),
     ],
 )
-def test_a_row_is_dragged_to_any_place_but_into_itself(at: str, to: str, expected: object, focus: str) -> None:
+def test_row_is_dragged_anywhere_but_into_itself(at: str, to: str, expected: object, focus: str) -> None:
     after = apply_action(form_of({"and": [LARGE, {"or": [GERMAN, MOBILE]}]}), f"move:{at}>{to}", TERMS)
     assert when_of(after) == expected
     assert after.focus == focus
 
 
-def test_the_last_part_dragged_out_of_a_group_takes_the_group_along() -> None:
+def test_dragging_the_last_part_removes_its_group() -> None:
     after = apply_action(form_of({"and": [{"or": [MOBILE]}, LARGE, GERMAN]}), "move:c.0.0>c.2", TERMS)
     assert when_of(after) == {"and": [LARGE, MOBILE, GERMAN]}
     assert after.focus == "c.1"
 
 
-def test_effects_are_edited_in_rows_too_and_others_keep_their_json() -> None:
+def test_effects_are_edited_as_rows_or_json() -> None:
     form = form_of(True, [{"exclude": ["klarna"]}, {"boost": {"factor": 2, "candidates": ["card"]}}, {"odd": 1}])
     assert effects_of(sent(form)) == effects_of(form)
     changed = sent(form, e__0__candidates=["", "klarna", "paypal"])
@@ -222,7 +222,7 @@ def test_a_value_in_the_answer_changes_its_type() -> None:
         ("candidates", "klarna", "klarna"),
     ],
 )
-def test_values_are_typed_as_people_write_them(kind: str, value: object, text: str) -> None:
+def test_typed_values_are_parsed(kind: str, value: object, text: str) -> None:
     assert to_text(kind, value, TERMS) == text
     read = from_text(kind, text, TERMS)
     assert read == (value if kind != "datetime" else "2026-11-27T22:30:00+01:00")
@@ -233,13 +233,13 @@ def test_a_moment_gets_the_offset_that_the_merchant_has_on_that_day() -> None:
     assert to_text("datetime", "2026-11-27T22:30:00Z", TERMS) == "2026-11-27T23:30"
 
 
-def test_every_country_is_found_by_its_code_and_by_its_name() -> None:
+def test_country_is_recognised_by_code_and_name() -> None:
     for code in COUNTRIES:
         assert from_text("country", code.lower(), TERMS) == code
         assert from_text("country", NAMES["country"][code], TERMS) == code
 
 
-def test_undo_and_redo_lead_through_the_states_and_typing_in_one_input_is_one_step() -> None:
+def test_undo_and_redo_treat_typing_in_an_input_as_one_step() -> None:
     history = History().after({"name": "a"}, "")
     for name in ("ab", "abc", "abcd"):
         history = history.after({"name": name}, "name")
@@ -251,7 +251,7 @@ def test_undo_and_redo_lead_through_the_states_and_typing_in_one_input_is_one_st
     assert history.undone().after({"name": "new"}, "").future == ()
 
 
-def test_a_history_stays_small_and_a_broken_one_is_empty() -> None:
+def test_history_is_bounded_and_invalid_history_is_empty() -> None:
     history = History()
     for number in range(200):
         history = history.after({"when": json.dumps({"and": [LARGE] * (number % 50)})}, "")
@@ -261,7 +261,7 @@ def test_a_history_stays_small_and_a_broken_one_is_empty() -> None:
     assert unpacked("bm90IGEgaGlzdG9yeQ==") == unpacked("?") == unpacked("") == History()
 
 
-def test_moving_the_only_row_nowhere_changes_nothing() -> None:
+def test_moving_the_only_row_changes_nothing() -> None:
     tree = tree_of(LARGE)
     for act in (edits.up, edits.down):
         assert to_logic(act(tree, (0,))[0]) == LARGE

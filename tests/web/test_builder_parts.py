@@ -77,7 +77,7 @@ def test_a_template_writes_a_clause_with_its_values(template: Any, values: Any, 
 
 
 @pytest.mark.parametrize(("value", "listed"), [([1, 2], [1, 2]), (1, [1]), ([], []), ({"var": "x"}, [{"var": "x"}])])
-def test_a_single_argument_needs_no_brackets(value: Any, listed: list[Any]) -> None:
+def test_single_argument_needs_no_list(value: Any, listed: list[Any]) -> None:
     assert arguments(value) == listed
 
 
@@ -89,7 +89,7 @@ SAMPLES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("type_", list(BY_TYPE))
-def test_what_a_row_writes_it_reads_back(type_: str) -> None:
+def test_written_row_is_read_again(type_: str) -> None:
     name = next(field.name for field in STANDARD if field.type == type_)
     for operator in BY_TYPE[type_]:
         values = tuple([SAMPLES.get(type_, "x")] if slot in ("many", "weekdays") else SAMPLES.get(type_, "x")
@@ -146,11 +146,11 @@ def test_editing_a_part_writes_only_the_groups_around_it() -> None:
 
 
 @pytest.mark.parametrize("steps", [(5,), (0, 0), (-1,), (1, 3)])
-def test_steps_that_lead_nowhere_find_nothing(steps: tuple[int, ...]) -> None:
+def test_invalid_path_finds_no_part(steps: tuple[int, ...]) -> None:
     assert part_at(from_logic({"and": [LARGE, {"or": [GERMAN]}]}, TYPES), steps) is None
 
 
-def test_the_root_is_found_without_steps() -> None:
+def test_empty_path_is_the_root() -> None:
     tree = from_logic({"and": [LARGE]}, TYPES)
     assert part_at(tree, ()) is tree
     assert with_part(tree, (), Raw(ODD)).parts == (Raw(ODD),)
@@ -160,7 +160,7 @@ def test_the_root_is_found_without_steps() -> None:
     ((), True), ((Raw(LARGE),), LARGE), ((Raw(LARGE), Raw(GERMAN)), {"and": [LARGE, GERMAN]}),
     ((Group("any", (Raw(LARGE),)),), {"and": [{"or": [LARGE]}]}),
 ])  # fmt: skip
-def test_an_edited_group_is_written_as_shortly_as_it_reads(parts: Any, logic: Any) -> None:
+def test_edited_group_is_written_in_short_form(parts: Any, logic: Any) -> None:
     assert to_logic(with_parts(from_logic({"and": [GERMAN]}, TYPES), parts)) == logic
 
 
@@ -221,7 +221,7 @@ def test_an_effect_is_a_row_if_its_json_fits(effect: Any, kind: str) -> None:
 
 
 @pytest.mark.parametrize("document", [None, {}, "x", 5])
-def test_what_is_no_list_has_no_rows(document: Any) -> None:
+def test_non_list_has_no_rows(document: Any) -> None:
     assert effects_of(document) == []
 
 

@@ -66,7 +66,7 @@ def test_moving_a_candidate_changes_no_colour(server: Server, side: Side, person
     assert colours(person.get("/admin/decisions")).items() <= before.items()
 
 
-def test_a_new_candidate_takes_nobodys_colour(side: Side, person: Person) -> None:
+def test_new_candidate_gets_an_unused_colour(side: Side, person: Person) -> None:
     before = methods(person)
     gone = next(iter(before))
     made = side.client.post(CANDIDATES, json={"id": "new", "label": "New", "position": 0})
@@ -81,7 +81,7 @@ def test_a_new_candidate_takes_nobodys_colour(side: Side, person: Person) -> Non
     assert methods(person)[gone] == before[gone]
 
 
-def test_candidates_of_one_label_stand_apart_by_their_ids() -> None:
+def test_candidates_with_the_same_label_are_distinguished_by_id() -> None:
     labels = {"card_a": "Card", "card_b": "Card", "paypal": "PayPal"}
     assert unique_names(labels) == {"card_a": "Card (card_a)", "card_b": "Card (card_b)", "paypal": "PayPal"}
 

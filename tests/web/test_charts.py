@@ -37,7 +37,7 @@ def test_spreading_keeps_the_order_and_stays_inside_the_chart() -> None:
     assert min(spread([0.0, 0.01, 0.02], gap=0.6, top=1.0, bottom=0.0)) < 0, "there is no room for all"
 
 
-def test_a_line_that_ends_early_is_named_where_the_others_are() -> None:
+def test_label_of_a_short_line_is_at_the_end_of_the_axis() -> None:
     short = ArmShare(label="Short", colour=0, points=[(0, 0.5)])
     long = ArmShare(label="Long", colour=1, points=[(0, 0.5), (60_000, 0.5)])
     labels = shares([short, long], show=SHOW)["layer"][-1]["data"]["values"]
@@ -59,7 +59,7 @@ def test_the_time_axis_labels_whole_minutes_and_none_twice() -> None:
     assert labels(59) == [0, 10, 20, 30, 40, 50]
 
 
-def test_of_very_many_candidates_only_the_first_are_labelled_and_all_are_drawn() -> None:
+def test_only_the_first_of_many_candidates_have_labels() -> None:
     arms = [ArmShare(label=str(n), colour=n, points=[(0, n / 1000)]) for n in range(40)]
     spec = shares(arms, show=SHOW)
     labels = spec["layer"][-1]["data"]["values"]

@@ -64,21 +64,21 @@ EMPTY = [
 @pytest.mark.parametrize(
     "spec", EMPTY, ids=["estimates", "shares", "moves", "densities", "history", "arrivals", "fired"]
 )
-def test_a_chart_of_nothing_is_a_chart(spec: dict[str, Any]) -> None:
+def test_chart_without_data_is_valid(spec: dict[str, Any]) -> None:
     assert rows(spec) == []
     assert spec["height"] > 0
     assert json.loads(json.dumps(spec, allow_nan=False)) == spec
 
 
 @pytest.mark.parametrize("index", range(5))
-def test_a_label_stands_in_the_data_as_it_is(index: int) -> None:
+def test_label_is_unchanged_in_the_data(index: int) -> None:
     spec = all_specs(ODD)[index]
     assert {row["candidate"] for row in rows(spec)} == {ODD}
     assert json.loads(json.dumps(spec, allow_nan=False)) == spec
 
 
 @pytest.mark.parametrize("index", range(5))
-def test_every_chart_brings_the_viewers_figures(index: int) -> None:
+def test_every_chart_formats_figures_for_the_viewer(index: int) -> None:
     assert all_specs("Card")[index]["usermeta"]["numbers"]["decimal"] == "."
     assert estimates([], show=GERMAN, measure="Rate")["usermeta"]["numbers"] == {
         "decimal": ",", "thousands": ".", "grouping": [3], "currency": ["", ""],
@@ -93,7 +93,7 @@ def test_a_colour_follows_from_the_position(position: int, colour: int) -> None:
 # Estimates and moves
 
 
-def test_estimates_keep_the_placements_order_and_grow_with_it() -> None:
+def test_estimates_follow_the_placements_order() -> None:
     arms = [ArmEstimate(label=name, colour=n, mean=0.1, low=0, high=0.2) for n, name in enumerate("cab")]
     spec = estimates(arms, show=SHOW, measure="Rate")
     assert [row["candidate"] for row in rows(spec)] == ["c", "a", "b"]
@@ -101,7 +101,7 @@ def test_estimates_keep_the_placements_order_and_grow_with_it() -> None:
     assert spec["layer"][0]["encoding"]["y"]["sort"] is None
 
 
-def test_a_move_tells_both_shares() -> None:
+def test_moved_share_has_both_values() -> None:
     [row] = rows(moves([Move(label="Card", position=1, before=0.1, after=0.25)], show=SHOW, measure="First"))
     assert (row["before_text"], row["after_text"], row["colour"]) == ("10.0%", "25.0%", "2")
 
@@ -127,7 +127,7 @@ def test_labels_are_spread_in_order_and_apart(values: list[float], gap: float) -
 
 
 @given(st.lists(st.floats(0, 0.9), max_size=5, unique=True))
-def test_labels_that_are_apart_stay_where_they_are(values: list[float]) -> None:
+def test_distant_labels_are_not_moved(values: list[float]) -> None:
     gap = min((above - below for below, above in pairwise(sorted(values))), default=0.01)
     assert spread(values, gap=gap / 2) == values
 
@@ -146,7 +146,7 @@ def test_a_candidate_without_a_point_has_no_label() -> None:
     assert [label["candidate"] for label in labels] == ["Card"]
 
 
-def test_moments_are_on_the_merchants_clock() -> None:
+def test_times_are_in_the_merchants_timezone() -> None:
     [row] = rows(shares([ArmShare(label="Card", colour=0, points=[(SHOW.now, 0.5)])], show=SHOW))
     assert row["at"] - SHOW.now == HOUR
     assert row["share_text"] == "50.0%"
@@ -155,7 +155,7 @@ def test_moments_are_on_the_merchants_clock() -> None:
 # Densities
 
 
-def test_hills_are_ranked_by_their_means() -> None:
+def test_densities_are_ordered_by_mean() -> None:
     arms = [
         ArmCurve(label=name, colour=n, a=a, b=10) for n, (name, a) in enumerate([("low", 1), ("high", 9), ("mid", 5)])
     ]
@@ -168,7 +168,7 @@ def test_hills_are_ranked_by_their_means() -> None:
 
 
 @pytest.mark.parametrize(("a", "b"), [(1, 1), (0.5, 0.5), (2, 8), (1e5, 9e5), (1, 1e6), (30, 0.7)])
-def test_a_hill_stands_on_its_line_and_has_the_common_height(a: float, b: float) -> None:
+def test_densities_have_a_baseline_and_the_same_height(a: float, b: float) -> None:
     hill = rows(densities([ArmCurve(label="Card", colour=0, a=a, b=b)], show=SHOW, measure="Rate"))
     assert len(hill) >= 1
     assert min(row["top"] for row in hill) == pytest.approx(-0.9)
@@ -176,7 +176,7 @@ def test_a_hill_stands_on_its_line_and_has_the_common_height(a: float, b: float)
     assert [row["rate"] for row in hill] == sorted(row["rate"] for row in hill)
 
 
-def test_a_hill_tells_mean_and_interval() -> None:
+def test_density_tooltip_has_mean_and_interval() -> None:
     row = rows(densities([ArmCurve(label="Card", colour=0, a=30, b=70)], show=SHOW, measure="Rate"))[0]
     assert row["mean_text"] == "30.0%"
     assert row["range_text"] == "21.5% to 39.3%"
@@ -190,7 +190,7 @@ def day(number: int, rate: float, *, label: str = "Card", forgotten: bool = Fals
 
 
 @pytest.mark.parametrize(("trials", "text"), [(1, "30.0% of 1 try"), (1_200, "30.0% of 1,200 tries")])
-def test_a_day_tells_its_rate_and_tries(trials: int, text: str) -> None:
+def test_day_tooltip_has_rate_and_trials(trials: int, text: str) -> None:
     [row] = rows(history([day(20_000, 0.3, trials=trials)], show=SHOW, measure="Rate"))
     assert (row["rate_text"], row["day_text"], row["at"]) == (text, "Oct 4, 2024", 20_000 * DAY)
 
@@ -213,13 +213,13 @@ def test_all_lines_are_labelled_behind_the_last_day() -> None:
     (30 * SECOND, "seconds"), (2 * MINUTE, "seconds"), (2 * MINUTE + 1, "minutes"), (2 * HOUR, "minutes"),
     (2 * HOUR + 1, "hours"), (48 * HOUR, "hours"), (48 * HOUR + 1, "days"), (30 * DAY, "days"),
 ])  # fmt: skip
-def test_delays_are_told_in_a_unit_that_fits(longest: int, unit: str) -> None:
+def test_delays_have_a_suitable_unit(longest: int, unit: str) -> None:
     spec = arrivals([(longest // 2, 0.4), (longest, 0.9)], show=SHOW)
     assert spec["layer"][0]["encoding"]["x"]["title"] == f"{unit} after the answer"
     assert rows(spec)[-1]["after_text"].endswith(f" {unit}")
 
 
-def test_the_long_flat_end_is_cut() -> None:
+def test_long_flat_end_of_arrivals_is_cut() -> None:
     points = [(SECOND * second, min(1.0, second / 10)) for second in range(0, 10_000, 5)]
     shown = rows(arrivals(points, show=SHOW))
     assert shown[-1]["after"] == 15

@@ -78,7 +78,7 @@ def test_lists_are_tables_for_people(folder: Path) -> None:
     (("keys", "create", "--merchant", "shop", "--kind", "secret", "--person", "x@y.z"), "there is no user “x@y.z”"),
     (("nonsense",), "No such command 'nonsense'"),
 ])  # fmt: skip
-def test_a_wrong_command_ends_in_a_line_that_names_the_mistake(
+def test_invalid_command_prints_one_line_with_the_mistake(
     folder: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     assert message in refused(folder, *arguments)
@@ -91,7 +91,7 @@ def test_a_name_is_the_slug_unless_given(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("options", "side"), [((), "live"), (("--test",), "test")])
-def test_browsers_may_be_let_report_purchases(folder: Path, options: tuple[str, ...], side: str) -> None:
+def test_browsers_can_be_allowed_to_report_purchases(folder: Path, options: tuple[str, ...], side: str) -> None:
     done = printed(folder, "merchant", "purchases", "shop", "5000", *options)
     assert done == {"merchant": "shop", "side": side, "limit": 5_000}
 
@@ -103,7 +103,7 @@ def test_a_person_is_added_with_a_role(folder: Path, role: str) -> None:
     assert done == {"email": email, "merchant": "shop", "role": role}
 
 
-def test_a_password_is_asked_for_twice_unless_given(folder: Path) -> None:
+def test_password_is_prompted_twice_unless_given(folder: Path) -> None:
     typed = f"{PASSWORD}\n{PASSWORD}\n"
     done = tap2(folder, "user", "add", "typed@example.com", "--merchant", "shop", input=typed)
     assert done.exit_code == 0, done.output

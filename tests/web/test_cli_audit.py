@@ -36,7 +36,7 @@ def change(folder: Path, statement: str) -> None:
         database.execute(statement)
 
 
-def test_a_log_as_it_was_written_passes(folder: Path):
+def test_unchanged_log_passes(folder: Path):
     ran = run("audit", "verify")
     assert ran.exit_code == 0
     sides = {(row["merchant"], row["side"]): (row["entries"], row["problem"]) for row in rows(ran)}
@@ -45,7 +45,7 @@ def test_a_log_as_it_was_written_passes(folder: Path):
     assert {row["merchant"] for row in rows(run("audit", "verify", "--merchant", "other"))} == {"other"}
 
 
-def test_what_differs_is_named_with_status_1(folder: Path):
+def test_difference_is_named_with_status_1(folder: Path):
     change(folder, "UPDATE audit SET who = 'nobody' WHERE merchant_id = 1 AND number = 2")
     ran = run("audit", "verify")
     assert ran.exit_code == 1
@@ -55,7 +55,7 @@ def test_what_differs_is_named_with_status_1(folder: Path):
     assert run("audit", "verify", "--merchant", "other").exit_code == 0
 
 
-def test_a_noted_end_must_still_be_in_the_log(folder: Path):
+def test_recorded_head_must_be_in_the_log(folder: Path):
     [end] = [row["last"] for row in rows(run("audit", "verify", "--merchant", "shop")) if row["side"] == "live"]
     assert run("audit", "verify", "--merchant", "shop", "--end", end).exit_code == 0
     other = run("audit", "verify", "--merchant", "shop", "--test", "--end", end)

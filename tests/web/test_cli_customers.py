@@ -75,7 +75,7 @@ def retention(*words: str) -> Result:
     return CliRunner().invoke(main, ["retention", *words, "--merchant", "shop", "--json"])
 
 
-def test_a_merchants_retention_is_previewed_set_and_taken_back(folder: Path):
+def test_retention_of_a_merchant_is_previewed_set_and_removed(folder: Path):
     asyncio.run(_wish_long_ago(folder))
     (counted,) = json.loads(retention("preview", "inactive_customers=120").stdout)
     assert (counted["rows"], counted["parts"]) == (1, {"customers": 1})

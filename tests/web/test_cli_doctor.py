@@ -33,21 +33,21 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_nothing_is_wrong_with_an_installation_that_works(folder):
+def test_working_installation_has_no_findings(folder):
     results, status = findings(folder)
     assert {finding["state"] for finding in results.values()} == {"ok"}
     assert status == 0
     assert {"data folder", "customer key", "database", "schema", "key of this database"} <= results.keys()
 
 
-def test_examining_an_empty_folder_makes_nothing(tmp_path):
+def test_checking_an_empty_folder_creates_no_files(tmp_path):
     results, status = findings(tmp_path / "data")
     assert status == 0
     assert "`tap2 serve` makes it" in results["database"]["detail"]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_tier_that_signs_nobody_up_is_named(folder):
+def test_missing_sign_up_tier_is_named(folder):
     results, status = findings(folder, TAP2_SIGN_UP="1", TAP2_SIGN_UP_TIER="starter")
     assert status == 1
     assert "no tier “starter”" in results["TAP2_SIGN_UP_TIER"]["detail"]
@@ -57,7 +57,7 @@ def test_a_tier_that_signs_nobody_up_is_named(folder):
     assert findings(folder, TAP2_SIGN_UP="1", TAP2_SIGN_UP_TIER="starter")[1] == 0
 
 
-def test_another_key_is_named(folder):
+def test_different_key_is_named(folder):
     results, status = findings(folder, TAP2_CUSTOMER_KEY="x" * 32)
     assert status == 1
     assert results["key of this database"]["state"] == "error"
@@ -91,7 +91,7 @@ def test_a_schema_of_a_later_version_asks_for_that_version(folder):
     assert findings(folder)[0]["schema"]["state"] == "ok"
 
 
-def test_a_database_that_is_away_is_named_without_its_password(folder):
+def test_unreachable_database_is_named_without_its_password(folder):
     url = "postgresql://tap2:hush-hush@127.0.0.1:9/tap2"
     results, status = findings(folder, TAP2_DATABASE_URL=url)
     assert status == 1
@@ -105,7 +105,7 @@ def test_files_that_others_can_read_are_named(folder):
     assert findings(folder)[0]["file permissions"]["detail"] == "others can read customer.key"
 
 
-def test_settings_that_do_not_fit_are_warnings(folder):
+def test_inconsistent_settings_are_warnings(folder):
     results, status = findings(folder, TAP2_HOST="0.0.0.0", TAP2_WORKERS="900")
     assert status == 0
     assert results["TLS"]["state"] == results["TAP2_WORKERS"]["state"] == "warning"
@@ -117,7 +117,7 @@ def test_a_disk_that_is_nearly_full_is_a_warning(folder, monkeypatch):
 
 
 class TestKeyOfTheDatabase:
-    def test_a_machine_with_another_key_does_not_start(self, folder):
+    def test_machine_with_a_different_key_does_not_start(self, folder):
         ran = tap2("merchant", "list", folder=folder, TAP2_CUSTOMER_KEY="x" * 32)
         assert ran.exit_code == 1
         assert "is not the key that the database is used with" in ran.stderr
@@ -127,7 +127,7 @@ class TestKeyOfTheDatabase:
         key = Path(folder, "customer.key").read_text()
         assert tap2("merchant", "list", folder=folder, TAP2_CUSTOMER_KEY=key).exit_code == 0
 
-    def test_another_key_can_be_accepted(self, folder):
+    def test_different_key_can_be_accepted(self, folder):
         new = {"TAP2_CUSTOMER_KEY": "x" * 32}
         assert tap2("db", "accept-customer-key", folder=folder, **new).exit_code == 0
         assert tap2("merchant", "list", folder=folder, **new).exit_code == 0
@@ -139,7 +139,7 @@ class TestKeyOfTheDatabase:
         assert tap2("merchant", "list", folder=folder, TAP2_CUSTOMER_KEY="x" * 32).exit_code == 1
 
 
-def test_a_missing_master_key_and_an_unfinished_rotation_are_named(folder):
+def test_missing_master_key_and_unfinished_rotation_are_named(folder):
     assert tap2("keys", "rotate", folder=folder).exit_code == 0
     results, status = findings(folder)
     assert (results["master key"]["state"], status) == ("ok", 0)

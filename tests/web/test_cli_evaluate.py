@@ -88,7 +88,7 @@ def test_a_policy_is_evaluated_from_the_log_of_another(dataset: Path):
     assert result["estimates"]["SNIPS"]["value"] == pytest.approx(result["truth"], abs=0.03)
 
 
-def test_a_log_that_is_too_short_is_refused_in_words_and_shows_no_value(dataset: Path):
+def test_short_log_is_refused_without_a_value(dataset: Path):
     lines = (dataset / "random-all.csv").read_text().splitlines()
     (dataset / "short.csv").write_text("\n".join(lines[:121]))
     ran = tap2(*obd_words(dataset, "short.csv"))
@@ -97,14 +97,14 @@ def test_a_log_that_is_too_short_is_refused_in_words_and_shows_no_value(dataset:
     assert not re.search(r"│ SNIPS +│ +0\.", ran.output)
 
 
-def test_estimates_that_trust_their_model_show_no_interval(dataset: Path):
+def test_model_based_estimates_have_no_interval(dataset: Path):
     words = ["evaluate", "obd", str(dataset / "random-all.csv")]
     words += ["--items", str(dataset / "all-item_context.csv"), "--posteriors", str(dataset / "all-posteriors.csv")]
     assert re.search(r"│ DM +│ +0\.\d+ │ +none │", tap2(*words).output)
     assert document(*words)["estimates"]["DRos"]["low"] is None
 
 
-def test_without_a_single_click_there_is_an_answer(dataset: Path):
+def test_log_without_clicks_is_evaluated(dataset: Path):
     rows = read_log(dataset / "random-all.csv")
     features = read_item_features(dataset / "all-item_context.csv")
     log = log_of(rows, features)._replace(clicked=np.zeros(len(rows)))
@@ -128,7 +128,7 @@ def test_without_a_single_click_there_is_an_answer(dataset: Path):
         ),
     ],
 )
-def test_a_file_that_does_not_fit_is_named(dataset: Path, name: str, content: str, message: str):
+def test_invalid_file_is_named(dataset: Path, name: str, content: str, message: str):
     (dataset / name).write_text(content)
     ran = tap2(*obd_words(dataset))
     assert ran.exit_code == 1
@@ -178,7 +178,7 @@ async def _play(engine: Engine) -> None:
     await engine.stop()
 
 
-def test_a_placements_log_says_what_another_policy_would_have_earned(bakery: Path):
+def test_log_of_a_placement_estimates_another_policy(bakery: Path):
     result = document("evaluate", "log", "payment_methods", "--merchant", "bakery", "--policy", "first:paypal")
     assert (result["decisions"], result["left_out"]) == (400, 0)
     assert result["estimates"]["SNIPS"]["value"] == pytest.approx(0.6, abs=0.1)
@@ -196,7 +196,7 @@ def test_a_placements_log_says_what_another_policy_would_have_earned(bakery: Pat
         (["--from", "yesterday"], "does not match the format"),
     ],
 )
-def test_a_wrong_word_is_named(bakery: Path, words: list[str], message: str):
+def test_invalid_option_is_named(bakery: Path, words: list[str], message: str):
     ran = tap2("evaluate", "log", "payment_methods", "--merchant", "bakery", *words)
     assert ran.exit_code
     assert message in ran.output

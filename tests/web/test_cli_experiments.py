@@ -115,7 +115,7 @@ async def test_results_come_as_files(data: Path, tmp_path: Path) -> None:
         assert file.read_bytes().lower().startswith(begins.lower())
 
 
-async def test_the_pdf_names_rules_and_is_of_its_phase(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pdf_names_rules_and_phase(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = await open_engine(Settings(data=str(data)))
     shop = Shop(engine, await engine.accounts.merchant("shop", "live"))
     await shop.create("rule", factories.rule({"exclude": ["card"]}, id="no-klarna", name="No Klarna under 50"))
@@ -149,7 +149,7 @@ async def test_the_checklist_and_the_log_are_read(data: Path) -> None:
     assert (await in_thread(data, "ask-log", "paypal-first", *SIDE))[1][0]["state"] == "done"
 
 
-async def test_a_document_with_a_mistake_is_refused_in_one_line(data: Path, tmp_path: Path) -> None:
+async def test_invalid_document_is_refused_in_one_line(data: Path, tmp_path: Path) -> None:
     file = tmp_path / "experiment.json"
     file.write_text('{"id": "x"}')
     code, text = await in_thread(data, "create", str(file), *SIDE)
@@ -157,7 +157,7 @@ async def test_a_document_with_a_mistake_is_refused_in_one_line(data: Path, tmp_
     assert "name" in text
 
 
-async def test_a_refused_action_says_why_in_one_line(data: Path) -> None:
+async def test_refused_action_prints_its_reason_in_one_line(data: Path) -> None:
     code, text = await in_thread(data, "stop", "paypal-first", "--why", "calls", *SIDE)
     assert code == 1
     assert "the experiment is a draft" in text

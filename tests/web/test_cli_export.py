@@ -52,7 +52,7 @@ def test_days_without_decisions_make_an_empty_file(folder: Path):
     assert pandas.read_parquet(folder / "log.parquet").empty
 
 
-def test_the_other_side_has_a_log_of_its_own(folder: Path):
+def test_other_side_has_a_separate_log(folder: Path):
     assert run(folder, "--mode", "test").exit_code == 0
     assert pandas.read_parquet(folder / "log.parquet").empty
 
@@ -74,7 +74,7 @@ def test_the_file_for_the_verifier_has_the_same_decisions(folder: Path):
     assert run(folder, what="verification", file="log.ndjson").exit_code == 0
 
 
-def test_the_file_for_the_verifier_obeys_the_same_options(folder: Path):
+def test_verifier_file_follows_the_same_options(folder: Path):
     arguments = {"what": "verification", "file": "log.ndjson"}
     for options in (("--mode", "test"), ("--placement", "offers"), ("--from", "2020-01-01", "--to", "2020-01-31")):
         assert run(folder, *options, **arguments).exit_code == 0

@@ -29,24 +29,24 @@ def error_line(ran: Result) -> str:
     return line
 
 
-def test_database_that_is_away_is_named_with_its_setting():
+def test_unreachable_database_is_named_with_its_setting():
     line = error_line(tap2("merchant", "list", TAP2_DATABASE_URL="postgresql+asyncpg://tap2@127.0.0.1:9/tap2"))
     assert "the database does not answer" in line
     assert "TAP2_DATABASE_URL" in line
 
 
-def test_migration_of_a_database_that_is_away_ends_in_a_line():
+def test_migration_of_an_unreachable_database_prints_one_line():
     line = error_line(tap2("db", "upgrade", TAP2_DATABASE_URL="postgresql+asyncpg://tap2@127.0.0.1:9/tap2"))
     assert "TAP2_DATABASE_URL" in line
 
 
-def test_folder_that_cannot_be_made_is_named(tmp_path: Path):
+def test_folder_that_cannot_be_created_is_named(tmp_path: Path):
     (tmp_path / "file").write_text("")
     assert str(tmp_path / "file") in error_line(tap2("merchant", "list", folder=tmp_path / "file" / "data"))
 
 
 @pytest.mark.parametrize("is_database", [True, False])
-def test_server_that_cannot_start_logs_why(tmp_path: Path, capfd: pytest.CaptureFixture[str], is_database: bool):
+def test_server_that_cannot_start_logs_the_reason(tmp_path: Path, capfd: pytest.CaptureFixture[str], is_database: bool):
     async def start(folder: Path) -> None:
         async with create_app(Settings(data=str(folder))).lifespan():
             raise AssertionError
@@ -105,7 +105,7 @@ def test_wrong_setting_names_its_variable(variable: str, value: str, message: st
     assert message in error_line(tap2("config", **{variable: value}))
 
 
-def test_defect_ends_in_a_line_unless_debugging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_defect_prints_one_line_unless_debugging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     async def broken(_accounts: Accounts) -> None:
         raise RuntimeError("two\nlines") from sqlite3.Error("the cause")
 

@@ -126,7 +126,7 @@ async def test_a_pool_is_filled_and_counted(data: Path) -> None:
     assert (await run(data, "codes", "count", "--offer", "pooled"))[1] == {"free": 5, "held": 0, "used": 0}
 
 
-async def test_events_are_listed_behind_the_last_one(data: Path) -> None:
+async def test_events_are_listed_after_a_cursor(data: Path) -> None:
     code, rows = await run(data, "events", "list")
     assert (code, [row["type"] for row in rows]) == (0, ["version.published", "version.published", "offer.held"])
     assert rows[2]["body"]["offer_id"] == "ten-percent"
@@ -134,7 +134,7 @@ async def test_events_are_listed_behind_the_last_one(data: Path) -> None:
     assert (await run(data, "events", "list", "--after", str(rows[2]["id"])))[1] == []
 
 
-async def test_refits_are_listed_and_taken_back(data: Path) -> None:
+async def test_refits_are_listed_and_reverted(data: Path) -> None:
     assert await run(data, "beliefs", "refits") == (0, [])
     engine = await opened(data)
     side = await engine.accounts.merchant("shop")

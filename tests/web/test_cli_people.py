@@ -71,7 +71,7 @@ def test_odd_addresses_and_names_are_refused(shell: Shell, options: list[str], m
 
 
 @pytest.mark.parametrize("command", [("role", ADA, "viewer"), ("remove", ADA)])
-def test_last_admin_stays_on_the_command_line_too(shell: Shell, command: tuple[str, ...]) -> None:
+def test_last_admin_cannot_be_removed_with_the_command(shell: Shell, command: tuple[str, ...]) -> None:
     result = shell.tap2("user", *command)
     assert result.exit_code == 1
     assert "last admin" in result.stderr

@@ -59,7 +59,7 @@ def said(customer: str, folder: Path) -> Any:
     return asyncio.run(read())
 
 
-def test_what_is_imported_is_in_force_and_counts_once(folder: Path):
+def test_imported_preferences_take_effect_once(folder: Path):
     ran = bring(folder, GOOD)
     assert (ran.exit_code, json.loads(ran.stdout)) == (0, {"customers": 2, "changed": 2})
     anna = said("anna@example.com", folder)
@@ -68,7 +68,7 @@ def test_what_is_imported_is_in_force_and_counts_once(folder: Path):
     assert versions(folder) == 2
 
 
-def test_csv_says_the_same(folder: Path):
+def test_csv_gives_the_same_preferences(folder: Path):
     text = "\ufeffcustomer_id,default_method,favorites,personalization_enabled\nanna,card,paypal klarna,\nben,,,FALSE\n"
     ran = bring(folder, text, "preferences.csv")
     assert (ran.exit_code, json.loads(ran.stdout)["changed"]) == (0, 2)
@@ -87,7 +87,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_a_wrong_line_stores_nothing_and_is_named(folder: Path, wrong: str):
+def test_invalid_line_is_named_and_nothing_is_stored(folder: Path, wrong: str):
     content, problem = WRONG[wrong]
     ran = bring(folder, content)
     assert ran.exit_code == 1
@@ -115,7 +115,7 @@ def test_a_row_of_csv_with_more_cells_than_columns_is_named(folder: Path):
         ),
     ],
 )
-def test_a_file_that_is_refused_says_what_to_mend(folder: Path, name: str, content: bytes, message: str):
+def test_refused_file_explains_the_correction(folder: Path, name: str, content: bytes, message: str):
     (folder / name).write_bytes(content)
     ran = CliRunner().invoke(main, ["customer", "import", str(folder / name), "--merchant", "shop"])
     assert ran.exit_code == 1
@@ -123,7 +123,7 @@ def test_a_file_that_is_refused_says_what_to_mend(folder: Path, name: str, conte
     assert versions(folder) == 0
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_line(folder: Path):
+def test_byte_order_mark_is_ignored(folder: Path):
     ran = bring(folder, "\ufeff" + json.dumps(GOOD[0]))
     assert ran.exit_code == 0, ran.output
     assert versions(folder) == 1

@@ -68,7 +68,7 @@ def test_check_prints_a_difference_as_text(folder: Path):
     assert "statistics" in result.stdout
 
 
-def test_a_rebuild_mends_what_the_check_found(folder: Path):
+def test_rebuild_repairs_the_difference(folder: Path):
     assert rebuild(folder, "--json").exit_code == 0
     checked = rebuild(folder, "--check", "--json")
     assert checked.exit_code == 0

@@ -52,7 +52,7 @@ def imported(*, changes: int = 1, review: bool = False) -> httpx.Response:
 # Publishing
 
 
-def test_rules_are_imported_and_published_at_the_version_that_was_made() -> None:
+def test_rules_are_imported_and_published_at_their_version() -> None:
     made, calls = remote(imported(), ok({"version": 5}))
     assert made.publish("p", RULES, reason="sale") == {"placement": "p", "state": "published", "version": 5}
     assert calls.paths == ["PUT /v1/placements/p/draft", "POST /v1/placements/p/draft/publish"]
@@ -60,13 +60,13 @@ def test_rules_are_imported_and_published_at_the_version_that_was_made() -> None
     assert json.loads(calls.asked[1].content) == {"why": "sale"}
 
 
-def test_rules_that_are_in_force_already_are_not_published_again() -> None:
+def test_published_rules_are_not_published_again() -> None:
     made, calls = remote(imported(changes=0))
     assert made.publish("p", RULES, reason="") == {"placement": "p", "state": "unchanged"}
     assert len(calls.asked) == 1
 
 
-def test_where_a_second_person_must_approve_a_review_is_asked_for() -> None:
+def test_review_is_requested_if_required() -> None:
     made, calls = remote(imported(review=True), ok({}))
     assert made.publish("p", RULES, reason="")["state"].startswith("in review")
     assert calls.paths[-1] == "POST /v1/placements/p/draft/review"
@@ -114,14 +114,14 @@ def test_a_refusal_ends_the_command_with_its_reasons(answer: httpx.Response, mes
 @pytest.mark.parametrize("answer", [
     httpx.Response(404, text="<h1>nginx</h1>"), httpx.Response(502, text="bad gateway"), httpx.Response(301),
 ])  # fmt: skip
-def test_another_program_at_the_address_is_told(answer: httpx.Response) -> None:
+def test_other_program_at_the_address_is_reported(answer: httpx.Response) -> None:
     with pytest.raises(Unreachable, match=f"answered {answer.status_code}: is this the server") as refused:
         remote(answer)[0].rule_set("p")
     assert refused.value.exit_code == 2
 
 
 @pytest.mark.parametrize("error", [httpx.ConnectError("refused"), httpx.ReadTimeout("slow")])
-def test_a_server_that_is_not_there_is_told_by_its_address(error: httpx.HTTPError) -> None:
+def test_unreachable_server_is_named_by_its_address(error: httpx.HTTPError) -> None:
     def away(request: httpx.Request) -> httpx.Response:
         raise error
 
@@ -145,7 +145,7 @@ def test_a_key_is_sent_with_every_call() -> None:
     (Conflict("is taken"), "is taken"),
     (Invalid(FieldProblem("name", "is wrong"), FieldProblem("x", "is odd")), "name: is wrong"),
 ])  # fmt: skip
-def test_the_engines_refusal_names_its_field_once(error: Any, line: str) -> None:
+def test_refusal_names_its_field_once(error: Any, line: str) -> None:
     assert refusal(error).message == line
 
 
@@ -162,13 +162,13 @@ def raised(error: Exception) -> Exception:
     (ValueError("two\nlines  here"), "two lines here; TAP2_LOG_LEVEL=debug shows the traceback"),
     (KeyError("x"), "unexpected KeyError at "),
 ])  # fmt: skip
-def test_a_failure_is_one_line_with_the_remedy(error: Exception, words: str) -> None:
+def test_failure_prints_one_line_with_the_remedy(error: Exception, words: str) -> None:
     message = failure(raised(error)).message
     assert words in message
     assert "\n" not in message
 
 
-def test_a_database_that_is_away_is_told_with_its_setting() -> None:
+def test_unreachable_database_is_named_by_its_setting() -> None:
     made = failure(raised(ConnectionRefusedError(111, "refused")))
     assert isinstance(made, DatabaseAway)
     assert "ConnectionRefusedError" in made.message

@@ -55,7 +55,7 @@ def test_every_mistake_is_named_with_its_rule_and_fails_the_build(write: Any):
     assert "error: rule hide-paypal" in done.output
 
 
-def test_a_failing_scenario_fails_the_build_and_says_what_came_out(write: Any):
+def test_failing_scenario_fails_the_build_and_prints_its_result(write: Any):
     done = tap2("test", write(rules=[], scenarios=[HIDDEN], vocabulary=[FIELD]))
     assert done.exit_code == 1
     assert "FAILS: scenario s" in done.output
@@ -64,7 +64,7 @@ def test_a_failing_scenario_fails_the_build_and_says_what_came_out(write: Any):
     assert as_json["scenarios"][0]["holds"] is False
 
 
-def test_what_the_file_lacks_comes_from_the_server(side: Side, write: Any):
+def test_missing_parts_come_from_the_server(side: Side, write: Any):
     file = write(rules=[{**HIDE, "effects": [{"exclude": ["bitcoin"]}]}])
     done = tap2("check", file, "--placement", "payment_methods", side=side)
     assert done.exit_code == 1
@@ -89,7 +89,7 @@ def test_an_export_is_published_again_from_its_file(side: Side, write: Any):
     assert "paypal" not in {item["id"] for item in decision["ranking"]}
 
 
-def test_what_the_server_refuses_ends_with_its_reasons(server: Server, side: Side, write: Any):
+def test_refusal_of_the_server_prints_its_reasons(server: Server, side: Side, write: Any):
     file = write(rules=[examples.RULE], scenarios=[HIDDEN])
     done = tap2("publish", file, "--placement", "payment_methods", side=side)
     assert (done.exit_code, "unchanged" in done.output) == (0, True)
@@ -111,7 +111,7 @@ def test_rules_are_previewed_on_the_servers_log(side: Side, write: Any):
     assert json.loads(done.stdout)["result"]["read"] == 3
 
 
-def test_a_server_that_is_not_there_is_told_apart_from_wrong_rules(write: Any):
+def test_unreachable_server_has_another_status_than_invalid_rules(write: Any):
     file = write(rules=[HIDE])
     done = CliRunner().invoke(
         main, ["rules", "publish", file, "--placement", "p", "--url", "http://127.0.0.1:9", "--key", "sk_live_x"]

@@ -34,7 +34,7 @@ def tap2(*arguments: object) -> Result:
     return CliRunner().invoke(main, ["simulate", *map(str, arguments), "--workers", "1"])
 
 
-def test_a_table_says_what_each_policy_has_cost(scenario):
+def test_table_shows_the_regret_of_each_policy(scenario):
     sentence = tap2(scenario)
     assert sentence.exit_code == 0
     assert "300 visits, 2 seeds" in sentence.stdout
@@ -42,7 +42,7 @@ def test_a_table_says_what_each_policy_has_cost(scenario):
     assert float(lines["uniform"].split("│")[2]) > float(lines["thompson"].split("│")[2]) > 0
 
 
-def test_a_program_gets_every_seeds_figure_and_nothing_else(scenario):
+def test_json_output_has_only_the_figure_of_each_seed(scenario):
     document = json.loads(tap2(scenario, "--seeds", 3, "--json").stdout)
     assert document["seeds"] == 3
     uniform, thompson = document["policies"]
@@ -53,14 +53,14 @@ def test_a_program_gets_every_seeds_figure_and_nothing_else(scenario):
     assert uniform["curve"][-1] == pytest.approx(uniform["regret"]["mean"])
 
 
-def test_a_wrong_scenario_ends_in_one_line_that_names_the_field(scenario):
+def test_invalid_scenario_prints_one_line_with_the_field(scenario):
     scenario.write_text(SCENARIO.replace("0.5]", "5]"))
     sentence = tap2(scenario)
     assert sentence.exit_code == 1
     assert sentence.stderr.splitlines() == ["Error: buttons.toml: world.rates[1]: expected float <= 1.0"]
 
 
-def test_the_chart_is_a_page_that_needs_no_network_and_trusts_no_name(scenario, tmp_path):
+def test_chart_is_an_offline_page_with_escaped_names(scenario, tmp_path):
     if not all((VENDOR / name).exists() for name in SCRIPTS):
         pytest.skip("the charts' scripts were not fetched")
     page = tmp_path / "curves.html"
@@ -71,7 +71,7 @@ def test_the_chart_is_a_page_that_needs_no_network_and_trusts_no_name(scenario, 
     assert '"policy": "thompson"' in text
 
 
-def test_a_chart_that_cannot_be_written_is_said(scenario, tmp_path):
+def test_unwritable_chart_is_reported(scenario, tmp_path):
     sentence = tap2(scenario, "--chart", tmp_path / "nowhere" / "curves.html")
     assert sentence.exit_code == 1
     assert sentence.stderr.splitlines()[-1].startswith("Error: --chart: ")

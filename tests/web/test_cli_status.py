@@ -69,5 +69,5 @@ def test_ages_are_shown_in_their_largest_unit(server: Server, port_of: int):
         ("localhost", "http://localhost:1"),
     ],
 )
-def test_the_server_is_asked_where_it_listens(listening, url):
+def test_server_is_called_at_its_port(listening, url):
     assert server_status(Settings(host=listening, port=1)) == ServerStatus(url, answers=False)

@@ -77,7 +77,7 @@ def test_a_webhook_is_added_tested_and_removed(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["test", "rotate", "remove", "deliveries", "resend"])
-def test_nobody_reaches_the_webhook_of_another(folder: Path, command: str) -> None:
+def test_webhook_of_another_merchant_is_not_found(folder: Path, command: str) -> None:
     id = printed(folder, *ADD)["id"]
     for side in (("--merchant", "other"), (*SHOP, "--test")):
         assert f"there is no webhook “{id}”" in refused(folder, "webhooks", command, id, *side)

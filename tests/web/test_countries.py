@@ -22,11 +22,11 @@ EN = Locale("en")
         ("Germny", ["Germny"]),
     ],
 )
-def test_countries_are_found_by_their_common_names(text: str, codes: list[str]) -> None:
+def test_countries_have_common_names(text: str, codes: list[str]) -> None:
     assert read_countries(text, EN) == codes
 
 
-def test_the_viewers_own_language_is_read_and_the_eu_is_a_list() -> None:
+def test_viewers_language_and_eu_are_understood() -> None:
     assert read_countries("ドイツ", Locale("ja")) == ["DE"]
     assert len(read_countries("EU", EN)) == 27
 

@@ -1,7 +1,7 @@
 from benchmarks.checks.crash import crash
 
 
-def test_a_killed_server_has_kept_what_it_acknowledged_once_and_goes_on() -> None:
+def test_killed_server_keeps_acknowledged_decisions_once_and_restarts() -> None:
     result = crash(2, seconds=(0.4, 0.9))
 
     assert result.rounds == 2

@@ -76,7 +76,7 @@ def said(side: Side, path: str = "", customer: str = CUSTOMER) -> Any:
 # Who gets in
 
 
-def test_a_link_opens_the_page_of_its_customer_and_names_nobody(side: Side):
+def test_link_opens_the_customers_page_without_an_id(side: Side):
     secret = link_of(side)
     assert CUSTOMER not in secret
     assert re.fullmatch(r"[A-Za-z0-9._-]+", secret)
@@ -97,7 +97,7 @@ def test_a_link_opens_the_page_of_its_customer_and_names_nobody(side: Side):
 
 
 @pytest.mark.parametrize("kind", ["none", "wrong", "session", "not ascii"])
-def test_what_is_no_link_opens_nothing(side: Side, kind: str):
+def test_invalid_link_is_refused(side: Side, kind: str):
     link = link_of(side)
     visit = side.server.engine.center_links.open("link", link)
     assert visit is not None
@@ -119,14 +119,14 @@ def test_what_is_no_link_opens_nothing(side: Side, kind: str):
     ("ar", "de", "لم يعد هذا الرابط صالحًا"), ("", "de-AT,en;q=0.5", "Dieser Link gilt nicht mehr"),
     ("", "fr,xx", "This link does not work any more"),
 ])  # fmt: skip
-def test_an_expired_link_says_so_in_the_customers_language(side: Side, language: str, accepted: str, words: str):
+def test_expired_link_has_a_message_in_the_customers_language(side: Side, language: str, accepted: str, words: str):
     with side.server.client() as client:
         answer = follow(client, expired_link(side, language), accept_language=accepted)
         assert (answer.status_code, words in answer.text) == (403, True)
         assert "set-cookie" not in answer.headers
 
 
-def test_without_a_link_no_act_does_anything(side: Side):
+def test_actions_require_a_link(side: Side):
     decide(side)
     with side.server.client() as stranger:
         for act in ("", *ACTS):
@@ -138,7 +138,7 @@ def test_without_a_link_no_act_does_anything(side: Side):
 @pytest.mark.parametrize("headers", [
     {"sec-fetch-site": "cross-site"}, {"sec-fetch-site": "same-site"}, {"origin": "https://evil.example"},
 ])  # fmt: skip
-def test_a_form_of_another_site_does_nothing(side: Side, visitor: httpx.Client, headers: dict[str, str]):
+def test_form_of_another_origin_is_refused(side: Side, visitor: httpx.Client, headers: dict[str, str]):
     answer = visitor.post(f"{CENTER}/opt-out", headers=headers)
     assert answer.status_code == 403
     assert "personalized" not in decide(side)
@@ -146,7 +146,7 @@ def test_a_form_of_another_site_does_nothing(side: Side, visitor: httpx.Client, 
     assert visitor.post(f"{CENTER}/opt-out", headers={"origin": side.server.url}).status_code == 303
 
 
-def test_a_visitor_sees_and_changes_nobody_else(server: Server, side: Side, visitor: httpx.Client):
+def test_customer_cannot_read_or_change_another_customer(server: Server, side: Side, visitor: httpx.Client):
     other, _ = server.sides()
     other.create_examples()
     for owner, customer in ((side, "ben"), (other, CUSTOMER)):
@@ -161,7 +161,7 @@ def test_a_visitor_sees_and_changes_nobody_else(server: Server, side: Side, visi
         assert owner.decide(customer)["ranking"][0]["id"] == "card"
 
 
-def test_links_are_made_with_a_secret_key_alone(side: Side):
+def test_links_require_a_secret_key(side: Side):
     with side.server.client(side.new_key("publishable")) as browser:
         assert browser.post(LINKS, json={"customer_id": CUSTOMER}).status_code == 403
     wrong: dict[str, Any] = {"minutes": 1_441, "language": "fr", "customer_id": ""}
@@ -173,7 +173,7 @@ def test_links_are_made_with_a_secret_key_alone(side: Side):
 # What the page shows and does
 
 
-def test_purposes_are_switched_and_count_at_once(side: Side, visitor: httpx.Client):
+def test_consents_take_effect_at_once(side: Side, visitor: httpx.Client):
     assert "You have not chosen yet" in page_of(visitor)
     answer = send(visitor, "purposes", **{"purpose-personalization": "on"})
     assert answer.status_code == 303
@@ -192,7 +192,7 @@ def test_purposes_are_switched_and_count_at_once(side: Side, visitor: httpx.Clie
     assert "personalized" not in decide(side)
 
 
-def test_wishes_are_obeyed_by_the_next_decision(side: Side, visitor: httpx.Client):
+def test_preferences_change_the_next_decision(side: Side, visitor: httpx.Client):
     wishes = {"choice-card": "favorite", "choice-ideal": "excluded", "choice-paypal": "none"}
     assert send(visitor, "preferences", default_method="paypal", language="de", **wishes).status_code == 303
     decision = decide(side)
@@ -225,7 +225,7 @@ def test_a_method_cannot_come_first_and_be_hidden(side: Side, visitor: httpx.Cli
     assert stored["version"] == 0
 
 
-def test_a_deleted_method_among_the_wishes_stands_in_nobodys_way(side: Side, visitor: httpx.Client):
+def test_deleted_method_in_preferences_is_ignored(side: Side, visitor: httpx.Client):
     send(visitor, "preferences", default_method="card", **{"choice-paypal": "favorite"})
     side.client.delete("/v1/placements/payment_methods/candidates/paypal", headers={"if-match": "*"})
     assert send(visitor, "preferences", default_method="card", language="en").status_code == 303
@@ -237,7 +237,7 @@ def test_a_deleted_method_among_the_wishes_stands_in_nobodys_way(side: Side, vis
     assert (stored["language"], stored["favorites"]) == ("en", ["ideal"])
 
 
-def test_the_page_says_what_is_stored_and_why(side: Side, visitor: httpx.Client):
+def test_page_lists_stored_data_and_purposes(side: Side, visitor: httpx.Client):
     assert "Nothing is stored about you" in page_of(visitor)
     decision = decide(side)
     outcome = {"event_id": "o1", "decision_id": decision["decision_id"], "type": "converted", "candidate_id": "card"}
@@ -261,7 +261,7 @@ def test_a_copy_is_a_request_in_the_register(side: Side, visitor: httpx.Client):
     assert change["who"] == "the customer, in the customer center"
 
 
-def test_opting_out_refuses_everything_and_can_be_taken_back(side: Side, visitor: httpx.Client):
+def test_opt_out_refuses_all_purposes_and_can_be_reverted(side: Side, visitor: httpx.Client):
     assert send(visitor, "opt-out").status_code == 303
     assert decide(side)["personalized"] is False
     page = page_of(visitor, done="done_opt_out")
@@ -273,7 +273,7 @@ def test_opting_out_refuses_everything_and_can_be_taken_back(side: Side, visitor
     assert "personalized" not in decide(side)
 
 
-def test_erasing_needs_the_box_and_ends_the_visit(side: Side, visitor: httpx.Client):
+def test_erasure_requires_confirmation_and_ends_the_session(side: Side, visitor: httpx.Client):
     decide(side)
     unsure = send(visitor, "erase")
     assert (unsure.status_code, "Tick the box to confirm" in unsure.text) == (422, True)

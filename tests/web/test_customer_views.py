@@ -28,7 +28,7 @@ def test_a_request_is_late_or_due_only_while_it_is_open(state: RequestState, day
     assert (view.kind, view.is_late, view.is_due) == ("Correct", is_late, is_due)
 
 
-def test_a_customer_shows_what_is_set_and_where_it_comes_from():
+def test_preferences_show_value_and_source():
     preferences = Preferences(favorites=("card", "paypal"), theme="dark", categories={"gift": True})
     in_force = PreferencesInForce(2, preferences, ["theme"])
     consent = ConsentInForce(2, [PurposeState("cross_merchant", "refused", False)], True, False)
@@ -47,11 +47,11 @@ def test_a_customer_shows_what_is_set_and_where_it_comes_from():
 @pytest.mark.parametrize(("value", "words"), [
     (True, "yes"), (False, "no"), (5, "5"), ({"a": False, "b": "x"}, "a: no, b: x"), (("x", "y"), "x, y"),
 ])  # fmt: skip
-def test_values_are_said_in_words(value: object, words: str):
+def test_values_are_described_in_words(value: object, words: str):
     assert _words(value) == words
 
 
-def test_a_customer_who_said_nothing_has_no_preferences_and_is_not_known():
+def test_customer_without_data_is_unknown():
     in_force = PreferencesInForce(0, Preferences(), [])
     consent = ConsentInForce(0, [PurposeState("analytics", "unknown", True)], True, True)
     view = _customer(KnownCustomer(in_force, consent, [Section("decisions", "Shown.", [])]))

@@ -57,13 +57,13 @@ def test_a_returning_customer_always_likes_the_same_method():
     assert len(set(liked.values())) > 5
 
 
-def test_nobody_wants_a_wallet_that_the_device_has_not():
+def test_shoppers_never_prefer_an_unavailable_wallet():
     for country in COUNTRIES:
         assert "apple_pay" not in preferences(country, "android", drift=False)
         assert "google_pay" not in preferences(country, "ios", drift=False)
 
 
-def test_what_shoppers_prefer_is_offered_where_they_live():
+def test_preferred_methods_are_offered_in_the_shoppers_country():
     offered = {method.id: method for method in catalogue.METHODS}
     for name, country in COUNTRIES.items():
         for method in country.methods:
@@ -78,7 +78,7 @@ def test_the_favourites_of_a_country_first_sell_more_than_last():
     assert converted_share(best) > converted_share(lambda country: best(country)[::-1]) + 0.1
 
 
-def test_half_way_a_wallet_overtakes_the_card_in_one_country_alone():
+def test_wallet_overtakes_the_card_half_way_in_one_country():
     for name in COUNTRIES:
         before, after = (preferences(name, "windows", drift=drift) for drift in (False, True))
         if name == "FR":
@@ -88,7 +88,7 @@ def test_half_way_a_wallet_overtakes_the_card_in_one_country_alone():
             assert before == after
 
 
-def test_the_drift_is_on_in_the_second_half_of_a_cycle():
+def test_drift_applies_in_the_second_half_of_a_cycle():
     def french(elapsed: float) -> float:
         world = ShopperWorld(default_rng(2))
         visits = [world.visit(elapsed) for _ in range(6000)]
@@ -99,7 +99,7 @@ def test_the_drift_is_on_in_the_second_half_of_a_cycle():
     assert french(CYCLE_SECONDS) == french(0.0)
 
 
-def test_every_story_is_shown_first_and_ends_once():
+def test_every_visit_starts_with_shown_and_ends_once():
     world = ShopperWorld(default_rng(4))
     kinds = Counter()
     for _ in range(3000):
@@ -145,7 +145,7 @@ def test_the_printed_password_logs_in(tmp_path: Path):
     asyncio.run(log_in())
 
 
-def test_a_demo_that_was_cut_off_while_it_was_made_is_completed(tmp_path: Path):
+def test_interrupted_setup_is_completed(tmp_path: Path):
     async def seed_again() -> None:
         engine = await open_engine(Settings(data=str(tmp_path)))
         _, side = await engine.accounts.add_merchant(catalogue.SLUG, catalogue.NAME)
@@ -160,7 +160,7 @@ def test_a_demo_that_was_cut_off_while_it_was_made_is_completed(tmp_path: Path):
     asyncio.run(seed_again())
 
 
-def test_what_was_deleted_from_the_demo_stays_deleted(tmp_path: Path):
+def test_deleted_resources_are_not_created_again(tmp_path: Path):
     async def start_again() -> None:
         async with demo_server(tmp_path) as (_, engine):
             merchant, rule = await engine.accounts.merchant("demo"), catalogue.RULES[0].id
@@ -182,7 +182,7 @@ def test_a_new_run_ends_the_key_of_the_last_one(tmp_path: Path):
     asyncio.run(renew())
 
 
-def test_the_next_start_goes_on_with_the_shoppers_key_unless_it_was_revoked(tmp_path: Path):
+def test_restart_reuses_the_shoppers_key_unless_revoked(tmp_path: Path):
     async def start_again() -> None:
         async with demo_server(tmp_path) as (_, engine):
             first = await key_of_last_run(engine)
@@ -197,7 +197,7 @@ def test_the_next_start_goes_on_with_the_shoppers_key_unless_it_was_revoked(tmp_
     asyncio.run(start_again())
 
 
-def test_every_rule_of_the_demo_fires_for_somebody_and_none_for_all(tmp_path: Path):
+def test_every_rule_fires_for_some_but_not_all_shoppers(tmp_path: Path):
     async def decide() -> None:
         async with demo_server(tmp_path) as (_, engine):
             merchant, world, fired = await engine.accounts.merchant("demo"), ShopperWorld(default_rng(7)), Counter()
@@ -237,7 +237,7 @@ def test_shoppers_move_the_arms(tmp_path: Path):
     asyncio.run(shop())
 
 
-def test_shoppers_redeem_what_they_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_shoppers_redeem_shown_offers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(shoppers, "OFFER_SECONDS", 0.0)
 
     async def shop() -> None:
@@ -301,21 +301,21 @@ def shop_at(transport: Flaky, *, rate: float, seconds: float) -> Shoppers:
     return asyncio.run(shop())
 
 
-def test_shoppers_leave_a_struggling_server_alone():
+def test_shoppers_reduce_load_on_a_failing_server():
     transport = Flaky(decide=503, feedback=[])
     tally = shop_at(transport, rate=500, seconds=1.2).tally
     assert tally.checkouts == 0
     assert transport.asked < 80, "at this rate a stubborn client would have asked 600 times"
 
 
-def test_outcomes_that_were_not_taken_are_sent_again_under_the_same_ids():
+def test_failed_outcomes_are_retried_with_the_same_ids():
     transport = Flaky(decide=200, feedback=[503])
     shop_at(transport, rate=60, seconds=1.2)
     refused, again = transport.events[:2]
     assert again[: len(refused)] == refused
 
 
-def test_outcomes_that_will_never_be_taken_do_not_hold_up_the_others():
+def test_refused_outcomes_do_not_block_others():
     transport = Flaky(decide=200, feedback=[400])
     shop_at(transport, rate=60, seconds=1.2)
     refused, *others = transport.events
@@ -323,7 +323,7 @@ def test_outcomes_that_will_never_be_taken_do_not_hold_up_the_others():
     assert not {event for batch in others for event in batch} & set(refused)
 
 
-def test_a_wrong_key_ends_the_shopping_with_its_reason():
+def test_invalid_key_ends_the_shopping_with_a_reason():
     with pytest.raises(RequestsRefused, match="401 no such key"):
         shop_at(Flaky(decide=401, feedback=[]), rate=50, seconds=5)
 

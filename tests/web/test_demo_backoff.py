@@ -56,7 +56,7 @@ def run(made: Shoppers, seconds: float = 0.2) -> shoppers.Tally:
 # Shopping
 
 
-def test_shoppers_ask_and_report_what_they_did() -> None:
+def test_shoppers_decide_and_report() -> None:
     sent: list[list[dict[str, str]]] = []
 
     def handler(request: httpx.Request) -> httpx.Response:
@@ -87,7 +87,7 @@ def test_a_request_names_the_placement_the_customer_and_the_facts() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_wrong_key_ends_the_shopping_with_the_reason(status: int) -> None:
+def test_invalid_key_ends_the_shopping_with_a_reason(status: int) -> None:
     def handler(request: httpx.Request) -> httpx.Response:
         return httpx.Response(status, json={"detail": "send a key", "title": "A valid API key is required"})
 
@@ -120,7 +120,7 @@ def test_after_each_failure_requests_wait_twice_as_long(monkeypatch: pytest.Monk
     assert pauses == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
 
 
-def test_a_success_ends_the_waiting() -> None:
+def test_success_resets_the_delay() -> None:
     answers = iter([httpx.Response(500), httpx.Response(200)])
     made = shop(lambda request: next(answers))
 
@@ -171,7 +171,7 @@ def test_a_batch_that_is_refused_for_good_is_dropped(status: int) -> None:
     assert (made._outbox.pending, made.tally.outcomes) == ([], 5)
 
 
-def test_very_many_outcomes_are_not_kept_forever() -> None:
+def test_queue_of_outcomes_is_bounded() -> None:
     made = shop(good)
     fill(made, MOST_PENDING + 50)
     assert len(made._outbox.pending) == MOST_PENDING
@@ -196,7 +196,7 @@ def test_outcomes_are_some_seconds_apart() -> None:
     (httpx.Response(502, text="x" * 500), "x" * 200),
     (httpx.Response(400, json=["odd"]), '["odd"]'),
 ])  # fmt: skip
-def test_a_refusal_is_told_in_short(response: httpx.Response, text: str) -> None:
+def test_refusal_is_summarised(response: httpx.Response, text: str) -> None:
     assert problem(response) == text
 
 
@@ -210,7 +210,7 @@ def test_a_client_sends_its_key() -> None:
 
 
 @pytest.mark.parametrize(("elapsed", "hour"), [(0, 12), (DAY_SECONDS / 2, 0), (DAY_SECONDS, 12), (DAY_SECONDS / 4, 18)])
-def test_a_day_begins_at_noon_and_takes_its_seconds(elapsed: float, hour: float) -> None:
+def test_simulated_day_begins_at_noon_with_its_duration(elapsed: float, hour: float) -> None:
     assert hour_at(elapsed) == pytest.approx(hour)
 
 
@@ -229,7 +229,7 @@ def test_a_campaign_runs_in_the_second_half_of_a_cycle(elapsed: float, is_on: bo
 
 
 @pytest.mark.parametrize(("uniform", "name"), [(0.0, "a"), (0.249, "a"), (0.25, "b"), (0.999, "b"), (1.0, "b")])
-def test_a_name_is_drawn_by_its_share(uniform: float, name: str) -> None:
+def test_names_are_drawn_by_share(uniform: float, name: str) -> None:
     assert draw({"a": 1.0, "b": 3.0}, uniform) == name
 
 
@@ -241,20 +241,20 @@ def test_preferences_are_shares_of_methods_that_the_device_has(country: str, sys
     assert ("apple_pay" in shares) == (system == "ios" and "apple_pay" in COUNTRIES[country].methods)
 
 
-def test_a_favourite_is_taken_far_more_often() -> None:
+def test_favourite_is_selected_far_more_often() -> None:
     tastes = acceptance(GERMAN, drift=False)
     favourite = max(tastes, key=tastes.__getitem__)
     assert tastes[favourite] == 0.92
     assert all(share <= 0.22 for method, share in tastes.items() if method != favourite)
 
 
-def test_a_shopper_who_accepts_nothing_gives_up() -> None:
+def test_shopper_without_an_acceptable_method_abandons() -> None:
     nobody = CheckoutVisit(GERMAN, 4_500, 2, 12.5, {})
     assert react(nobody, ["card", "paypal"], default_rng(1)) == [ShopperAction("shown"), ShopperAction("abandoned")]
     assert react(VISIT, [], default_rng(1)) == [ShopperAction("shown"), ShopperAction("abandoned")]
 
 
-def test_a_method_fails_as_often_as_said() -> None:
+def test_method_fails_at_its_rate() -> None:
     assert declined("card") == DECLINES["card"]
     assert declined("bitcoin") == 0.05
 

@@ -76,7 +76,7 @@ def settings_of(folder: Path, *, days: int) -> Settings:
     return Settings(data=str(folder), demo=True, demo_days=days)
 
 
-def test_a_new_demo_has_shopping_days_behind_it_that_replay(tmp_path: Path):
+def test_new_demo_has_past_days_that_replay(tmp_path: Path):
     settings, progress = settings_of(tmp_path, days=2), list[int]()
     asyncio.run(write_past(settings, daily=60, progress=progress.append))
     assert progress[-1] == 2
@@ -128,7 +128,7 @@ def test_the_past_shows_redeems_and_refunds_offers(tmp_path: Path, monkeypatch: 
     asyncio.run(read())
 
 
-def test_a_past_that_was_cut_off_leaves_nothing(tmp_path: Path):
+def test_interrupted_past_leaves_no_data(tmp_path: Path):
     settings = settings_of(tmp_path, days=1)
 
     def cut_off(_days: int) -> None:
@@ -143,7 +143,7 @@ def test_a_past_that_was_cut_off_leaves_nothing(tmp_path: Path):
 @pytest.mark.parametrize(
     "changes", [{"demo": False}, {"demo_days": 0}, {"database_url": "postgresql://localhost/shop"}], ids=str
 )
-def test_only_a_demo_on_sqlite_begins_with_a_past(tmp_path: Path, changes: dict[str, object]):
+def test_past_is_simulated_only_on_sqlite(tmp_path: Path, changes: dict[str, object]):
     assert needs_past(settings_of(tmp_path, days=30))
     assert not needs_past(msgspec.structs.replace(settings_of(tmp_path, days=30), **changes))
 
@@ -154,7 +154,7 @@ def decisions_before(folder: Path, moment: int) -> int:
     return int(count)
 
 
-def test_the_first_start_alone_simulates_the_past(tmp_path: Path):
+def test_only_the_first_start_simulates_the_past(tmp_path: Path):
     demo = {"TAP2_DEMO": "1", "TAP2_DEMO_DAYS": "1", "TAP2_DEMO_RATE": "1", "TAP2_LOG_LEVEL": "info"}
     server = Server((*TAP2, "serve"), tmp_path, free_port(), demo)
     an_hour_ago = now_ms() - DAY // 24
@@ -186,7 +186,7 @@ async def take_all_steps(engine: Engine, clock: SimulatedClock) -> int:
     return merchant.id
 
 
-def test_people_leave_the_placement_as_it_was_meant(tmp_path: Path):
+def test_simulated_people_do_not_change_the_placement(tmp_path: Path):
     clock = SimulatedClock(BEGINS)
 
     async def work() -> None:

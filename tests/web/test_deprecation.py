@@ -70,14 +70,14 @@ def announcement(answer: httpx.Response) -> dict[str, str]:
     return {name: answer.headers[name] for name in HEADERS if name in answer.headers}
 
 
-def test_an_answer_of_a_deprecated_operation_says_until_when_it_works(ask: Ask):
+def test_deprecated_operation_sends_its_sunset_date(ask: Ask):
     answer = ask("/healthz")
     assert answer.status_code == 200
     assert announcement(answer) == HEADERS
     assert answer.headers["link"] == '</docs#get-healthz>; rel="deprecation"; type="text/html"'
 
 
-def test_an_error_says_it_too_and_names_the_successor_for_its_own_path(ask: Ask):
+def test_error_sends_sunset_and_successor_of_its_path(ask: Ask):
     answer = ask("/v1/lists/a%20b")
     assert answer.status_code >= 400
     assert announcement(answer) == HEADERS
@@ -85,13 +85,13 @@ def test_an_error_says_it_too_and_names_the_successor_for_its_own_path(ask: Ask)
 
 
 @pytest.mark.parametrize(("path", "method"), [("/v1/lists/a", "DELETE"), ("/v1/lists", "GET"), ("/nothing", "GET")])
-def test_other_operations_say_nothing(ask: Ask, path: str, method: str):
+def test_other_operations_send_no_deprecation(ask: Ask, path: str, method: str):
     answer = ask(path, method)
     assert announcement(answer) == {}
     assert "link" not in answer.headers
 
 
-def test_a_path_of_the_specification_says_it_of_its_operation(ask: Ask):
+def test_specification_path_sends_deprecation_of_its_operation(ask: Ask):
     assert announcement(ask("/health")) == HEADERS
 
 
@@ -116,14 +116,14 @@ def served(table: tuple[Deprecation, ...]) -> httpx.ASGITransport:
 
 
 @pytest.mark.parametrize(("query", "status"), [("", 200), ("?fails", 500)])
-def test_a_direct_route_says_it(ask: Ask, query: str, status: int):
+def test_direct_route_sends_deprecation(ask: Ask, query: str, status: int):
     answer = ask(f"{METHODS}{query}", served=served(TABLE))
     assert answer.status_code == status
     assert announcement(answer) == HEADERS
     assert announcement(ask(f"{METHODS}{query}", served=served(()))) == {}
 
 
-def test_a_direct_route_that_is_not_deprecated_is_called_as_without_a_table():
+def test_other_direct_route_is_unchanged():
     table = announcements(TABLE)
     assert announced(direct.fn, table.get(("GET", METHODS))) is not direct.fn
     assert announced(direct.fn, table.get(("POST", METHODS))) is direct.fn
@@ -160,7 +160,7 @@ def test_the_document_marks_what_is_deprecated(app: Litestar):
     assert "deprecated" not in api["paths"]["/v1/lists/{name}"]["put"]
 
 
-def test_the_reference_marks_it(app: Litestar, ask: Ask):
+def test_reference_marks_deprecated_operations(app: Litestar, ask: Ask):
     pages = reference.pages(document(app))
     assert "| `GET /v1/lists/{name}` **deprecated** |" in pages["api/index.md"]
     assert pages["api/index.md"].count("**deprecated**") == 3
@@ -181,19 +181,19 @@ def unmarked(text: str, table: tuple[Deprecation, ...]) -> list[str]:
     return [part.splitlines()[0] for part in parts if shows(part) and "deprecated" not in part.lower()]
 
 
-def test_the_guide_says_it_beside_its_examples():
+def test_guide_notes_deprecation_beside_examples():
     assert unmarked((DOCS / "http-api.md").read_text(), DEPRECATED) == []
     example = f"```http\nGET {METHODS}?country=DE\n-> 200\n```\n"
     assert unmarked(f"## A\n\n{example}\n## B\n\nDeprecated: use C.\n\n{example}", TABLE) == ["A"]
 
 
-def test_the_table_of_the_docs_is_that_of_the_server():
+def test_docs_list_the_same_deprecations_as_the_server():
     [text] = re.findall(r"<!-- deprecated -->\n(.*)\n<!-- /deprecated -->", (DOCS / "errors.md").read_text(), re.DOTALL)
     assert text == listing(DEPRECATED)
     assert "| `GET /healthz` | 2026-12-01 (0.2.0) | 2027-06-01 | Use something else. |" in listing(TABLE)
 
 
-def test_everything_deprecated_works_long_enough_and_has_a_successor_with_its_own_names():
+def test_deprecated_operations_have_a_long_sunset_and_a_successor():
     for each in DEPRECATED:
         assert (each.until - each.since).days >= LEAST_DAYS, each.subject
         assert set(re.findall(r"{(\w+)}", each.successor)) <= set(re.findall(r"{(\w+)}", each.subject)), each.subject

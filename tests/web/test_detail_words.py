@@ -42,7 +42,7 @@ def test_each_setting_has_its_label_and_unit(field: str, values: tuple[Any, Any]
     assert details_of(changed(**{field: values}), SHOW, "EUR") == [row]
 
 
-def test_of_an_object_only_what_differs_is_shown():
+def test_only_changed_fields_of_an_object_are_shown():
     both = {"type": "thompson", "floor": 0.01, "drawn": 3}, {"type": "thompson", "floor": 0.025, "drawn": 3}
     assert details_of(changed(policy=both), SHOW, "EUR") == [("Policy: Keep trying everything", "1%", "2.50%")]
 

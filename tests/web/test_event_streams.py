@@ -63,7 +63,7 @@ def next_field(lines: Iterator[str], name: str) -> str:
     return next(line.partition(": ")[2] for line in lines if line.startswith(f"{name}:"))
 
 
-def test_a_page_hears_when_the_plan_of_its_placement_changes(shop: Side, key: str):
+def test_stream_sends_plan_changes(shop: Side, key: str):
     with opened(shop, address_of_stream(shop, key)) as lines:
         first = next_field(lines, "id")
         change(shop, "steps", "other")
@@ -72,7 +72,7 @@ def test_a_page_hears_when_the_plan_of_its_placement_changes(shop: Side, key: st
         assert next_field(lines, "data") == '{"type":"refetchEvaluation"}'
 
 
-def test_a_change_before_the_stream_opened_or_opened_again_is_sent_at_once(shop: Side, key: str):
+def test_earlier_change_is_sent_on_connect_and_reconnect(shop: Side, key: str):
     address = address_of_stream(shop, key)
     change(shop, "banner", "b")
     with opened(shop, address) as lines:
@@ -84,7 +84,7 @@ def test_a_change_before_the_stream_opened_or_opened_again_is_sent_at_once(shop:
         assert next_field(lines, "data") == '{"type":"refetchEvaluation"}'
 
 
-def test_a_page_hears_that_a_candidate_cannot_be_had(shop: Side, key: str):
+def test_stream_sends_unavailable_candidates(shop: Side, key: str):
     with opened(shop, address_of_stream(shop, key)) as lines:
         next_field(lines, "id")
         report = {"unavailable": {"a": {"reason": "out of stock"}}}
@@ -93,7 +93,7 @@ def test_a_page_hears_that_a_candidate_cannot_be_had(shop: Side, key: str):
         assert next_field(lines, "data") == '{"type":"refetchEvaluation"}'
 
 
-def test_an_sdk_of_growthbook_hears_of_any_change(shop: Side, key: str):
+def test_growthbook_sdk_receives_changes(shop: Side, key: str):
     answer = shop.server.client().get(f"/api/features/{key}")
     assert answer.headers["x-sse-support"] == "enabled"
     assert "X-SSE-Support" in answer.headers["access-control-expose-headers"]
@@ -114,7 +114,7 @@ def test_a_stream_ends_with_its_key(shop: Side, key: str, monkeypatch: pytest.Mo
     assert shop.server.client().get(f"/sub/{key}").status_code == 404
 
 
-def test_streams_are_few_an_address_and_pages_without_one_get_none(shop: Side, key: str, monkeypatch):
+def test_streams_are_limited_by_address(shop: Side, key: str, monkeypatch):
     monkeypatch.setattr(event_streams, "MOST_OF_ADDRESS", 1)
     address = address_of_stream(shop, key)
     with opened(shop, address) as lines:

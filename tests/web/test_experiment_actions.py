@@ -70,7 +70,7 @@ def test_each_state_offers_its_actions(state: State, names: list[str]) -> None:
     assert actions_for(viewer, experiment(state)) == []
 
 
-def test_reviewed_draft_is_asked_for_before_it_starts() -> None:
+def test_start_under_review_is_requested_first() -> None:
     publisher = person(edits=True, changes=True, review=True)
     assert [action.name for action in actions_for(publisher, experiment())] == ["ask-log", "ask", "delete"]
     approved = actions_for(publisher, experiment("approved"))
@@ -85,7 +85,7 @@ def test_editor_prepares_but_does_not_start() -> None:
     assert offered["running"] == set()
 
 
-def test_every_action_says_what_it_did() -> None:
+def test_every_action_confirms_its_effect() -> None:
     assert all(action.notice and action.label for action in ACTIONS)
     assert action_of("pause").needs == "reason"
     with pytest.raises(NotFound):
@@ -113,7 +113,7 @@ def test_every_action_says_what_it_did() -> None:
         (Variant(id="b", name="B", values={"limit": 3}), ["limit = 3"]),
     ],
 )
-def test_what_a_variant_changes_is_told(variant: Variant, words: list[str]) -> None:
+def test_changes_of_a_variant_are_listed(variant: Variant, words: list[str]) -> None:
     assert changes_of(experiment(variant=variant), 1, {"paypal": "PayPal"}) == words
 
 
@@ -131,7 +131,7 @@ def test_value_has_its_unit(metric: Any, value: float | None, text: str) -> None
     assert value_text(metric, value, SHOW, "EUR") == text
 
 
-def test_every_metric_says_what_it_is_of() -> None:
+def test_every_metric_names_its_denominator() -> None:
     assert measured("conversion", "device") == "Share of devices with a purchase"
     assert {measured(metric, "customer") for metric in METRICS} >= {"Purchases a customer", "Amount a purchase"}
 
@@ -170,7 +170,7 @@ def test_labels_at_the_ends_of_lines_do_not_overlap() -> None:
     assert spec["usermeta"]["numbers"]["decimal"] == ","
 
 
-def test_the_page_says_where_the_changes_of_a_proposed_winner_are(server: Server, side: Side) -> None:
+def test_page_links_to_changes_of_a_proposed_winner(server: Server, side: Side) -> None:
     admin, actor, engine = add_person(server, side), Actor(side.merchant.id, "engine"), server.engine
     create(admin)
     act(admin, "start")

@@ -92,7 +92,7 @@ def funnel(server: Server, side: Side, resource: Resource, *, later: int) -> Fun
     return server.run(details.funnel(side.merchant.id, resource, now=now_ms() + later * HOURS))
 
 
-def test_a_funnel_counts_what_became_of_decisions(server: Server, side: Side, started: Resource) -> None:
+def test_funnel_counts_outcomes_of_decisions(server: Server, side: Side, started: Resource) -> None:
     rows = funnel(server, side, started, later=3).rows
     assert [row.variant for row in rows] == ["control", "paypal-on-top"]
     assert [sum(getattr(row, name) for row in rows) for name in ("decisions", "shown", "selected", "converted")] == [
@@ -100,11 +100,11 @@ def test_a_funnel_counts_what_became_of_decisions(server: Server, side: Side, st
     ]  # fmt: skip
 
 
-def test_decisions_whose_outcomes_may_still_come_are_left_out(server: Server, side: Side, started: Resource) -> None:
+def test_pending_decisions_are_excluded(server: Server, side: Side, started: Resource) -> None:
     assert [row.decisions for row in funnel(server, side, started, later=0).rows] == [0, 0]
 
 
-def test_only_decisions_that_count_in_the_phase_are_in_the_funnel() -> None:
+def test_funnel_counts_only_decisions_of_the_phase() -> None:
     document = experiment()
     entry = {"id": "paypal", "variant": "b", "phase": "1", "counted": "yes"}
     answers = [
@@ -190,7 +190,7 @@ def test_customers_are_grouped_by_a_field_of_their_first_exposure(
     assert sum(each.units for each in totals.segments) == 20
 
 
-def test_who_did_not_send_the_field_is_a_segment() -> None:
+def test_missing_field_is_a_segment() -> None:
     units = [unit(number, {"geo.country": "DE"} if number % 2 else {}) for number in range(10)]
     segments = grouped(COUNTRY, units).segments
     assert {each.segment: each.units for each in segments} == {"geo.country=DE": 5, f"geo.country={NOT_SENT}": 5}
@@ -212,7 +212,7 @@ def test_rare_values_are_one_segment() -> None:
     assert next(each.units for each in segments if each.segment == "cart.kind=others") == 40 - 2 * 12
 
 
-def test_units_whose_outcomes_may_still_come_are_in_no_segment() -> None:
+def test_pending_units_are_in_no_segment() -> None:
     assert grouped(COUNTRY, [unit(0, {})], HOUR - 1).units == 0
 
 
@@ -259,7 +259,7 @@ def test_a_segment_has_a_name(field: FieldDocument, segment: str, name: str) -> 
     assert field_namer(field, SHOW, "EUR")(segment) == name
 
 
-def test_what_differs_among_many_segments_is_marked() -> None:
+def test_different_segments_are_marked() -> None:
     document = experiment()
     clear = look(document, (40_000, 20_000), (40_000, 24_000)).segments
     same = look(document, (4_000, 2_000), (4_000, 2_000)).segments
@@ -291,11 +291,11 @@ def learned(document: Experiment, *counts: tuple[int, int]) -> list[str]:
     return learned_texts(document, results, rows, SHOW, "EUR")
 
 
-def test_nothing_is_learned_before_the_end() -> None:
+def test_running_experiment_has_no_summary() -> None:
     assert learned(experiment(), (4_000, 2_000), (4_000, 2_400)) == []
 
 
-def test_what_was_learned_says_values_and_where_it_differs() -> None:
+def test_summary_has_values_and_different_segments() -> None:
     [text] = learned(ended(), (4_000, 2_000), (4_000, 2_400))
     assert re.fullmatch(r"PayPal: \+[\d.]+% to \+[\d.]+% conversion \(60\.0% beside 50\.0%\)\.", text)
 
@@ -303,7 +303,7 @@ def test_what_was_learned_says_values_and_where_it_differs() -> None:
 @pytest.mark.parametrize(
     ("overall", "is_told"), [((4_000, 2_400), False), ((4_000, 2_010), True), ((4_000, 1_600), True)]
 )
-def test_a_segment_is_learned_where_it_differs_otherwise(overall: tuple[int, int], is_told: bool) -> None:
+def test_summary_names_a_segment_with_another_effect(overall: tuple[int, int], is_told: bool) -> None:
     document = ended()
     results = look(document, (4_000, 2_000), overall)
     segments = look(document, (4_000, 2_000), (4_000, 2_400)).segments
@@ -312,13 +312,13 @@ def test_a_segment_is_learned_where_it_differs_otherwise(overall: tuple[int, int
     assert any(text.startswith("Device: mobile, PayPal: +") for text in texts) is is_told
 
 
-def test_no_difference_is_learned_too() -> None:
+def test_summary_names_the_absence_of_a_difference() -> None:
     [text] = learned(ended(), (4_000, 2_000), (4_000, 2_010))
     assert text.endswith("No difference was shown.")
     assert "too few customers" in learned(ended(), (40, 20), (40, 20))[0]
 
 
-def test_a_concluded_experiment_says_what_was_learned(person: Person) -> None:
+def test_concluded_experiment_has_a_summary(person: Person) -> None:
     create(person)
     act(person, "start")
     assert "What was learned" not in person.get(PAGE)
@@ -328,7 +328,7 @@ def test_a_concluded_experiment_says_what_was_learned(person: Person) -> None:
     assert "Expected:" in text
 
 
-def test_power_is_told_for_the_latest_end_too() -> None:
+def test_power_is_shown_for_the_latest_end() -> None:
     document = experiment()
     results = look(document, (4_000, 2_000), (4_000, 2_000))
     power = view_of(Look(document, results, SHOW, "EUR", {})).power

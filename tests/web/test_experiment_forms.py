@@ -127,7 +127,7 @@ def test_removed_variant_does_not_leave_its_fields() -> None:
     assert not [name for name in values if name.startswith("v2.")]
 
 
-def test_enrolled_experiment_takes_only_what_may_change() -> None:
+def test_enrolled_experiment_accepts_only_allowed_changes() -> None:
     document = experiment(status=ExperimentStatus(state="running", started_at=1, phase_started_at=1))
     changed = again(document, name="New name", notes="n", share="10", layer="x", **{"v1.name": "", "guard:orders": "1"})
     assert (changed.name, changed.notes, changed.share, changed.layer) == ("New name", "n", 0.1, "main")
@@ -152,13 +152,13 @@ def test_enrolled_experiment_takes_only_what_may_change() -> None:
         ("starts_at", "2020-01-01T09:00", "starts_at"),
     ],
 )
-def test_unreadable_text_is_told_by_field(field: str, text: str, beside: str) -> None:
+def test_invalid_text_is_reported_by_field(field: str, text: str, beside: str) -> None:
     with pytest.raises(Invalid) as refused:
         again(experiment(), **{field: text})
     assert beside in [problem.field for problem in refused.value.problems]
 
 
-def test_all_unreadable_texts_are_told_at_once() -> None:
+def test_all_invalid_texts_are_reported_together() -> None:
     with pytest.raises(Invalid) as refused:
         again(experiment(), name="", share="x", **{"v1.name": "", "v1.weight": "0"})
     assert {problem.field for problem in refused.value.problems} == {"name", "share", "v1.name", "v1.weight"}
@@ -206,7 +206,7 @@ def test_every_part_of_a_variant_has_a_field() -> None:
     assert places["variants/2/rules_off"] == "v2.rules_off"
 
 
-def test_card_shows_what_is_chosen_and_room_for_more() -> None:
+def test_card_shows_selected_values_and_an_empty_row() -> None:
     document = experiment(Variant(id="b", name="B", order=("ideal",), candidates_off=("card",), policy=Thompson()))
     form = Form(texts_of(document, 1, SHOW))
     card = card_of(form, 1, CHOICES)
@@ -237,7 +237,7 @@ def test_choices_are_candidates_in_order_and_rules_by_state() -> None:
     ]
 
 
-def test_audience_is_everybody_until_it_is_narrowed() -> None:
+def test_audience_is_everybody_without_a_condition() -> None:
     view = audience().view(Wording(currency="EUR"))
     assert (view.sentence, view.problems, view.when) == ("Everybody.", [], "true")
     assert audience().value is None
@@ -266,7 +266,7 @@ def test_audience_that_is_not_json_is_refused(text: str) -> None:
     assert view.problems
 
 
-def test_audience_of_an_undeclared_fact_says_so() -> None:
+def test_audience_with_an_undeclared_fact_has_a_message() -> None:
     view = audience({"==": [{"var": "geo.land"}, "DE"]}).view(Wording(currency="EUR"))
     assert "declared" in view.problems[0]
     assert view.condition
@@ -343,12 +343,12 @@ def test_size_is_a_sentence(changes: dict[str, Any], answer: SizeAnswer, sentenc
         ),
     ],
 )
-def test_a_size_says_what_the_log_knows_in_units(metric: MetricName, answer: SizeAnswer, basis: str) -> None:
+def test_size_is_estimated_from_the_log_in_units(metric: MetricName, answer: SizeAnswer, basis: str) -> None:
     assert basis in words_of(experiment(primary=metric), answer, SHOW, "EUR").basis
 
 
 @pytest.mark.parametrize(("method", "other"), [("sequential", "10,000"), ("fixed", "16,000")])
-def test_size_tells_what_the_other_way_to_look_needs(method: Any, other: str) -> None:
+def test_size_compares_both_methods_of_looks(method: Any, other: str) -> None:
     answer = SizeAnswer(0.6, 900.0, 800.0, SIZE, 20.0)
     assert f"it would be {other} customers" in words_of(experiment(method=method), answer, SHOW).looking
 

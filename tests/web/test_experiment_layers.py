@@ -48,7 +48,7 @@ def resources(*documents: Experiment) -> list[Resource]:
         ([open_one("a", 0.2, 0.3)], "70% free, 50% in one piece"),
     ],
 )
-def test_what_is_free_of_a_layer_is_said(documents: list[Experiment], text: str) -> None:
+def test_free_share_of_a_layer_is_shown(documents: list[Experiment], text: str) -> None:
     [use] = layers_of(documents)
     assert free_text(use, SHOW) == text
 
@@ -68,7 +68,7 @@ def test_each_layer_with_an_open_experiment_is_a_bar() -> None:
     assert main.parts[0].href == f"/admin/live/experiments/{PLACEMENT}/a"
 
 
-def test_a_layer_without_room_is_told_before_the_start() -> None:
+def test_full_layer_is_reported_before_the_start() -> None:
     others = [open_one("a", 0.0, 0.6), open_one("b", 0.8, 0.2)]
     fits, full = (_layer(experiment(share=share), others, SHOW) for share in (0.2, 0.3))
     assert fits.is_done
@@ -107,7 +107,7 @@ def test_a_better_variant_cannot_win_before_the_least_time() -> None:
 # Pages
 
 
-def test_the_list_shows_who_takes_which_part(person: Person) -> None:
+def test_list_shows_the_share_of_each_experiment(person: Person) -> None:
     assert "Layers" not in person.get(LIST)
     create(person, share="30")
     assert "Layers" not in person.get(LIST)
@@ -118,7 +118,7 @@ def test_the_list_shows_who_takes_which_part(person: Person) -> None:
     assert 'width="30.00"' in text
 
 
-def test_experiments_in_one_layer_wait_for_room(person: Person) -> None:
+def test_experiment_waits_for_a_free_share_of_its_layer(person: Person) -> None:
     create(person, share="80")
     act(person, "start")
     create(person, name="Second", share="30")
@@ -133,7 +133,7 @@ def test_experiments_in_one_layer_wait_for_room(person: Person) -> None:
     assert person.send(f"{LIST}/{PLACEMENT}/second/start").status_code == 303
 
 
-def test_another_layer_has_room_of_its_own(person: Person) -> None:
+def test_layers_have_separate_shares(person: Person) -> None:
     create(person, share="100")
     act(person, "start")
     form = person.get(f"{LIST}/new")
@@ -144,7 +144,7 @@ def test_another_layer_has_room_of_its_own(person: Person) -> None:
     assert person.get(LIST).count("Nothing is free") == 2
 
 
-def test_an_archived_experiment_leaves_its_layer_and_comes_back(person: Person) -> None:
+def test_archived_experiment_frees_its_share_and_can_be_restored(person: Person) -> None:
     create(person, share="100")
     act(person, "start")
     act(person, "stop", **{"reason:stop": "Wrong audience"})
@@ -158,7 +158,7 @@ def test_an_archived_experiment_leaves_its_layer_and_comes_back(person: Person) 
     assert ">Concluded<" in text
 
 
-def test_the_checklist_says_how_often_the_variants_could_differ(side: Side, person: Person) -> None:
+def test_checklist_shows_how_often_variants_can_differ(side: Side, person: Person) -> None:
     side.decide("c_1")
     side.decide("c_2")
     create(person)
@@ -170,7 +170,7 @@ def test_the_checklist_says_how_often_the_variants_could_differ(side: Side, pers
     assert "PayPal on top could not have differed in any of the latest 2 decisions." in text
 
 
-def test_a_draft_without_decisions_says_what_it_checked(person: Person) -> None:
+def test_draft_without_decisions_lists_its_checks(person: Person) -> None:
     create(person)
     assert "No two variants change the same, and what they name is there." in person.get(PAGE)
 

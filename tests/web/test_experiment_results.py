@@ -91,12 +91,12 @@ def test_wide_intervals_of_the_first_days_do_not_flatten_the_chart() -> None:
 
 
 @pytest.mark.parametrize(("days", "mark"), [(1, "rule"), (2, "area")])
-def test_the_interval_of_a_single_day_is_seen(days: int, mark: str) -> None:
+def test_interval_of_a_single_day_is_visible(days: int, mark: str) -> None:
     points = [VariantLift(label="B", position=1, day=day, lift=0.0, low=-0.1, high=0.1) for day in range(days)]
     assert lifts(points, show=SHOW, measure="Change")["layer"][0]["mark"]["type"] == mark
 
 
-def test_nothing_falls_by_more_than_all_of_it() -> None:
+def test_interval_is_bounded_at_minus_100_percent() -> None:
     document = experiment(primary="orders")
     [segment, *_] = look(document, (400, 40), (400, 40)).segments
     assert segment.comparisons[0].low == -1.0
@@ -105,7 +105,7 @@ def test_nothing_falls_by_more_than_all_of_it() -> None:
 # Power
 
 
-def test_power_says_which_change_is_seen() -> None:
+def test_power_names_the_detectable_change() -> None:
     document = experiment()
     few, many = (view(document, look(document, (n, n // 2), (n, n // 2))).power for n in (1_000, 40_000))
     first, second = (float(re.findall(r"change of ([\d.]+)%", text)[0]) for text in (few, many))
@@ -116,7 +116,7 @@ def test_power_says_which_change_is_seen() -> None:
 # The log
 
 
-def test_what_the_log_counts_for_stands_with_the_variants() -> None:
+def test_variants_show_the_evidence_of_the_log() -> None:
     status = msgspec.structs.replace(RUNNING, log=(LogEstimate("b", 0.2, 0.02, 9_000),))
     document = experiment(counts_log=True, status=status)
     [text] = view(document, look(document, *COUNTS)).log
@@ -148,7 +148,7 @@ def test_evidence_of_the_log_is_a_sentence(evidence: LogEvidence, text: str) -> 
         (LogAnswer("b", "done", 9, 9, 7, 0.1, 0.0, 0.2, "", 800), "That is worth 800 customers of the experiment."),
     ],
 )
-def test_answers_of_the_log_are_sentences(answer: LogAnswer, text: str) -> None:
+def test_estimates_from_the_log_are_sentences(answer: LogAnswer, text: str) -> None:
     assert text in answer_text(experiment(), answer, SHOW)
 
 
@@ -160,7 +160,7 @@ def test_answers_of_the_log_are_sentences(answer: LogAnswer, text: str) -> None:
         ({"counts_log": True, "method": "fixed"}, "It does not count: only results that hold at every look"),
     ],
 )
-def test_whether_the_log_counts_is_said(changes: dict[str, Any], text: str) -> None:
+def test_page_shows_if_the_log_counts(changes: dict[str, Any], text: str) -> None:
     assert counting_text(experiment(**changes)).startswith(text)
 
 
@@ -168,12 +168,12 @@ def test_whether_the_log_counts_is_said(changes: dict[str, Any], text: str) -> N
 
 
 @pytest.mark.parametrize("method", ["sequential", "group_sequential", "fixed"])
-def test_each_method_says_when_its_intervals_hold(method: Method) -> None:
+def test_each_method_explains_when_intervals_are_valid(method: Method) -> None:
     document = experiment(method=method)
     assert view(document, look(document, *COUNTS)).assumed[0] == HOLDS[method]
 
 
-def test_between_looks_the_next_one_is_named() -> None:
+def test_next_look_is_named() -> None:
     document = experiment(method="group_sequential", maximum_days=100)
     early = summary(document, look(document, *COUNTS), SHOW)
     assert early.short == "Keep going"
@@ -186,7 +186,7 @@ def test_between_looks_the_next_one_is_named() -> None:
 # Paper
 
 
-def test_colours_on_paper_are_those_of_light_pages() -> None:
+def test_pdf_uses_the_colours_of_light_pages() -> None:
     css = (Path(web.__file__).parent / "static" / "admin.css").read_text("utf-8")
     assert tuple(ARM.findall(css)[:8]) == COLOURS
 
@@ -201,7 +201,7 @@ def test_a_chart_becomes_a_picture_with_its_labels() -> None:
 
 
 @pytest.mark.parametrize("name", ["PayPal first", '#image("/etc/passwd") $x$ *b* 支払い עברית', "</svg><script>"])
-def test_any_name_goes_onto_paper(name: str) -> None:
+def test_pdf_contains_any_name(name: str) -> None:
     variants = (Variant(id="a", name="As it is"), Variant(id="b", name=name, order=("paypal",)))
     document = experiment(name=name, hypothesis=name, variants=variants)
     results = look(document, *COUNTS)
@@ -212,7 +212,7 @@ def test_any_name_goes_onto_paper(name: str) -> None:
     assert len(paper) > 10_000
 
 
-def test_the_funnel_is_on_paper_too() -> None:
+def test_pdf_contains_the_funnel() -> None:
     funnel = Funnel(10_000, [FunnelRow("a", 200, 200, 100, 50), FunnelRow("b", 100, 100, 60, 0)])
     part = funnel_part(funnel_lines(experiment(), funnel, SHOW), funnel_note(experiment(), funnel, SHOW))
     assert part.rows[1] == ("As it is", "200", "200 (100.0%)", "100 (50.0%)", "50 (25.0%)")
@@ -221,7 +221,7 @@ def test_the_funnel_is_on_paper_too() -> None:
     assert funnel_part(funnel_lines(experiment(), empty, SHOW), "").rows == []
 
 
-def test_paper_of_nothing_is_paper_too() -> None:
+def test_pdf_without_results_is_valid() -> None:
     document = experiment()
     results = look(document, (0, 0), (0, 0))
     paper = pdf_of(
@@ -249,7 +249,7 @@ def test_results_are_downloaded_as_pdf(person: Person) -> None:
     assert answer.content.startswith(b"%PDF-")
 
 
-def test_a_stored_look_is_shown_as_it_was(server: Server, side: Side, person: Person) -> None:
+def test_stored_look_is_shown_unchanged(server: Server, side: Side, person: Person) -> None:
     create(person)
     act(person, "start")
     assert "Earlier looks" not in person.get(PAGE)
@@ -268,7 +268,7 @@ def stored(number: int, document: Experiment, *counts: tuple[int, int], as_of: i
     return StoredLook(number, as_of, 1.0, look(document, *counts).verdict)
 
 
-def test_looks_are_listed_with_what_they_said() -> None:
+def test_looks_are_listed_with_their_verdicts() -> None:
     document = experiment()
     better, unclear = ((4_000, 2_000), (4_000, 2_400)), ((4_000, 2_000), (4_000, 2_040))
     looks = [stored(1, document, *unclear), stored(2, document, *better)]
@@ -293,7 +293,7 @@ def test_every_kind_of_look_is_a_sentence(kind: VerdictKind, text: str) -> None:
     assert verdict_words(experiment(), ExperimentVerdict(kind, "b"), SHOW).startswith(text)
 
 
-def test_a_verdict_that_changed_after_the_end_is_said() -> None:
+def test_verdict_changed_after_the_end_is_shown() -> None:
     status = msgspec.structs.replace(RUNNING, state="concluded", ended_at=NOW - DAY, winner="b")
     document = experiment(status=status)
     better, unclear = ((4_000, 2_000), (4_000, 2_400)), ((4_000, 2_000), (4_000, 2_040))
@@ -323,7 +323,7 @@ def many(**changes: Any) -> Experiment:
     return experiment(variants=variants, **changes)
 
 
-def test_of_many_variants_only_the_one_ahead_has_a_band() -> None:
+def test_only_the_leader_of_many_variants_has_a_band() -> None:
     points = [
         VariantLift(label=f"B{number}", position=number, day=day, lift=number / 100, low=-0.1, high=0.2)
         for number in range(1, 10)
@@ -345,7 +345,7 @@ def test_a_guardrail_of_many_variants_is_one_line() -> None:
     assert (row.detail, row.is_broken) == ("Variant 8, Variant 9: more than 5.0% lost", True)
 
 
-def test_segments_of_many_variants_are_several_tables_on_paper() -> None:
+def test_pdf_splits_segments_of_many_variants_into_tables() -> None:
     document = many()
     results = look(document, *((4_000, 2_000),) * 10)
     shown = view(document, results)

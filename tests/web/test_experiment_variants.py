@@ -64,7 +64,7 @@ def test_a_policy_is_read_from_its_fields(own: Policy, texts: dict[str, str], po
         (Thompson(), {"rules": "{"}, "v1.rules"),
     ],
 )
-def test_a_setting_that_cannot_be_is_told_beside_it(own: Policy, texts: dict[str, str], field: str) -> None:
+def test_invalid_setting_has_a_message_beside_it(own: Policy, texts: dict[str, str], field: str) -> None:
     with pytest.raises(Invalid) as refused:
         again(experiment(), own=own, **{f"v1.{name}": text for name, text in texts.items()})
     assert [problem.field for problem in refused.value.problems] == [field]
@@ -86,7 +86,7 @@ def test_settings_begin_with_those_of_the_placement() -> None:
 # Rules
 
 
-def test_a_rule_in_force_is_switched_off_and_back() -> None:
+def test_enabled_rule_is_disabled_and_enabled_again() -> None:
     values = switched({}, 1, "hide-card", RULE)
     assert values["v1.rules_off"] == "hide-card"
     [row] = card_of(Form(values), 1, CHOICES).rules
@@ -94,7 +94,7 @@ def test_a_rule_in_force_is_switched_off_and_back() -> None:
     assert without_rule(values, 1, "hide-card")["v1.rules_off"] == ""
 
 
-def test_a_rule_that_is_not_in_force_is_switched_on() -> None:
+def test_disabled_rule_is_enabled() -> None:
     values = switched({}, 1, "off", OFF)
     [rule] = own_rules(values["v1.rules"])
     assert rule == msgspec.structs.replace(OFF, enabled=True)
@@ -176,7 +176,7 @@ def test_a_new_rule_gets_a_name_and_an_id(person: Person) -> None:
     assert ">Added<" in back
 
 
-def test_a_rule_that_is_not_right_stays_in_the_builder(person: Person) -> None:
+def test_invalid_rule_stays_in_the_builder(person: Person) -> None:
     built = send(person, **(FORM | {"act": "rule_new:1"}))
     typed = fields(built) | {"placement": PLACEMENT, "name": "Mine", "effects": "[]", "shown": ""}
     refused = send(person, **(typed | {"act": "rule_done"}))
@@ -211,14 +211,14 @@ def test_the_audience_survives_the_builder(person: Person) -> None:
     assert "Country is Germany." in back
 
 
-def test_a_stored_variant_shows_what_it_does_to_rules(person: Person) -> None:
+def test_stored_variant_shows_its_rule_changes(person: Person) -> None:
     create(person, **{"v1.rules_off": ["small"], "v1.policy": "fixed"})
     text = person.get(f"{PAGE}/edit")
     assert ">Switched off<" in text
     assert re.search(r'<option value="fixed" selected>', text)
 
 
-def test_what_a_variant_changes_has_names(server: Server, side: Side, person: Person) -> None:
+def test_changes_of_a_variant_have_labels(server: Server, side: Side, person: Person) -> None:
     create(person, **{"v1.policy": "learn", "v1.floor": "10", "v1.drawn": "2"})
     assert stored(server, side).variants[1].policy == Thompson(0.1, 2, history=False)
     assert "Learns with other settings: 10% to keep trying, 2 positions vary" in person.get(PAGE)

@@ -132,7 +132,7 @@ def test_chart_leaves_out_days_without_an_interval() -> None:
         ({"primary": "order_value"}, ((4_000, 400), (4_000, 400)), "No interval yet", "In a variant all purchases had"),
     ],
 )
-def test_what_an_interval_waits_for_is_said(
+def test_missing_interval_explains_why(
     changes: dict[str, Any], counts: tuple[tuple[int, int], ...], short: str, detail: str
 ) -> None:
     document = experiment(**changes)
@@ -143,7 +143,7 @@ def test_what_an_interval_waits_for_is_said(
     assert view_of(Look(document, results, SHOW, "EUR", {})).no_interval.startswith(detail)
 
 
-def test_more_variants_than_colours_are_told_apart() -> None:
+def test_more_variants_than_colours_are_distinguished() -> None:
     points = [
         VariantLift(label=f"V{number}", position=number, day=day, lift=0.0, low=-0.1, high=0.1)
         for day in (0, 1)
@@ -155,14 +155,14 @@ def test_more_variants_than_colours_are_told_apart() -> None:
     assert len({(row["colour"], row["dashed"]) for row in rows}) == 9
 
 
-def test_a_planned_start_that_is_over_is_said() -> None:
+def test_past_planned_start_is_shown() -> None:
     draft = ExperimentStatus(state="draft")
     past, later = (experiment(status=draft, starts_at=f"{year}-01-01T00:00:00Z") for year in (2001, 2100))
     assert start_text(past, SHOW).endswith("which is over: start it by hand, or plan a later start")
     assert start_text(later, SHOW).endswith("by itself once it is approved or scheduled")
 
 
-def test_names_of_equal_lines_do_not_cover_each_other() -> None:
+def test_labels_of_equal_lines_do_not_overlap() -> None:
     points = [
         VariantValue(label=label, position=position, day=day, value=50.0, text="50")
         for day in (0, 1)
@@ -195,7 +195,7 @@ def test_values_have_their_units() -> None:
         (640, "Revenue: purchases are capped at €412.00, the largest of 640 purchases in the 28 days before the start"),
     ],
 )
-def test_a_cap_says_where_it_comes_from(values: int, text: str) -> None:
+def test_cap_names_its_source(values: int, text: str) -> None:
     caps = (MetricCap("revenue", 41_200, values), MetricCap("margin", 9_000, values))
     status = ExperimentStatus(caps=caps, measured=("conversion", "revenue"))
     document = experiment(secondary=("revenue",), status=status)
@@ -217,11 +217,11 @@ def test_without_enough_purchases_nothing_is_capped() -> None:
         ("margin", "loses more than 5% margin"),
     ],
 )
-def test_a_guardrail_says_which_way_is_harm(metric: MetricName, text: str) -> None:
+def test_guardrail_names_the_harmful_direction(metric: MetricName, text: str) -> None:
     assert too_much(GuardrailState(metric, "paypal", 5.0, True)) == text
 
 
-def test_what_an_interval_waits_for_fits_the_metric() -> None:
+def test_reason_of_a_missing_interval_depends_on_the_metric() -> None:
     document = experiment(primary="declined")
     results = look(document, (4_000, 2_000), (4_000, 2_400))
     assert "20 declined payments" in no_interval(document, results)

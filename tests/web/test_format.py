@@ -33,7 +33,7 @@ def test_figures_follow_the_viewers_locale() -> None:
     assert show("tr").percent(0.1234) == "%12,3"
 
 
-def test_a_share_that_is_not_zero_or_one_is_never_shown_as_such() -> None:
+def test_share_is_never_rounded_to_0_or_100_percent() -> None:
     assert show().percent(0.00001) == "<0.1%"
     assert show().percent(0.99999) == ">99.9%"
     assert (show().percent(0.0), show().percent(1.0)) == ("0.0%", "100.0%")
@@ -62,11 +62,11 @@ def test_a_time_always_carries_its_timezone() -> None:
         (30 * 1440, "Oct 22, 2026"),
     ],
 )
-def test_an_age_is_told_in_its_largest_unit_and_after_a_week_as_the_day(minutes: float, text: str) -> None:
+def test_age_is_in_its_largest_unit_and_a_date_after_a_week(minutes: float, text: str) -> None:
     assert show().ago(NOW - int(minutes * MINUTE)) == text
 
 
-def test_a_charts_axis_shows_the_merchants_wall_clock() -> None:
+def test_chart_axis_is_in_the_merchants_timezone() -> None:
     assert show().wall_clock(NOW) - NOW == 60 * MINUTE
 
 

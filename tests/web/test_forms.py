@@ -31,7 +31,7 @@ def test_a_text_is_read_without_outer_blanks(typed: str, text: str) -> None:
     assert reader(name=typed).text("name") == text
 
 
-def test_a_required_text_is_asked_for() -> None:
+def test_missing_required_text_is_reported() -> None:
     read = reader(name="  ")
     assert read.text("name", required="give it a name") == ""
     assert problems(read) == [("name", "give it a name")]
@@ -51,7 +51,7 @@ def test_a_whole_number_is_read(typed: str, number: int) -> None:
 
 
 @pytest.mark.parametrize("typed", ["1.5", "ten", "1e3", "--1", "1 000"])
-def test_what_is_no_whole_number_is_said(typed: str) -> None:
+def test_invalid_integer_is_reported(typed: str) -> None:
     read = reader(n=typed)
     assert read.integer("n", default=7) == 7
     assert problems(read) == [("n", "must be a whole number, such as 10")]
@@ -64,7 +64,7 @@ def test_a_number_is_read_with_point_or_comma(typed: str, number: float) -> None
 
 
 @pytest.mark.parametrize("typed", ["1.000,5", "much", "1..2"])
-def test_what_is_no_number_is_said(typed: str) -> None:
+def test_invalid_number_is_reported(typed: str) -> None:
     read = reader(n=typed)
     read.decimal("n")
     assert problems(read) == [("n", "must be a number, such as 1.4")]
@@ -90,7 +90,7 @@ def test_codes_may_be_read_in_capitals() -> None:
     assert reader(w="eur, Eur usd").words("w", upper=True) == ("EUR", "USD")
 
 
-def test_countries_are_read_by_name_and_unknown_ones_said() -> None:
+def test_countries_are_read_by_name_and_unknown_names_reported() -> None:
     read = reader(c="Deutschland, Austria, Germny")
     assert read.countries("c") == ("DE", "AT", "Germny")
     assert problems(read) == [("c", "“Germny” is not a country that we know. Did you mean Germany?")]
@@ -100,7 +100,7 @@ def test_lines_are_read_one_value_each() -> None:
     assert reader(v=" a \n\nb c\na\r\n").lines("v") == ("a", "b c")
 
 
-def test_everything_wrong_is_told_at_once() -> None:
+def test_all_problems_are_reported_together() -> None:
     read = reader(n="x", m="y")
     read.integer("n")
     read.decimal("m")
@@ -131,7 +131,7 @@ def test_a_message_becomes_a_sentence(message: str, text: str) -> None:
 @pytest.mark.parametrize(("value", "text"), [
     (1.0, "1"), (1.5, "1.5"), (0.0, "0"), (0.123456789, "0.123457"), (100.0, "100"), (-2.50, "-2.5"),
 ])  # fmt: skip
-def test_a_number_is_shown_as_it_is_typed(value: float, text: str) -> None:
+def test_number_is_shown_as_typed(value: float, text: str) -> None:
     assert number_text(value) == text
 
 
@@ -177,7 +177,7 @@ GERMAN = Terms(TERMS.fields, TERMS.lists, TERMS.candidates, "EUR", "Europe/Berli
     ("date", "2026-11-27", "2026-11-27"),
     ("money", "", ""),
 ])  # fmt: skip
-def test_a_typed_value_becomes_the_rules_own(kind: str, text: str, value: object) -> None:
+def test_typed_value_becomes_the_value_of_the_rule(kind: str, text: str, value: object) -> None:
     assert from_text(kind, text, TERMS) == value
 
 
@@ -199,7 +199,7 @@ def test_a_typed_value_becomes_the_rules_own(kind: str, text: str, value: object
     ("boolean", True, "true", "true"),
     ("string", None, "null", "null"),
 ])  # fmt: skip
-def test_a_rules_value_is_shown_as_it_is_typed(kind: str, value: object, english: str, german: str) -> None:
+def test_value_of_a_rule_is_shown_as_typed(kind: str, value: object, english: str, german: str) -> None:
     assert to_text(kind, value, TERMS) == english
     assert to_text(kind, value, GERMAN) == german
 
@@ -209,7 +209,7 @@ def test_a_rules_value_is_shown_as_it_is_typed(kind: str, value: object, english
     ("country", "DE"), ("currency", "JPY"), ("datetime", "2026-11-27T18:30:00+01:00"), ("string", "web"),
 ])  # fmt: skip
 @pytest.mark.parametrize("terms", [TERMS, GERMAN], ids=["en", "de"])
-def test_a_value_that_was_shown_is_read_as_itself(kind: str, value: object, terms: Terms) -> None:
+def test_shown_value_is_read_unchanged(kind: str, value: object, terms: Terms) -> None:
     assert from_text(kind, to_text(kind, value, terms), terms) == value
 
 
@@ -250,7 +250,7 @@ def test_several_countries_may_be_typed_at_once() -> None:
     ("money", {"EUR": 5}, ""),
     ("version", "", "Type a version, such as 2.1.0."),
 ])  # fmt: skip
-def test_what_is_missing_is_asked_for(kind: str, value: object, asked: str) -> None:
+def test_missing_value_is_reported(kind: str, value: object, asked: str) -> None:
     assert missing(kind, value, "EUR") == asked
 
 
@@ -261,7 +261,7 @@ def test_what_is_missing_is_asked_for(kind: str, value: object, asked: str) -> N
     ({"EUR": 5}, True), ({"EUR": 5, "GBP": 4}, True), ({}, False), ({"EUR": 5.0}, False), ({"EUR": True}, False),
     ({"XXY": 5}, False), ([5], False), (5, False), ({"var": "cart.total"}, False),
 ])  # fmt: skip
-def test_amounts_by_currency_are_told_from_other_values(value: object, is_one: bool) -> None:
+def test_amounts_by_currency_are_recognised(value: object, is_one: bool) -> None:
     assert is_by_currency(value) == is_one
 
 
@@ -290,7 +290,7 @@ def test_amounts_are_read_by_currency_or_refused(text: str, amounts: object) -> 
         assert read_amounts(text, "EUR", EN) == amounts
 
 
-def test_an_amount_in_another_currency_is_refused_where_one_is_asked_for() -> None:
+def test_amount_in_another_currency_is_refused() -> None:
     with pytest.raises(NotAnAmount, match="must be in EUR, not in GBP"):
         read_amount("£5", "EUR", EN)
 
@@ -299,7 +299,7 @@ def test_an_amount_in_another_currency_is_refused_where_one_is_asked_for() -> No
     (None, "EUR", EN, ""), (0, "EUR", EN, "0.00"), (5, "EUR", DE, "0,05"), (-5, "EUR", EN, "-0.05"),
     (5, "JPY", EN, "5"), (5, "KWD", EN, "0.005"), ({"EUR": 5, "JPY": 5}, "EUR", EN, "EUR 0.05; JPY 5"),
 ])  # fmt: skip
-def test_amounts_are_written_so_that_they_can_be_typed_again(
+def test_written_amounts_can_be_typed_again(
     amounts: int | dict[str, int] | None, currency: str, language: Locale, text: str
 ) -> None:
     assert amounts_text(amounts, currency, language) == text

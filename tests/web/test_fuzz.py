@@ -14,7 +14,7 @@ from tests.serving import Side
 pytestmark = pytest.mark.anyio
 
 
-async def test_three_thousand_odd_requests_are_answered() -> None:
+async def test_three_thousand_unusual_requests_are_answered() -> None:
     fuzzed = await fuzz(3_000, seed=1)
     assert fuzzed.faults == []
     assert fuzzed.statuses.total() == 3_000
@@ -42,14 +42,14 @@ def test_half_a_surrogate_pair_is_refused_outside_the_facts(side: Side, body: di
     assert (answer.status_code, answer.json()["field"]) == (400, field)
 
 
-def test_a_token_that_is_no_text_makes_a_guest(side: Side) -> None:
+def test_non_text_token_makes_a_guest(side: Side) -> None:
     body = {"placement": "payment_methods", "customer_id": "c_1", "customer_token": HALF}
     with side.server.client(side.new_key("publishable")) as client:
         answer = client.post("/v1/personalize/decisions", content=json.dumps(body))
     assert (answer.status_code, answer.json()["fallback"]) == (200, False)
 
 
-def test_a_receipt_never_repeats_what_is_no_text(side: Side) -> None:
+def test_receipt_never_repeats_non_text(side: Side) -> None:
     outcomes = [{"event_id": HALF, "type": "shown"}, {"event_id": "a", "customer_id": "c", "method_id": "card"}]
     answer = side.client.post("/v1/personalize/feedback", content=json.dumps(outcomes))
     assert answer.status_code == 202

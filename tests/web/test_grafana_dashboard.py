@@ -53,7 +53,7 @@ def test_every_expression_reads_metrics_that_exist(server: Server, side: Side) -
     assert used - exposed.keys() == set()
 
 
-def test_labels_in_legends_are_those_that_are_grouped_by(server: Server, side: Side) -> None:
+def test_legends_use_grouped_labels(server: Server, side: Side) -> None:
     side.decide()
     exposed = names_in(side.client.get("/metrics").text)
     for target in targets():
@@ -73,7 +73,7 @@ def test_every_metric_of_the_server_is_on_the_dashboard(side: Side) -> None:
     assert {name for name in own if name not in shown} == set()
 
 
-def test_panels_have_a_place_and_say_what_they_show() -> None:
+def test_panels_have_a_position_and_a_description() -> None:
     places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in BOARD["panels"]]
     assert len(set(places)) == len(BOARD["panels"])
     assert all(panel["title"] and panel["description"] for panel in BOARD["panels"])

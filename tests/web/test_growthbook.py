@@ -100,7 +100,7 @@ def test_the_javascript_example_decides(shop: Side, key: str, tmp_path: Path):
     assert rule == decision
 
 
-def test_the_javascript_sdk_reads_what_is_the_same_for_everybody(shop: Side, key: str, tmp_path: Path):
+def test_javascript_sdk_reads_static_values(shop: Side, key: str, tmp_path: Path):
     script = """import { GrowthBook } from "@growthbook/growthbook";
     const features = new GrowthBook({ apiHost: SERVER, clientKey: KEY });
     const { success } = await features.init();
@@ -110,7 +110,7 @@ def test_the_javascript_sdk_reads_what_is_the_same_for_everybody(shop: Side, key
     assert said == ["true", "a,c", "own", "true", "own"]
 
 
-def test_only_what_depends_on_nobody_is_listed(shop: Side, key: str):
+def test_only_customer_independent_values_are_listed(shop: Side, key: str):
     answer = shop.server.client().get(f"/api/features/{key}")
     assert answer.json() == {
         "features": {
@@ -137,7 +137,7 @@ VARYING = {
 
 
 @pytest.mark.parametrize("why", VARYING)
-def test_what_depends_on_the_request_is_not_listed(server: Server, why: str):
+def test_request_dependent_values_are_not_listed(server: Server, why: str):
     side = server.sides()[0]
     made(side, ("", FIXED), ("/steps/candidates", STEPS))
     address = f"/api/features/{side.new_key('publishable')}"
@@ -207,7 +207,7 @@ def test_a_guest_is_in_no_experiment_by_customer(side: Side):
     assert "tracks" not in json.dumps(evaluate(side, side.new_key("publishable")))
 
 
-def test_a_page_learns_nothing_of_rules_and_proves_its_customer(shop: Side, key: str):
+def test_page_gets_no_rules_and_requires_a_customer_token(shop: Side, key: str):
     outcome = {"event_id": "carl", "customer_id": "gb-carl", "method_id": "card"}
     assert shop.client.post("/v1/personalize/feedback", json=outcome).status_code == 202
     proof = shop.client.post("/v1/personalize/customer-tokens", json={"customer_id": "gb-carl"}).json()
@@ -219,13 +219,13 @@ def test_a_page_learns_nothing_of_rules_and_proves_its_customer(shop: Side, key:
         assert set(logged(shop, decision)["trace"]["history"]) == history
 
 
-def test_several_placements_are_the_named_ones(shop: Side, key: str):
+def test_only_named_placements_are_evaluated(shop: Side, key: str):
     features = evaluate(shop, key, flags=["banner", "nothing", "steps"])
     assert {name.partition("@")[0] for name in features} == {"banner", "banner~wide", "steps", "steps~title"}
     assert features["banner"]["rules"][0]["force"] == "winter"
 
 
-def test_who_refuses_personalization_leaves_nothing(shop: Side, key: str):
+def test_opted_out_customer_is_not_stored(shop: Side, key: str):
     features = evaluate(shop, key, personalization=False)
     decision = features["payment_methods@decision"]["defaultValue"]
     assert decision["personalized"] is False
@@ -245,7 +245,7 @@ BAD: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("body", "field"), BAD)
-def test_what_cannot_be_read_is_named(shop: Side, key: str, body: Any, field: str):
+def test_invalid_body_is_named(shop: Side, key: str, body: Any, field: str):
     answer = shop.server.client().post(f"/api/eval/{key}", json=body)
     assert (answer.status_code, answer.json()["field"]) == (400, field)
 
@@ -275,7 +275,7 @@ def test_the_limit_is_that_of_the_address(shop: Side, key: str):
 
 
 @pytest.mark.parametrize(("path", "method"), [("/api/features", "GET"), ("/api/eval", "POST")])
-def test_pages_of_any_origin_may_ask(shop: Side, key: str, path: str, method: str):
+def test_pages_of_any_origin_may_evaluate(shop: Side, key: str, path: str, method: str):
     asks = {"origin": "https://shop.example", "access-control-request-method": method}
     may = httpx.options(f"{shop.server.url}{path}/{key}", headers=asks)
     assert (may.status_code, may.headers["access-control-allow-methods"]) == (204, method)

@@ -49,7 +49,7 @@ def request(*headers: tuple[str, str], host: str | None = "10.0.0.1") -> Any:
     ("", ""),
     (None, ""),
 ])  # fmt: skip
-def test_one_visitor_has_one_address(host: str | None, address: str) -> None:
+def test_visitor_has_one_address(host: str | None, address: str) -> None:
     assert address_of(request(host=host)) == address
 
 
@@ -66,7 +66,7 @@ def test_a_key_is_read_from_its_header(header: str) -> None:
     [("authorization", "Bearer nothing")], [("authorization", "Bearer")], [("x-authorization", "Bearer sk_1")],
     [("authorization", "Bearer sk_1\xff")],
 ])  # fmt: skip
-def test_without_a_known_key_nobody_is_let_in(headers: list[tuple[str, str]]) -> None:
+def test_unknown_key_is_refused(headers: list[tuple[str, str]]) -> None:
     with pytest.raises(Unauthorized, match="neither expired nor revoked"):
         access_of(request(*headers))
 
@@ -78,7 +78,7 @@ def test_only_a_secret_key_may_configure() -> None:
 
 
 @pytest.mark.parametrize("merchant_id", [None, "shop"])
-def test_a_merchant_may_be_named_if_it_is_the_keys(merchant_id: str | None) -> None:
+def test_named_merchant_must_own_the_key(merchant_id: str | None) -> None:
     check_merchant(SECRET, merchant_id)  # type: ignore[arg-type]
 
 

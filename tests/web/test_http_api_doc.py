@@ -77,7 +77,7 @@ def run(example: Example, side: Side, known: dict[str, Any]) -> None:
         compare(json.loads(filled(example.answer, known, quoted=True)), answer.json(), known, where)
 
 
-def test_the_examples_come_true(server: Server):
+def test_examples_of_the_docs_work(server: Server):
     side, _ = server.sides()
     learned: dict[str, Any] = {"secret": side.key}
     count = 0

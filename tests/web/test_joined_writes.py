@@ -63,7 +63,7 @@ async def test_a_head_leaves_before_the_connection_closes(transport):
     assert joined.is_closing()
 
 
-async def test_no_head_waits_for_long(transport):
+async def test_headers_are_not_delayed_for_long(transport):
     """A client that asks whether to continue gets the answer although no body follows it."""
     recorded, joined = transport
     joined.write(b"HTTP/1.1 100 Continue\r\n\r\n")

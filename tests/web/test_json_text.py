@@ -28,7 +28,7 @@ def test_a_pointer_that_leads_nowhere_stops_at_the_last_node_there_was(pointer: 
     assert 1 <= line_of(TEXT, pointer) <= 4
 
 
-def test_broken_json_is_shown_where_the_message_says() -> None:
+def test_invalid_json_is_shown_at_the_line_of_the_message() -> None:
     assert line_of('{\n "a": \n}', "", "is not JSON at line 3, column 1: Expecting value") == 3
 
 
@@ -42,7 +42,7 @@ def test_an_excerpt_is_the_line_without_its_margin() -> None:
     assert excerpt(TEXT, 99) == ""
 
 
-def test_json_is_laid_out_as_one_would_by_hand() -> None:
+def test_json_is_formatted_compactly() -> None:
     condition = {"and": [{"<": [{"var": "cart.total"}, 5000]}, {"in": [{"var": "geo.country"}, ["DE", "AT", "CH"]]}]}
     assert pretty({"a": [1, 2]}) == '{"a": [1, 2]}'
     assert pretty(condition) == (
@@ -51,6 +51,6 @@ def test_json_is_laid_out_as_one_would_by_hand() -> None:
     )
 
 
-def test_laying_out_changes_nothing_but_blanks() -> None:
+def test_formatting_changes_only_whitespace() -> None:
     value = {"a": [{"b": "x" * 80}, [], {}, None, 1.5, "ü"], "c": {"d": list(range(60))}}
     assert json.loads(pretty(value)) == value

@@ -30,7 +30,7 @@ def money(placement=HELD, **changes):
     return MoneyWords(Euro(), placement, made._replace(**changes), 30, 10_000)
 
 
-def test_gain_and_cost_are_said_in_money_with_what_they_are_against():
+def test_gain_and_cost_name_their_amount_and_baseline():
     words = money()
     assert words.gain() == (
         "Learning has brought about €1,900.00 in the last 30 days (€300.00 to €3,500.00), compared with the holdback "
@@ -44,7 +44,7 @@ def test_gain_and_cost_are_said_in_money_with_what_they_are_against():
     assert lost.startswith("Learning has lost about €1,900.00 in the last 30 days (€300.00 to €3,500.00)")
 
 
-def test_what_is_not_clear_is_not_said_as_a_sum():
+def test_unclear_gain_has_no_amount():
     unclear = money(gain=MoneyInterval(500.0, -2_287.0, 2_466.0), cost=MoneyInterval(-1.0, -3.0, 0.9))
     assert unclear.gain() == (
         "It is not clear yet what learning brings: -€22.87 to €24.66 a checkout in the last 30 days, compared with the "
@@ -54,7 +54,7 @@ def test_what_is_not_clear_is_not_said_as_a_sum():
     assert "nothing measurable" in money(cost=MoneyInterval(-1.0, -3.0, -0.1)).cost()
 
 
-def test_what_cannot_be_known_says_why():
+def test_missing_amount_explains_why():
     assert "cannot be known without a holdback" in money(THOMPSON, gain=None).gain()
     assert "the holdback has 300 complete checkouts in the sample, too few" in money(gain=None).gain()
     assert "no purchase had an amount in EUR" in money(has_amounts=False, gain=None).gain()

@@ -52,7 +52,7 @@ def some(count: int) -> Callable[[], bytes | None]:
     return lambda: next(requests, None)
 
 
-def test_every_answer_is_counted_once_however_it_is_cut_into_pieces():
+def test_fragmented_answer_is_counted_once():
     whole, bodies = answer(200, b'{"a":"\r\n\r\n"}'), []
     for moment in range(1, len(whole), 7):
         tally = asyncio.run(
@@ -76,7 +76,7 @@ def test_requests_that_are_cut_off_are_counted_and_end_the_load():
     assert (len(tally.latencies), dict(tally.errors)) == (8, {0: 4})
 
 
-def test_an_open_loop_holds_its_rate_and_does_not_forgive_a_slow_server():
+def test_open_loop_keeps_its_rate_on_a_slow_server():
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.read(65536):
             await asyncio.sleep(0.05)

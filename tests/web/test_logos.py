@@ -46,7 +46,7 @@ def bomb(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
-def test_a_logo_is_drawn_anew_and_stands_on_the_page(person: Person) -> None:
+def test_logo_is_redrawn_and_shown_on_the_page(person: Person) -> None:
     assert "There is no logo yet" in person.get(PAGE)
     assert person.client.get(person.address(f"{LOGO}.png")).status_code == 404
     assert upload(person, picture()).status_code == 303
@@ -82,7 +82,7 @@ def test_usual_kinds_of_pictures_are_taken(person: Person, kind: str, mode: str)
         (picture(10, 10) + b"\0" * MOST_BYTES, "The file has 200 kB; choose one of at most 200 kB."),
     ],
 )
-def test_what_is_no_small_picture_is_refused(person: Person, content: bytes, message: str) -> None:
+def test_invalid_or_large_picture_is_refused(person: Person, content: bytes, message: str) -> None:
     answer = upload(person, content)
     assert answer.status_code == 422
     assert message in answer.text
@@ -112,7 +112,7 @@ def test_a_tier_without_a_logo_keeps_it_out_of_reports(server: Server, side: Sid
     server.run(server.engine.tiers.assign(side.merchant.slug, "", actor_name="tap2"))
 
 
-def test_only_admins_change_it_and_nobody_else_sees_it(server: Server, side: Side, person: Person) -> None:
+def test_logo_is_changed_only_by_admins_of_its_merchant(server: Server, side: Side, person: Person) -> None:
     editor, other = add_person(server, side, role="editor"), add_person(server, server.sides()[0])
     assert upload(person, picture()).status_code == 303
     assert upload(editor, picture()).status_code == 403

@@ -67,7 +67,7 @@ def every_place(side: Side) -> list[int]:
     return [answer.status_code for answer in answers]
 
 
-def test_nothing_that_a_caller_sent_reaches_the_log(verbose: Server, capfd: pytest.CaptureFixture[str]):
+def test_log_contains_no_values_of_requests(verbose: Server, capfd: pytest.CaptureFixture[str]):
     side, _ = verbose.sides()
     side.create_examples()
     statuses = every_place(side)
@@ -77,7 +77,7 @@ def test_nothing_that_a_caller_sent_reaches_the_log(verbose: Server, capfd: pyte
     assert side.key not in text
 
 
-def test_log_names_nobody_who_logs_in_is_invited_or_joins(verbose: Server, capfd: pytest.CaptureFixture[str]):
+def test_log_names_no_person_who_logs_in_or_joins(verbose: Server, capfd: pytest.CaptureFixture[str]):
     side, _ = verbose.sides()
     admin = add_person(verbose, side)
     token = verbose.run(verbose.engine.team.invite(side.merchant.slug, EMAIL, "viewer", actor_name=admin.email))
@@ -96,7 +96,7 @@ def test_log_names_nobody_who_logs_in_is_invited_or_joins(verbose: Server, capfd
         assert secret not in text
 
 
-def test_not_even_where_something_breaks(
+def test_log_of_a_failure_contains_no_values_of_requests(
     verbose: Server, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     side, _ = verbose.sides()
@@ -130,7 +130,7 @@ def test_a_line_is_json_with_its_time_and_level(capfd: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize(("level", "heard"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
-def test_what_is_below_the_level_is_not_written(level: str, heard: int, capfd: pytest.CaptureFixture[str]):
+def test_messages_below_the_level_are_not_written(level: str, heard: int, capfd: pytest.CaptureFixture[str]):
     # What a server that was started with uvicorn's own settings has set up.
     logging.config.dictConfig(uvicorn.config.LOGGING_CONFIG)
     logs.configure(level)
@@ -142,7 +142,7 @@ def test_what_is_below_the_level_is_not_written(level: str, heard: int, capfd: p
     assert [line["event"] for line in result].count("theirs") == heard
 
 
-def test_libraries_that_tell_every_step_are_heard_only_when_something_is_wrong(capfd: pytest.CaptureFixture[str]):
+def test_verbose_libraries_log_only_warnings(capfd: pytest.CaptureFixture[str]):
     logs.configure("debug")
     for name in ("aiosqlite", "sqlalchemy.engine", "litestar"):
         logging.getLogger(name).info("a step")
@@ -156,7 +156,7 @@ def test_addresses_of_requests_are_never_written(capfd: pytest.CaptureFixture[st
     assert capfd.readouterr().err == ""
 
 
-def test_a_forgotten_task_is_told_without_what_it_held(capfd: pytest.CaptureFixture[str]):
+def test_unawaited_task_is_logged_without_its_values(capfd: pytest.CaptureFixture[str]):
     logs.configure("info")
 
     async def forget() -> None:
@@ -174,7 +174,7 @@ def test_a_forgotten_task_is_told_without_what_it_held(capfd: pytest.CaptureFixt
     assert lines(text)[0]["fault"] == ["ValueError"]
 
 
-def test_setting_it_up_again_does_not_say_everything_twice(capfd: pytest.CaptureFixture[str]):
+def test_repeated_configuration_does_not_duplicate_messages(capfd: pytest.CaptureFixture[str]):
     logs.configure("info")
     logs.configure("info")
     logging.getLogger("somewhere").warning("once")

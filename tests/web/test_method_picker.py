@@ -29,7 +29,7 @@ def stored(side: Side) -> dict[str, dict[str, object]]:
     return {each["id"]: each for each in side.client.get(METHODS).json()["items"]}
 
 
-def test_picked_methods_come_after_the_others_with_what_is_typical(side: Side, person: Person) -> None:
+def test_picked_methods_are_appended_with_typical_attributes(side: Side, person: Person) -> None:
     before = stored(side)
     assert send(person, "oxxo", "klarna") == 303
     after = stored(side)
@@ -40,7 +40,7 @@ def test_picked_methods_come_after_the_others_with_what_is_typical(side: Side, p
     assert sorted(after[name]["position"] for name in ("klarna", "oxxo")) == [last + 1, last + 2]  # type: ignore[operator,type-var]
 
 
-def test_what_one_has_is_marked_and_not_added_twice(side: Side, person: Person) -> None:
+def test_existing_method_is_marked_and_not_added_twice(side: Side, person: Person) -> None:
     assert person.get(PICK).count(" checked disabled") == 3, "card, ideal and paypal"
     before = stored(side)
     assert send(person, "paypal", "swish") == 303
@@ -49,14 +49,14 @@ def test_what_one_has_is_marked_and_not_added_twice(side: Side, person: Person) 
 
 
 @pytest.mark.parametrize("picked", [(), ("nonsense",)])
-def test_nothing_picked_adds_nothing(side: Side, person: Person, picked: tuple[str, ...]) -> None:
+def test_empty_selection_adds_nothing(side: Side, person: Person, picked: tuple[str, ...]) -> None:
     before = stored(side)
     assert send(person, *picked) == 303
     assert "Pick at least one method." in person.get(PICK)
     assert stored(side) == before
 
 
-def test_methods_of_the_own_country_come_first(server: Server) -> None:
+def test_methods_of_the_merchants_country_are_first(server: Server) -> None:
     side = server.sides()[0]
     person = add_person(server, side)
     assert person.client.get(PICK).status_code == 303, "there is no placement yet"
@@ -66,13 +66,13 @@ def test_methods_of_the_own_country_come_first(server: Server) -> None:
     assert text.index("In Germany") < text.index("Klarna") < text.index("Everywhere") < text.index("Swish")
 
 
-def test_a_viewer_adds_nothing(server: Server, side: Side) -> None:
+def test_viewer_cannot_add_methods(server: Server, side: Side) -> None:
     viewer = add_person(server, side, role="viewer")
     assert viewer.client.get(PICK).status_code == 403
     assert send(viewer, "swish") == 403
 
 
-def test_on_a_side_with_review_they_go_into_the_draft(server: Server, side: Side) -> None:
+def test_with_review_methods_are_added_to_the_draft(server: Server, side: Side) -> None:
     server.run(server.engine.accounts.set_review(side.merchant, on=True, actor_name="tester"))
     person = add_person(server, side)
     assert send(person, "swish", "twint") == 303

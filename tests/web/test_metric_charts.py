@@ -49,14 +49,14 @@ def drawn(spec: dict[str, Any]) -> str:
     return str(vl_convert.vegalite_to_svg(spec | {"width": 600}))
 
 
-def test_a_course_is_one_line():
+def test_metric_over_time_is_one_line():
     spec = course(point(1, 0.5), point(2, 0.6))
     assert marks(spec) == ["line", "point", "point"]
     assert [row["value_text"] for row in spec["data"]["values"]] == ["50%", "60%"]
     assert "<svg" in drawn(spec)
 
 
-def test_the_time_before_is_a_second_line_with_its_words():
+def test_previous_period_is_a_second_line_with_a_label():
     spec = course(point(1, 0.5, 0.4), point(2, 0.6, 0.5))
     assert marks(spec)[0] == "line"
     assert spec["layer"][0]["mark"]["strokeDash"]
@@ -71,7 +71,7 @@ def test_the_holdback_is_a_level_with_its_name():
     assert "Holdback 45.0%" in drawn(spec)
 
 
-def test_what_happened_is_marked():
+def test_events_are_marked():
     event = ChartEvent(moment=20_001 * DAY, mark="v4", text="Version 4")
     assert "v4" in drawn(course(point(1, 0.5), point(2, 0.6), events=[event]))
 
@@ -98,7 +98,7 @@ def dashboard(**parts: Any) -> Dashboard:
     return Dashboard(totals, MetricTotals(), {}, {}, [], [], usual | parts)
 
 
-def test_methods_are_shares_of_purchases_and_of_first_places():
+def test_methods_are_shares_of_purchases_and_first_slots():
     candidates = {
         "card": MetricTotals(decisions=700, converted=200),
         "paypal": MetricTotals(decisions=300, converted=400),
@@ -121,7 +121,7 @@ def test_the_step_with_the_largest_loss_is_named():
     assert view.offers == "2 offers redeemed, which took €10.50 off."
 
 
-def test_customers_who_buy_least_are_named_if_there_are_enough():
+def test_segment_with_the_lowest_rate_is_named_if_large_enough():
     devices = {
         "mobile": MetricTotals(decisions=600, converted=300),
         "desktop": MetricTotals(decisions=400, converted=300),

@@ -30,12 +30,12 @@ def written(folder: Path, *lines: str, name: str = "random-all.csv", head: str =
     return path
 
 
-def test_a_row_tells_item_position_click_and_propensity(tmp_path: Path):
+def test_row_has_item_position_click_and_propensity(tmp_path: Path):
     path = written(tmp_path, "0,2019-11-24,14,3,1,0.0125,abc", "1,2019-11-24,7,1,0,0.5,abc")
     assert read_log(path) == [LoggedRow("14", 3, True, 0.0125), LoggedRow("7", 1, False, 0.5)]
 
 
-def test_a_compressed_log_reads_alike_and_a_limit_keeps_the_first_rows(tmp_path: Path):
+def test_compressed_log_is_read_and_limit_keeps_the_first_rows(tmp_path: Path):
     path = tmp_path / "random-all.csv.gz"
     path.write_bytes(gzip.compress((HEAD + "0,t,14,3,1,0.0125,a\n1,t,7,1,0,0.5,a\n").encode()))
     assert read_log(path, limit=1) == [LoggedRow("14", 3, True, 0.0125)]
@@ -52,12 +52,12 @@ def test_a_compressed_log_reads_alike_and_a_limit_keeps_the_first_rows(tmp_path:
         ("0,t,14", "line 2: "),
     ],
 )
-def test_a_bad_row_is_named_with_what_would_be_right(tmp_path: Path, line: str, message: str):
+def test_invalid_row_is_named_with_the_expected_format(tmp_path: Path, line: str, message: str):
     with pytest.raises(BadLog, match=message):
         read_log(written(tmp_path, line))
 
 
-def test_a_file_that_is_no_log_is_refused_in_words(tmp_path: Path):
+def test_other_file_is_refused_with_a_message(tmp_path: Path):
     with pytest.raises(BadLog, match="must name the column item_id"):
         read_log(written(tmp_path, head="a,b\n"))
     with pytest.raises(BadLog, match="there are no rows"):
@@ -92,7 +92,7 @@ def test_the_interval_is_wilsons():
     assert none.high == pytest.approx(0.0298, abs=1e-4)
 
 
-def test_the_interval_holds_the_truth_about_as_often_as_it_says():
+def test_interval_has_its_nominal_coverage():
     random = Random(1)
     held = 0
     for _ in range(1000):
@@ -108,7 +108,7 @@ def test_with_equal_propensities_the_learned_rate_is_the_plain_share():
     assert rate.weight == pytest.approx(4)
 
 
-def test_weights_undo_a_log_that_showed_its_favourite_more_often():
+def test_weights_correct_a_biased_log():
     random, matched = Random(2), []
     clicks, shares = {"a": 0.8, "b": 0.2}, {"a": 0.9, "b": 0.1}
     for _ in range(20_000):
@@ -131,7 +131,7 @@ def test_few_matches_are_not_sold_as_a_result():
     assert "fair sample" in trust
 
 
-def test_a_clear_difference_is_said_and_its_direction():
+def test_clear_difference_and_its_direction_are_printed():
     rows = [LoggedRow("a", 1, number % 10 == 0, 0.5) for number in range(2000)]
     clicked, left = [LoggedRow("a", 1, True, 0.5)] * 900, [LoggedRow("a", 1, False, 0.5)] * 900
     assert "more clicks" in told(rows, clicked + left[:100])[0]
@@ -167,7 +167,7 @@ def uniform_log(items: int, rows: int) -> list[LoggedRow]:
     return [LoggedRow(item, position, item == "0" and random.random() < 0.5, 1 / items) for item, position in shown]
 
 
-def test_a_log_is_learned_from_over_http_and_only_from_what_matches(tmp_path: Path):
+def test_replay_over_http_learns_only_from_matches(tmp_path: Path):
     async def play() -> None:
         async with server(tmp_path) as (http, engine):
             player, rows = LogPlayer(http, "obd.toy", at_once=8), uniform_log(items=4, rows=400)
@@ -185,7 +185,7 @@ def test_a_log_is_learned_from_over_http_and_only_from_what_matches(tmp_path: Pa
     asyncio.run(play())
 
 
-def test_an_answer_in_the_fallback_order_neither_matches_nor_teaches():
+def test_fallback_answer_is_not_a_match():
     def answer(request: httpx.Request) -> httpx.Response:
         assert not request.url.path.endswith("feedback")
         return httpx.Response(200, json={"decision_id": "dec_1", "fallback": True, "ranking": [{"id": "0"}]})
@@ -198,7 +198,7 @@ def test_an_answer_in_the_fallback_order_neither_matches_nor_teaches():
     asyncio.run(play())
 
 
-def test_a_replay_waits_where_the_limit_is_used_up():
+def test_replay_waits_at_the_rate_limit():
     statuses = [429, 429, 200]
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -213,7 +213,7 @@ def test_a_replay_waits_where_the_limit_is_used_up():
     asyncio.run(play())
 
 
-def test_a_second_replay_goes_on_with_what_was_learned(tmp_path: Path):
+def test_second_replay_continues_with_the_learned_state(tmp_path: Path):
     async def play() -> None:
         async with server(tmp_path) as (http, _):
             player = LogPlayer(http, "obd.toy", at_once=4)
@@ -223,7 +223,7 @@ def test_a_second_replay_goes_on_with_what_was_learned(tmp_path: Path):
     asyncio.run(play())
 
 
-def test_a_key_that_may_not_configure_is_told_so(tmp_path: Path):
+def test_key_without_permission_is_reported(tmp_path: Path):
     async def play() -> None:
         async with server(tmp_path, kind="publishable") as (http, _):
             with pytest.raises(ReplayStopped, match=r"403 .*secret key"):
@@ -232,7 +232,7 @@ def test_a_key_that_may_not_configure_is_told_so(tmp_path: Path):
     asyncio.run(play())
 
 
-def test_the_first_failure_ends_the_replay_with_its_reason():
+def test_first_failure_ends_the_replay_with_a_reason():
     async def play() -> None:
         transport = httpx.MockTransport(lambda _: httpx.Response(503, json={"detail": "try again"}))
         async with httpx.AsyncClient(transport=transport, base_url="http://shop") as http:
@@ -242,7 +242,7 @@ def test_the_first_failure_ends_the_replay_with_its_reason():
         asyncio.run(play())
 
 
-def test_the_command_says_in_one_line_that_no_server_answers(tmp_path: Path):
+def test_command_reports_an_unreachable_server_in_one_line(tmp_path: Path):
     path = written(tmp_path, "0,t,14,3,1,0.0125,a")
     result = CliRunner().invoke(replay, ["obd", str(path), "--url", "http://127.0.0.1:9", "--key", "sk_live_x"])
     assert result.exit_code == 1
@@ -250,7 +250,7 @@ def test_the_command_says_in_one_line_that_no_server_answers(tmp_path: Path):
     assert "Traceback" not in result.output
 
 
-def test_the_command_says_in_one_line_what_is_wrong_with_a_file(tmp_path: Path):
+def test_command_reports_an_invalid_file_in_one_line(tmp_path: Path):
     path = written(tmp_path, "0,t,14,9,1,0.0125,a")
     result = CliRunner().invoke(replay, ["obd", str(path), "--key", "sk_live_x", "--json"])
     assert result.exit_code == 1

@@ -57,23 +57,23 @@ def status_of(person: Person, path: str) -> int:
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_a_list_of_nothing_opens_and_says_so(empty: Person, path: str) -> None:
+def test_empty_list_has_a_message(empty: Person, path: str) -> None:
     answer = empty.client.get(empty.address(path), follow_redirects=True)
     assert answer.status_code == 200
     assert "<h1" in answer.text
 
 
 @pytest.mark.parametrize("path", LISTS)
-def test_a_list_opens_with_odd_names(odd: tuple[Person, str, Side], path: str) -> None:
+def test_list_shows_unusual_names(odd: tuple[Person, str, Side], path: str) -> None:
     assert status_of(odd[0], path) == 200
 
 
 @pytest.mark.parametrize("part", OF_PLACEMENT)
-def test_a_placements_pages_open_with_odd_names(odd: tuple[Person, str, Side], part: str) -> None:
+def test_placement_pages_show_unusual_names(odd: tuple[Person, str, Side], part: str) -> None:
     assert status_of(odd[0], f"/admin/placements/odd{part}") == 200
 
 
-def test_an_odd_name_stands_escaped_on_the_page(odd: tuple[Person, str, Side]) -> None:
+def test_unusual_name_is_escaped(odd: tuple[Person, str, Side]) -> None:
     person, name, _ = odd
     for path in ("/admin/rules/odd/r", "/admin/placements/odd", "/admin/rules", "/admin/decisions"):
         text = person.client.get(person.address(path), follow_redirects=True).text
@@ -82,7 +82,7 @@ def test_an_odd_name_stands_escaped_on_the_page(odd: tuple[Person, str, Side]) -
     assert name in person.get("/admin/rules/odd/r")
 
 
-def test_an_answer_carries_odd_names_unchanged(odd: tuple[Person, str, Side]) -> None:
+def test_answer_keeps_unusual_names(odd: tuple[Person, str, Side]) -> None:
     _, name, side = odd
     context = {"cart": {"mood": name}}
     answer = side.client.post("/v1/personalize/decisions", json={"placement": "odd", "context": context}).json()
@@ -91,7 +91,7 @@ def test_an_answer_carries_odd_names_unchanged(odd: tuple[Person, str, Side]) ->
     assert answer["excluded"] == [{"id": "a", "reason": f"hidden by rule “{name}”"}]
 
 
-def test_the_explanation_of_an_odd_answer_opens(odd: tuple[Person, str, Side]) -> None:
+def test_explanation_of_an_unusual_answer_opens(odd: tuple[Person, str, Side]) -> None:
     person, name, side = odd
     context = {"cart": {"mood": name}}
     body = {"placement": "odd", "context": context, "customer_id": name}
@@ -123,7 +123,7 @@ def test_many_candidates_and_rules_open_on_their_pages(server: Server) -> None:
     "/admin/rules/nothing/x", "/admin/placements/nothing", "/admin/decisions/dec_nothing", "/admin/nothing",
     "/admin/placements/" + "x" * 500, "/admin/rules/%F0%9F%8E%89/x",
 ])  # fmt: skip
-def test_an_address_of_nothing_is_a_page_that_says_so(empty: Person, path: str) -> None:
+def test_unknown_address_has_a_page_with_a_message(empty: Person, path: str) -> None:
     answer = empty.client.get(empty.address(path), follow_redirects=True)
     assert answer.status_code == 404
     assert "<main" in answer.text

@@ -36,13 +36,13 @@ def test_an_offer_that_subsidises_is_shown_as_losing_money():
     assert shown.advice == "Hold back 8.0% of customers to see a change of orders by 10% within 30 days."
 
 
-def test_an_offer_that_nobody_saw_has_dashes():
+def test_offer_without_exposures_has_dashes():
     shown = view(None, needed=None)
     assert (shown.verdict, shown.orders, shown.margin, shown.cost_per_order) == ("Too few orders", *[NOTHING] * 3)
     assert "no holdback shows" in shown.advice
 
 
-def test_an_offer_without_an_extra_order_has_no_cost_of_one():
+def test_offer_without_additional_orders_has_no_cost_per_order():
     amount = ExtraAmount(-1.0, -2.0, -0.5)
     shown = view(OfferEffect("ten", 10, 10, "unclear", amount, amount, 100, (None, None, None)))
     assert shown.cost_per_order == "not known, no order was added"

@@ -103,13 +103,13 @@ def test_a_value_of_rules_is_a_flag_of_its_type(merchant: Side):
 @pytest.mark.parametrize(
     ("key", "cart"), [("payment_methods~show_cvv", {"total": 5}), ("payment_methods~no_such", {}), ("empty", {})]
 )
-def test_where_nothing_is_chosen_the_applications_default_counts(merchant: Side, key: str, cart: dict[str, Any]):
+def test_empty_answer_uses_the_applications_default(merchant: Side, key: str, cart: dict[str, Any]):
     flag = evaluate(merchant.client, key, cart=cart)
     assert "value" not in flag
     assert (flag["key"], flag["variant"]) == (key, "none")
 
 
-def test_reasons_say_how_it_came_to_the_answer(merchant: Side, page: httpx.Client):
+def test_reasons_explain_the_answer(merchant: Side, page: httpx.Client):
     def reason(client: httpx.Client, key: str, total: int) -> str:
         return str(evaluate(client, key, cart={"total": total, "currency": "EUR"})["reason"])
 
@@ -132,7 +132,7 @@ def test_a_fallback_has_the_reason_default(merchant: Side, monkeypatch: pytest.M
     assert "etag" not in answer.headers, "the next question may get a better answer"
 
 
-def test_a_page_gets_a_token_and_nothing_of_rules(merchant: Side, page: httpx.Client):
+def test_page_gets_a_token_but_no_rules(merchant: Side, page: httpx.Client):
     answer = page.post(FLAGS, json={"context": {**CONTEXT, "flags": ["payment_methods", "steps"]}})
     assert not any(word in answer.text for word in TELLING)
     flag = answer.json()["flags"][0]
@@ -141,7 +141,7 @@ def test_a_page_gets_a_token_and_nothing_of_rules(merchant: Side, page: httpx.Cl
     assert reported["results"][0]["status"] == "recorded"
 
 
-def test_a_page_proves_its_customer(merchant: Side, page: httpx.Client):
+def test_page_requires_a_customer_token(merchant: Side, page: httpx.Client):
     outcome = {"event_id": "carl", "customer_id": "ofrep-carl", "method_id": "card"}
     assert merchant.client.post("/v1/personalize/feedback", json=outcome).status_code == 202
     proof = merchant.client.post("/v1/personalize/customer-tokens", json={"customer_id": "ofrep-carl"}).json()
@@ -152,7 +152,7 @@ def test_a_page_proves_its_customer(merchant: Side, page: httpx.Client):
 
 
 @pytest.mark.parametrize("refusal", [{"sec-gpc": "1"}, {"dnt": "1"}, {}])
-def test_who_refuses_personalization_leaves_nothing(merchant: Side, refusal: dict[str, str]):
+def test_opted_out_customer_is_not_stored(merchant: Side, refusal: dict[str, str]):
     before = decisions(merchant)
     context = {**CONTEXT, "flags": "payment_methods", **({} if refusal else {"personalization": False})}
     answer = merchant.client.post(FLAGS, json={"context": context}, headers=refusal)
@@ -161,7 +161,7 @@ def test_who_refuses_personalization_leaves_nothing(merchant: Side, refusal: dic
     assert decisions(merchant) == before
 
 
-def test_several_flags_are_the_named_ones_with_their_values(merchant: Side):
+def test_only_named_flags_are_evaluated(merchant: Side):
     before = decisions(merchant)
     named = {"context": {**CONTEXT, "flags": "payment_methods~show_cvv, banner ,nothing,banner"}}
     flags = merchant.client.post(FLAGS, json=named).json()["flags"]
@@ -170,7 +170,7 @@ def test_several_flags_are_the_named_ones_with_their_values(merchant: Side):
     assert decisions(merchant) == before + 2
 
 
-def test_the_same_question_is_not_decided_again(merchant: Side):
+def test_same_request_is_not_decided_again(merchant: Side):
     first = merchant.client.post(FLAGS, json=examples.EVALUATIONS)
     before = decisions(merchant)
     for tag in (first.headers["etag"], f'"other", W/{first.headers["etag"]}'):
@@ -179,7 +179,7 @@ def test_the_same_question_is_not_decided_again(merchant: Side):
     assert decisions(merchant) == before
 
 
-def test_another_question_is_decided(merchant: Side, page: httpx.Client, monkeypatch: pytest.MonkeyPatch):
+def test_different_request_is_decided(merchant: Side, page: httpx.Client, monkeypatch: pytest.MonkeyPatch):
     tag = {"if-none-match": merchant.client.post(FLAGS, json=examples.EVALUATIONS).headers["etag"]}
     context = examples.EVALUATIONS["context"]
     others = [{"targetingKey": "c_124"}, {"cart": {"total": 1}}, {"flags": "payment_methods,banner"}]
@@ -195,7 +195,7 @@ def test_another_question_is_decided(merchant: Side, page: httpx.Client, monkeyp
     assert merchant.client.post(FLAGS, json=examples.EVALUATIONS, headers=tag).status_code == 200, "the window ended"
 
 
-def test_a_changed_plan_is_noticed(side: Side):
+def test_changed_plan_changes_the_etag(side: Side):
     tag = {"if-none-match": side.client.post(FLAGS, json=examples.EVALUATIONS).headers["etag"]}
     assert side.client.post("/v1/placements/payment_methods/rules", json=SHOW_CVV).status_code == 201
     assert side.client.post(FLAGS, json=examples.EVALUATIONS, headers=tag).status_code == 200
@@ -222,7 +222,7 @@ FAILURE = {
 
 
 @pytest.mark.parametrize(("body", "code"), BAD)
-def test_what_cannot_be_read_has_a_code_of_the_protocol(merchant: Side, body: bytes, code: str):
+def test_invalid_body_has_a_protocol_error_code(merchant: Side, body: bytes, code: str):
     for path in (METHODS, FLAGS):
         answer = merchant.client.post(path, content=body)
         assert (answer.status_code, answer.json()["errorCode"]) == (400, code)

@@ -83,7 +83,7 @@ def test_a_range_begins_at_midnight_of_the_reader():
     assert period(range="7").span.before == 7 * DAY
 
 
-def test_days_of_its_own_are_whole_days():
+def test_custom_range_has_whole_days():
     own = period(range="custom", first="2026-10-20", last="2026-10-31")
     # The clock was set back on October 25th.
     assert (iso(own.span.begin), iso(own.span.end)) == ("2026-10-20T00:00:00+02:00", "2026-11-01T00:00:00+01:00")
@@ -91,7 +91,7 @@ def test_days_of_its_own_are_whole_days():
     assert not own.problem
 
 
-def test_days_of_half_hour_zones_meet_without_a_gap_and_the_page_says_when_they_begin():
+def test_days_of_half_hour_timezones_have_no_gap():
     class Reader(Frame):
         show = Show(locale=viewer_locale("en"), timezone="Asia/Kolkata", now=NOON)
 
@@ -134,13 +134,13 @@ def test_a_single_day_is_called_a_day():
         ("2025-01-01", "2025-01-31", "among the last 92"),
     ],
 )
-def test_days_that_do_not_count_say_why(first, last, problem):
+def test_excluded_days_explain_why(first, last, problem):
     own = period(range="custom", first=first, last=last)
     assert problem in own.problem
     assert own.days == 30
 
 
-def test_the_address_of_a_page_says_what_is_unusual_only():
+def test_address_has_only_settings_that_differ_from_defaults():
     assert period().query == ""
     assert period(range="7", compare="before", metric="revenue").query == "?range=7&compare=before&metric=revenue"
     assert period(range="a", compare="b", metric="c").query == ""
@@ -150,7 +150,7 @@ def test_the_address_of_a_page_says_what_is_unusual_only():
 # Words
 
 
-def test_cards_say_what_is_sure_what_is_not_and_what_is_too_early():
+def test_cards_distinguish_clear_unclear_and_early_results():
     cards = {card.metric: card for card in cards_of(FRAME, dashboard(), period())}
     assert cards["conversion"].verdict == "Better"
     assert cards["conversion"].sentence == "3.0 points more than the holdback (1.0 to 5.0)."
@@ -170,13 +170,13 @@ def test_more_time_to_pay_is_worse():
     assert cards[-1].sentence == "2.0 s more than the holdback (0.5 s to 3.5 s)."
 
 
-def test_without_a_holdback_nobody_can_tell():
+def test_effect_is_unknown_without_a_holdback():
     cards = cards_of(FRAME, dashboard(lifts={}), period())
     assert {card.verdict for card in cards} == {"No holdback"}
     assert "Personalization" not in headline(FRAME, dashboard(lifts={}), period())
 
 
-def test_a_comparison_by_time_says_what_it_cannot_tell():
+def test_comparison_over_time_explains_its_limits():
     before = dashboard(before=SUMS._replace(converted=5_000, revenue=50_000_000))
     cards = {card.metric: card for card in cards_of(FRAME, before, period(compare="before"))}
     assert cards["revenue"].sentence == "+20.0% against the 30 days before."
@@ -184,13 +184,13 @@ def test_a_comparison_by_time_says_what_it_cannot_tell():
     assert notes_of(FRAME, before, period()) == []
 
 
-def test_a_time_before_the_beginning_is_not_compared_with():
+def test_period_before_the_first_decision_is_not_compared():
     few = dashboard(before=MetricTotals(decisions=12, converted=9, revenue=900))
     cards = cards_of(FRAME, few, period(compare="before"))
     assert {card.verdict for card in cards} == {"Too little"}
 
 
-def test_the_headline_says_what_personalization_brought():
+def test_headline_shows_the_effect_of_personalization():
     sure = LATER._replace(low=100.0)
     brought = headline(FRAME, dashboard(lifts={"revenue": sure}), period())
     assert brought == "Personalization brought €19,000 in the last 30 days (between €9,500 and €47,500)"
@@ -256,7 +256,7 @@ def test_the_page_refreshes_without_being_loaded(server: Server, side: Side, per
     assert "<html" not in part
 
 
-def test_an_empty_account_is_led_to_its_first_rule(server: Server) -> None:
+def test_empty_account_links_to_the_first_rule(server: Server) -> None:
     side = server.sides()[0]
     person = add_person(server, side)
     text = person.get("/admin/live/")
@@ -272,7 +272,7 @@ def test_an_empty_account_is_led_to_its_first_rule(server: Server) -> None:
     assert "/v1/personalize/decisions" in request[1]
 
 
-def test_the_guide_names_the_decision_that_was_made_and_ends(server: Server, side: Side, person: Person) -> None:
+def test_guide_links_the_first_decision_and_ends(server: Server, side: Side, person: Person) -> None:
     decision = side.decide()
     text = person.get("/admin/live/")
     assert "5 of 6 steps done" in text
@@ -292,7 +292,7 @@ def test_fallbacks_need_attention(server: Server, side: Side, person: Person) ->
     assert "20.0% of the answers since" in text
 
 
-def test_the_course_is_a_file_too(server: Server, side: Side, person: Person) -> None:
+def test_time_series_can_be_downloaded(server: Server, side: Side, person: Person) -> None:
     fill(server, side)
     lines = person.get("/admin/live/dashboard/course.csv?range=7&metric=revenue").splitlines()
     assert lines[0] == "epoch_ms,value,time_before"
@@ -307,7 +307,7 @@ def test_a_placement_that_does_not_exist_is_not_shown(person: Person) -> None:
 # The same as data
 
 
-def test_the_figures_are_data_as_well(server: Server, side: Side) -> None:
+def test_figures_are_returned_as_json(server: Server, side: Side) -> None:
     fill(server, side)
     path = "/v1/placements/payment_methods/metrics"
     report = side.client.get(path).json()
@@ -327,7 +327,7 @@ def test_the_figures_are_data_as_well(server: Server, side: Side) -> None:
         {"from": "yesterday"},
     ],
 )
-def test_a_wrong_time_is_refused_by_its_name(side: Side, asked: dict[str, str]) -> None:
+def test_invalid_time_is_refused_by_name(side: Side, asked: dict[str, str]) -> None:
     answer = side.client.get("/v1/placements/payment_methods/metrics", params=asked)
     assert answer.status_code == 422 or answer.status_code == 400
     assert "from" in answer.text

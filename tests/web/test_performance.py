@@ -71,7 +71,7 @@ def view(*groups, **changes):
     return matrix_view(Frame(), PLACEMENT, performance(*groups, **changes), NAMES)
 
 
-def test_one_sentence_says_who_beats_whom_by_how_much_since_when():
+def test_sentence_names_leader_difference_and_period():
     germans = group("DE", SURE._replace(since=20_011), card=0.44, paypal=0.46)
     [sentence] = view(germans).sentences
     assert sentence.text == "In Germany, PayPal beats Card by 2.1 points (0.3 to 3.9), since Oct 15, 2024."
@@ -83,7 +83,7 @@ def test_one_sentence_says_who_beats_whom_by_how_much_since_when():
     assert "for the 62% of customers who could be shown both" in view(part).sentences[0].text
 
 
-def test_what_is_not_sure_is_called_too_close():
+def test_uncertain_difference_is_too_close_to_call():
     close = group("FR", SURE._replace(sure=False, difference=difference(0.01, -0.02, 0.04)), card=0.5, paypal=0.51)
     said = view(close, group("NL", None, card=0.5))
     assert said.sentences[0].text == (
@@ -106,7 +106,7 @@ def test_the_title_names_the_leader_of_each_group():
     assert "6,000 of 90,000 decisions of the last 30 days" in said.basis
 
 
-def test_all_customers_are_compared_with_the_leader_or_not_at_all():
+def test_customers_are_compared_with_the_leader_if_possible():
     beside = {"card": difference(-0.021, -0.039, -0.003), "ideal": None}
     everybody = group(None, SURE, beside, card=0.6, paypal=0.5, ideal=rate("ideal", 0.67, offered=0.18))
     cells = {row.id: row.cells[0] for row in view(everybody).rows}
@@ -117,7 +117,7 @@ def test_all_customers_are_compared_with_the_leader_or_not_at_all():
     assert "67" not in "".join(cell.figure for cell in cells.values())
 
 
-def test_cells_of_a_group_say_the_rate_or_why_there_is_none():
+def test_cells_have_a_rate_or_a_reason():
     few = group("DE", SURE, card=rate("card", 0.4, seen=12), paypal=rate("paypal", 0.46, offered=0.7))
     assert [head.name for head in view(few).groups] == ["Germany", "Compared with the leader"]
     assert "a sample of 6,000 decisions of the last 30 days" in view(few).basis, "90,000 are of all groups"
@@ -132,7 +132,7 @@ def test_cells_of_a_group_say_the_rate_or_why_there_is_none():
     assert all(len(row) == len(table[0]) for row in table)
 
 
-def test_nothing_complete_yet_says_until_when():
+def test_incomplete_data_names_its_completion_time():
     said = matrix_view(Frame(), PLACEMENT, performance(group(None), sampled=0), NAMES)
     assert (said.title, said.rows) == ("No complete decisions yet", [])
     assert "30 minutes after it was made" in said.basis
@@ -169,7 +169,7 @@ def test_the_headline_is_the_share_of_checkouts_with_a_purchase():
     assert "This is not clearly different from the 30 days before: -1.0 to 1.2 points." in same.compared
 
 
-def test_without_enough_checkouts_nothing_is_drawn_and_the_reason_said():
+def test_too_few_checkouts_have_a_reason_and_no_chart():
     said = headline(NOTHING)
     assert said.title.startswith("Too few complete checkouts")
     assert said.chart is None
@@ -181,7 +181,7 @@ def test_without_enough_checkouts_nothing_is_drawn_and_the_reason_said():
     assert "end in a choice" in headline(figures(is_choice=True)).title
 
 
-def test_addresses_carry_the_time_and_the_comparison():
+def test_addresses_keep_period_and_comparison():
     assert PagePeriod.of(None, None, None).query == ""
     assert PagePeriod.of(7, "holdback", "DE").query == "days=7&compare=holdback&bucket=DE"
     assert PagePeriod.of(8, "nothing", None) == PagePeriod(30, "before", "")
@@ -203,7 +203,7 @@ def seen(*leaders, events=(), days=30, **more):
     return first_places_view(Frame(), firsts(*leaders, **more), NAMES, events, days=days)
 
 
-def test_the_title_says_who_overtook_whom_and_when():
+def test_title_names_the_overtaking_candidate_and_date():
     assert seen(*["card"] * 6, *["paypal"] * 5).title == "PayPal overtook Card on Oct 7, 2024"
     assert seen(*["card"] * 11).title == "Card came first most often: in 80% of decisions"
     # A single exception is no change.
@@ -217,7 +217,7 @@ def test_no_line_is_drawn_through_a_single_point():
     assert "too few to draw" in said.title
 
 
-def test_what_happened_meanwhile_is_marked_in_the_chart():
+def test_events_are_marked_in_the_chart():
     events = [
         ChartEvent(moment=20_001 * DAY, mark="v7", text="Version 7: iDEAL first at weekends"),
         ChartEvent(moment=19_000 * DAY, mark="v1", text="Version 1 was published"),
@@ -301,7 +301,7 @@ def test_the_table_leads_to_a_page_of_each_candidate(server: Server, side: Side,
     assert sum(int(row["seen"]) for row in rows) > 300
 
 
-def test_a_candidate_names_the_rules_that_touch_it(side: Side, person: Person) -> None:
+def test_candidate_page_lists_its_rules(side: Side, person: Person) -> None:
     on = {
         **HIDING,
         "effects": [{"pin": {"candidate": "paypal", "slot": 1}}],
@@ -327,7 +327,7 @@ def test_an_unknown_candidate_has_no_page(person: Person) -> None:
     assert person.client.get(f"{PAGE}/performance/nobody/course.csv").status_code == 404
 
 
-def test_the_learning_page_asks_for_a_holdback(server: Server, side: Side, person: Person) -> None:
+def test_learning_page_recommends_a_holdback(server: Server, side: Side, person: Person) -> None:
     shopped(server, side, 120)
     text = person.get(f"{PAGE}/learning")
     assert "What learning brings in money is not known" in text

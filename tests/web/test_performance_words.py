@@ -93,7 +93,7 @@ def monitor(*rows, of=PLACEMENT, **more):
         (0.51, "New customers see PayPal or Card first"),
     ],
 )
-def test_what_the_engine_does_is_not_sold_as_what_is_true(chance, title):
+def test_shares_of_the_engine_are_not_called_success_rates(chance, title):
     said = monitor(arm("card", 1 - chance), arm("paypal", chance))
     assert said.verdict == title
     assert "400 tries so far" in said.evidence
@@ -107,14 +107,14 @@ def test_all_customers_together_have_no_chances_and_no_estimates():
     assert all(row.share is None for row in quiet.arms)
 
 
-def test_policies_that_do_not_learn_say_so():
+def test_policies_without_learning_have_a_message():
     rows = arm("card", 0.5), arm("paypal", 0.5)
     assert monitor(*rows, of=structs.replace(PLACEMENT, policy=Fixed())).verdict == "The order is fixed"
     assert monitor(*rows, of=structs.replace(PLACEMENT, policy=Split())).verdict == "The shares are fixed"
     assert monitor(arm("card", 0.5, trials=0.0)).verdict == "Nothing learned yet"
 
 
-def test_rates_are_named_for_what_they_are():
+def test_rates_have_exact_names():
     assert measure_of(PLACEMENT).name == "Chosen when seen"
     assert measure_of(structs.replace(PLACEMENT, reward="selected")).name == "Chosen when seen"
     assert measure_of(structs.replace(PLACEMENT, reward="margin")).name == "Chosen when seen"
@@ -136,7 +136,7 @@ def test_estimates_keep_their_colours_and_stand_in_a_file():
 # Customer groups
 
 
-def test_groups_have_names_and_places():
+def test_groups_have_names_and_positions():
     country = structs.replace(PLACEMENT, buckets=("geo.country",))
     assert audience_text(frame(), country, "DE") == "in Germany"
     assert audience_text(frame(), country, "GB") == "in the United Kingdom"
@@ -146,7 +146,7 @@ def test_groups_have_names_and_places():
     assert audience_text(frame(), device, "mobile|NL") == "for “mobile · Netherlands”"
 
 
-def test_points_and_spans_are_said_in_figures():
+def test_points_and_intervals_have_figures():
     assert frame().show.points(0.0214) == "2.1"
     assert frame().show.points_between(-0.003, 0.039) == "-0.3 to 3.9"
     assert (span_of(1), span_of(7)) == ("24 hours", "7 days")

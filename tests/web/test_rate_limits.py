@@ -57,7 +57,7 @@ def test_every_caller_has_a_bucket(limit: RateLimit) -> None:
     assert left(limit.left(ANN)) == b'"decisions";r=0;t=60'
 
 
-def test_what_is_refused_costs_nothing(limit: RateLimit) -> None:
+def test_refused_request_uses_no_quota(limit: RateLimit) -> None:
     limit.spend(ANN, 4)
     with pytest.raises(TooMany):
         limit.spend(ANN, 3)
@@ -104,7 +104,7 @@ def purchases(*numbers: int) -> list[dict[str, str]]:
     return [{"event_id": f"order-{number}", "customer_id": "c_1", "method_id": "card"} for number in numbers]
 
 
-def test_answers_say_what_is_left_of_the_limit(shop: Side) -> None:
+def test_answers_have_the_remaining_quota(shop: Side) -> None:
     answer = shop.client.get(METHODS)
     assert answer.headers["ratelimit-policy"] == '"decisions";q=4;w=3600'
     assert answer.headers["ratelimit"].startswith('"decisions";r=3;t=')
@@ -113,7 +113,7 @@ def test_answers_say_what_is_left_of_the_limit(shop: Side) -> None:
     assert "ratelimit" not in shop.client.get("/v1/lists").headers
 
 
-def test_beyond_the_limit_the_answer_says_when_to_come_back(shop: Side) -> None:
+def test_refused_request_has_retry_after(shop: Side) -> None:
     assert {shop.client.get(METHODS).status_code for _ in range(4)} == {200}
     refused = shop.client.get(METHODS)
     assert refused.status_code == 429

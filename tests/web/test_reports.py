@@ -116,7 +116,7 @@ def test_the_parts_of_a_report_add_up(sold: Side) -> None:
     assert (report["currency"], report["timezone"], report["side"]) == ("EUR", "Europe/Berlin", "live")
 
 
-def test_a_figure_says_what_it_is_compared_with_and_its_interval(sold: Side) -> None:
+def test_figure_names_its_baseline_and_interval(sold: Side) -> None:
     report = sold.client.get(PATH, params={"range": "7"}).json()
     conversion = report["figures"][0]
     assert report["compared_with"] == "the holdback"
@@ -151,7 +151,7 @@ def test_the_table_is_the_same_report_in_whole_units(sold: Side, reader: Person)
 
 
 @pytest.mark.parametrize("file", ["summary.pdf", "detailed.pdf"])
-def test_people_pass_on_a_pdf(reader: Person, file: str) -> None:
+def test_report_can_be_downloaded_as_pdf(reader: Person, file: str) -> None:
     answer = reader.client.get(reader.address(f"{FILES}/{file}?range=7"))
     assert answer.headers["content-type"] == "application/pdf"
     assert answer.headers["cache-control"] == "no-store"
@@ -187,7 +187,7 @@ def test_a_merchant_without_checkouts_gets_an_empty_report(server: Server) -> No
         ({"until": "2026-01-01"}, "until"),
     ],
 )
-def test_a_wrong_report_is_refused_by_its_field(sold: Side, asked: dict[str, str], field: str) -> None:
+def test_invalid_report_names_its_field(sold: Side, asked: dict[str, str], field: str) -> None:
     answer = sold.client.get(PATH, params=asked)
     assert answer.status_code in (400, 422), answer.text
     assert answer.json()["field"] == field

@@ -37,7 +37,7 @@ def test_counted_durations_are_those_of_a_histogram():
     assert texts[0] == texts[1]
 
 
-def test_requests_are_added_once_a_second_and_when_asked(monkeypatch):
+def test_requests_are_added_once_a_second_and_on_demand(monkeypatch):
     now = [100.0]
     monkeypatch.setattr(request_times.time, "monotonic", lambda: now[0])
     times = RequestTimes()
@@ -56,7 +56,7 @@ def test_requests_are_added_once_a_second_and_when_asked(monkeypatch):
     assert count() == 3
 
 
-def test_a_decision_stands_in_the_metrics(shop):
+def test_metrics_contain_the_decision(shop):
     before = shop.client.get("/metrics").text
     body = {"placement": "payment_methods", "context": {}}
     assert shop.client.post(ROUTE, json=body).status_code == 200

@@ -57,7 +57,7 @@ def opened(person: Person, path: str) -> dict[str, Any]:
     return dict(INPUT.findall(person.client.get(path).text))
 
 
-def test_a_rule_that_rows_cannot_show_is_saved_as_it_was_opened(side: Side, person: Person, ids: list[str]) -> None:
+def test_rule_without_rows_is_saved_unchanged(side: Side, person: Person, ids: list[str]) -> None:
     path = "/admin/live/rules/payment_methods/first"
     rule = {"when": json.dumps(ODD), "effects": json.dumps([{"exclude": ["card"]}])}
     saved = person.send(path, act="save", name="First", priority="100", enabled="on", **rule, **opened(person, path))
@@ -78,7 +78,7 @@ def test_buttons_build_a_rule_without_scripts(person: Person) -> None:
     assert "Choose at least one." in page
 
 
-def test_undo_leads_back_through_a_form_that_is_sent_again_and_again(person: Person) -> None:
+def test_undo_restores_earlier_states_of_the_form(person: Person) -> None:
     texts = {"placement": "payment_methods", "name": "", "when": "true", "effects": "[]"}
     page = person.send("/admin/rules/new", act="add_row:c", **texts).text
     hidden = dict(INPUT.findall(page))
@@ -99,7 +99,7 @@ def test_a_rule_starts_from_a_template_or_from_another_rule(person: Person, ids:
     assert 'value="Second (copy)"' in person.get(f"{NEW}&copy_of=second")
 
 
-def test_rules_change_places_by_steps_and_by_dragging(side: Side, person: Person, ids: list[str]) -> None:
+def test_rules_are_reordered_by_buttons_and_dragging(side: Side, person: Person, ids: list[str]) -> None:
     def move(id: str, **values: str) -> list[str]:
         assert person.send(f"/admin/rules/payment_methods/{id}/move", **values).status_code == 303
         person.publish()
@@ -145,7 +145,7 @@ def test_the_list_is_narrowed_by_name_and_tag(side: Side, person: Person, ids: l
     assert "No rule fits" in person.get(f"{LIST}&q=nobody")
 
 
-def test_rules_go_out_and_come_in_again_as_they_were(side: Side, person: Person, ids: list[str]) -> None:
+def test_rules_are_exported_and_imported_unchanged(side: Side, person: Person, ids: list[str]) -> None:
     export = person.client.get("/admin/live/rules/payment_methods/-/export")
     assert export.headers["content-disposition"] == 'attachment; filename="rules-payment_methods.json"'
     before = {rule["id"]: rule for rule in side.client.get(PLACE).json()["items"]}
@@ -178,7 +178,7 @@ def test_rules_go_out_and_come_in_again_as_they_were(side: Side, person: Person,
         ),
     ],
 )
-def test_a_file_that_is_wrong_changes_nothing_and_says_why(
+def test_invalid_file_changes_nothing_and_explains_why(
     side: Side, person: Person, ids: list[str], text: str, said: str
 ) -> None:
     answer = person.client.post(
@@ -193,7 +193,7 @@ def test_a_file_that_is_wrong_changes_nothing_and_says_why(
     assert order(side) == ids
 
 
-def test_what_another_editor_saved_is_told_and_nothing_typed_is_lost(
+def test_conflict_is_shown_and_typed_values_are_kept(
     server: Server, side: Side, person: Person, ids: list[str]
 ) -> None:
     path = "/admin/live/rules/payment_methods/first"
@@ -207,7 +207,7 @@ def test_what_another_editor_saved_is_told_and_nothing_typed_is_lost(
     assert 'value="Mine"' in answer.text
 
 
-def test_a_save_is_taken_back_and_so_is_a_deletion(side: Side, person: Person, ids: list[str]) -> None:
+def test_saving_and_deletion_can_be_undone(side: Side, person: Person, ids: list[str]) -> None:
     path = "/admin/live/rules/payment_methods/first"
     before = side.client.get(f"{PLACE}/first").json()
     values = {"name": "Other", "priority": "7", "when": "true", "effects": json.dumps(HIDE)}
@@ -229,7 +229,7 @@ def test_a_save_is_taken_back_and_so_is_a_deletion(side: Side, person: Person, i
     assert "Other" in person.get(LIST), "what the draft had made of it is back, too"
 
 
-def test_the_list_counts_what_the_checks_find_and_leads_there(side: Side, person: Person) -> None:
+def test_list_counts_findings_and_links_to_them(side: Side, person: Person) -> None:
     never = {"and": [{"==": [{"var": "geo.country"}, "DE"]}, {"==": [{"var": "geo.country"}, "US"]}]}
     fine = {"id": "fine", "name": "Fine", "when": {"==": [{"var": "geo.country"}, "DE"]}, "effects": HIDE}
     for rule in (fine, {"id": "never", "name": "Never so", "when": never, "effects": HIDE}):
@@ -276,7 +276,7 @@ def create(person: Person, name: str, **values: Any) -> str:
 
 
 @pytest.mark.parametrize("name", ["Import", "Export", "Preview", "Switch", "New", "New rule", "Try", "Box"])
-def test_a_rule_opens_whatever_its_name(person: Person, name: str) -> None:
+def test_rule_with_any_name_opens(person: Person, name: str) -> None:
     address = create(person, name)
     assert f'value="{name}"' in person.get(address)
     assert person.send(address, act="save", name=f"{name} 2").status_code in (200, 422)

@@ -102,7 +102,7 @@ def test_an_offer_comes_first_at_the_weekend_of_the_merchants_timezone() -> None
     assert not fires(template, time__now="2026-11-27T22:30:00Z")
 
 
-def test_only_what_has_something_to_do_is_offered() -> None:
+def test_only_applicable_templates_are_offered() -> None:
     assert set(offered(Candidate(id="card", type="card", label="Card"))) == {"extra-verification"}
     assert set(offered(*OFFERS)) == {"weekend-offer"}
     wallets = [Candidate(id=type, type=type, label=type) for type in sorted(DEVICE_WALLETS)]
@@ -114,12 +114,12 @@ def test_a_template_whose_facts_are_not_declared_is_not_offered() -> None:
     assert "no-pay-later-for-high-risk" not in offered(vocabulary=few)
 
 
-def test_an_id_that_is_taken_is_not_used_again() -> None:
+def test_existing_id_is_not_reused() -> None:
     made = templates_for(shop(), taken={"no-pay-later-above", "no-pay-later-above-2"})
     assert "no-pay-later-above-3" in {item.id for item in made}
 
 
-def test_the_checks_find_nothing_wrong_with_the_templates() -> None:
+def test_templates_have_no_findings() -> None:
     every = {type for types in LOCAL.values() for type in types} | PAY_LATER | DEVICE_WALLETS | {"card"}
     candidates = tuple(Candidate(id=type, type=type, label=type) for type in sorted(every))
     documents = templates_for(shop(*candidates))

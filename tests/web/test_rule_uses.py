@@ -37,7 +37,7 @@ def words(text: str) -> str:
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", text)).split())
 
 
-def test_a_rules_card_says_how_often_it_fired_and_when_last(person: Person) -> None:
+def test_rule_card_shows_count_and_last_time_fired(person: Person) -> None:
     page = person.get("/admin/rules/payment_methods/fires/uses")
     assert "It fired 20 times in the last 30 days." in words(page)
     assert 'data-chart="chart-uses"' in page
@@ -46,7 +46,7 @@ def test_a_rules_card_says_how_often_it_fired_and_when_last(person: Person) -> N
     assert "/admin/live/rules/payment_methods/fires/uses" in person.get("/admin/rules/payment_methods/fires")
 
 
-def test_a_rule_that_waits_for_what_never_comes_is_flagged_wherever_it_stands(person: Person) -> None:
+def test_rule_with_a_missing_fact_is_flagged_on_every_page(person: Person) -> None:
     card = words(person.get("/admin/rules/payment_methods/waits/uses"))
     assert WAITS in card
     assert "It did not fire in the last 30 days." in card
@@ -57,7 +57,7 @@ def test_a_rule_that_waits_for_what_never_comes_is_flagged_wherever_it_stands(pe
     assert "100% of decisions" in fields
 
 
-def test_the_list_of_rules_tells_the_last_week_and_what_nothing_looks_at(side: Side, person: Person) -> None:
+def test_rule_list_shows_last_week_and_unused_rules(side: Side, person: Person) -> None:
     page = words(person.get(LIST))
     assert "Fired, 7 days" in page
     assert re.search(r"Fires .{0,120}In force 20 ", page)
@@ -68,13 +68,13 @@ def test_the_list_of_rules_tells_the_last_week_and_what_nothing_looks_at(side: S
     assert name != "nobody"
 
 
-def test_a_schedule_that_is_over_is_told_in_the_list(side: Side, person: Person) -> None:
+def test_ended_schedule_is_shown_in_the_list(side: Side, person: Person) -> None:
     rule = {"id": "over", "name": "Over", "when": True, "effects": [{"exclude": ["paypal"]}]}
     assert side.client.post(RULES, json=rule | {"active_to": "2025-12-01T00:00:00Z"}).status_code == 201
     assert "The schedule has ended, so the rule is no longer active." in words(person.get(LIST))
 
 
-def test_trying_the_past_without_a_rule_starts_from_its_card(server: Server, side: Side, person: Person) -> None:
+def test_preview_without_a_rule_starts_from_its_card(server: Server, side: Side, person: Person) -> None:
     sent = person.send("/admin/live/placements/payment_methods/what-if", change="off", id="fires", period="7")
     assert sent.status_code == 303
     asked = Alternative("off", "fires")
@@ -87,7 +87,7 @@ def test_trying_the_past_without_a_rule_starts_from_its_card(server: Server, sid
     assert "Compare with and without this rule" in words(person.get("/admin/rules/payment_methods/waits/uses"))
 
 
-def test_the_same_counts_come_over_the_api(side: Side, person: Person) -> None:
+def test_api_returns_the_same_counts(side: Side, person: Person) -> None:
     items = {item["id"]: item for item in side.client.get("/v1/placements/payment_methods/rule-uses").json()["items"]}
     assert items["fires"]["fired"] == ENOUGH
     assert items["fires"]["by_day"][0]["times"] == ENOUGH
@@ -101,7 +101,7 @@ def test_the_same_counts_come_over_the_api(side: Side, person: Person) -> None:
     assert side.client.get("/v1/placements/nowhere/rule-uses").status_code == 404
 
 
-def test_another_merchant_sees_nothing_of_it(server: Server, person: Person) -> None:
+def test_another_merchant_has_no_access_to_counts(server: Server, person: Person) -> None:
     other, _ = server.sides()
     assert other.client.get("/v1/placements/payment_methods/rule-uses").status_code == 404
     assert other.client.get("/v1/field-uses").json()["answers"] == 0

@@ -41,7 +41,7 @@ def test_a_scenario_is_made_without_json(side: Side, person: Person) -> None:
     assert "It fails with the rules in force" in shown
 
 
-def test_what_is_emptied_goes_and_what_is_typed_comes(side: Side, person: Person) -> None:
+def test_emptied_facts_are_removed_and_typed_facts_added(side: Side, person: Person) -> None:
     scenario = {
         "id": "odd",
         "name": "Odd",
@@ -62,7 +62,7 @@ def test_what_is_emptied_goes_and_what_is_typed_comes(side: Side, person: Person
     assert stored["expect"]["hidden"] == []
 
 
-def test_a_fact_of_another_type_is_said_beside_it(person: Person) -> None:
+def test_fact_of_another_type_has_a_message_beside_it(person: Person) -> None:
     sent = person.send(f"{PAGE}/new", id="bad", name="", **{"f.cart.total": "much"})
     assert sent.status_code == 422
     assert "It is treated as not sent." in sent.text

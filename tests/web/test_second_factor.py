@@ -70,7 +70,7 @@ def is_in(client: httpx.Client) -> bool:
     return client.get("/admin/live/").status_code == 200
 
 
-def test_password_alone_no_longer_lets_in(server: Server, side: Side, clock: Clock) -> None:
+def test_password_alone_is_not_enough(server: Server, side: Side, clock: Clock) -> None:
     person = add_person(server, side)
     secret, codes = set_up(person, clock)
     assert len(set(codes)) == 10
@@ -91,7 +91,7 @@ def test_code_counts_once(server: Server, side: Side, clock: Clock) -> None:
     assert "used before" in again.text
 
 
-def test_recovery_code_lets_in_once(server: Server, side: Side, clock: Clock) -> None:
+def test_recovery_code_works_once(server: Server, side: Side, clock: Clock) -> None:
     person = add_person(server, side)
     _, codes = set_up(person, clock)
     client = half_in(server, person)
@@ -125,7 +125,7 @@ def test_codes_of_a_person_are_limited_from_all_addresses(server: Server, side: 
     assert int(answer.headers["retry-after"]) > 0
 
 
-def test_half_log_in_ends_after_5_minutes(server: Server, side: Side, clock: Clock) -> None:
+def test_login_without_a_code_expires_after_5_minutes(server: Server, side: Side, clock: Clock) -> None:
     person = add_person(server, side)
     secret, _ = set_up(person, clock)
     client = half_in(server, person)
@@ -185,7 +185,7 @@ def test_setup_logs_out_everywhere_else(server: Server, side: Side, clock: Clock
     assert not is_in(other)
 
 
-def test_removed_second_factor_is_asked_for_no_more(server: Server, side: Side, clock: Clock) -> None:
+def test_removed_second_factor_is_not_required(server: Server, side: Side, clock: Clock) -> None:
     person = add_person(server, side)
     set_up(person, clock)
     assert person.send("/admin/profile/second-factor/remove", factor_password=PASSWORD).status_code == 303

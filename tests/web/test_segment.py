@@ -131,7 +131,7 @@ def test_amounts_are_decimals_of_their_currency(amount: object, currency: object
     assert minor_units(amount, currency) == minor
 
 
-def test_messages_by_their_names():
+def test_messages_are_mapped_by_name():
     def read(**changes: Any) -> Any:
         return outcome_of(message() | changes, "EUR")
 

@@ -36,7 +36,7 @@ def decisions_of(server: Server) -> float:
     return float(line.split()[1])
 
 
-def test_two_processes_log_what_they_acknowledge_and_one_survives_the_other(tmp_path: Path):
+def test_two_processes_log_acknowledged_decisions_if_one_is_killed(tmp_path: Path):
     key = asyncio.run(bench_shop.prepare(tmp_path, customers=100, decisions=20))
     server = Server((*TAP2, "serve"), tmp_path, free_port(), {"TAP2_WORKERS": "2", "TAP2_LOG_LEVEL": "info"})
     ids: list[str] = []

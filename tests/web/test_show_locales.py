@@ -45,11 +45,11 @@ def plain(text: str) -> str:
     ("en", 1_500, "BHD", "BHD1.500"),
     ("he", 12_300, "ILS", "123.00 ₪"),
 ])  # fmt: skip
-def test_money_reads_as_the_viewer_writes_it(language: str, amount: int, currency: str, text: str) -> None:
+def test_money_follows_the_viewers_locale(language: str, amount: int, currency: str, text: str) -> None:
     assert plain(show(language).money(amount, currency)) == text
 
 
-def test_money_reads_with_the_symbol_of_its_language() -> None:
+def test_money_has_the_symbol_of_the_locale() -> None:
     assert plain(show("ar-EG").money(100, "EGP")).endswith("ج.م.")
 
 
@@ -63,7 +63,7 @@ def test_money_reads_with_the_symbol_of_its_language() -> None:
     ("en", -12.345, 2, "-12.34"),
     ("en", None, 2, "–"),
 ])  # fmt: skip
-def test_numbers_read_as_the_viewer_writes_them(language: str, number: float | None, digits: int, text: str) -> None:
+def test_numbers_follow_the_viewers_locale(language: str, number: float | None, digits: int, text: str) -> None:
     assert plain(show(language).number(number, digits=digits)) == text
 
 
@@ -84,14 +84,14 @@ def test_numbers_read_as_the_viewer_writes_them(language: str, number: float | N
     ("en", -0.05, 1, "-5.0%"),
     ("en", None, 1, "–"),
 ])  # fmt: skip
-def test_shares_read_as_the_viewer_writes_them(language: str, share: float | None, digits: int, text: str) -> None:
+def test_shares_follow_the_viewers_locale(language: str, share: float | None, digits: int, text: str) -> None:
     assert plain(show(language).percent(share, digits=digits)) == text
 
 
 @pytest.mark.parametrize(("share", "text"), [
     (0.021, "+2.1%"), (-0.021, "-2.1%"), (0.0, "0.0%"), (0.0004, "+0.0%"), (2.5, "+250.0%"),
 ])  # fmt: skip
-def test_a_change_carries_its_sign(share: float, text: str) -> None:
+def test_change_has_a_sign(share: float, text: str) -> None:
     assert show().change(share) == text
 
 
@@ -103,14 +103,14 @@ def test_a_change_carries_its_sign(share: float, text: str) -> None:
     ("en-US", "Asia/Kathmandu", "Jul 21, 2026, 5:45:00 PM +0545"),
     ("en-US", "nonsense", "Jul 21, 2026, 12:00:00 PM UTC"),
 ])  # fmt: skip
-def test_a_moment_reads_on_the_merchants_clock(language: str, timezone: str, text: str) -> None:
+def test_time_is_in_the_merchants_timezone(language: str, timezone: str, text: str) -> None:
     assert plain(show(language, timezone).moment(NOW)) == text
 
 
 @pytest.mark.parametrize(("language", "day", "clock"), [
     ("en-US", "Jul 21, 2026", "2:00 PM"), ("de", "21.07.2026", "14:00"), ("fr", "21 juil. 2026", "14:00"),
 ])  # fmt: skip
-def test_days_and_clocks_read_as_the_viewer_writes_them(language: str, day: str, clock: str) -> None:
+def test_days_and_times_follow_the_viewers_locale(language: str, day: str, clock: str) -> None:
     assert plain(show(language).day(NOW)) == day
     assert plain(show(language).clock(NOW)) == clock
 
@@ -132,11 +132,11 @@ def test_days_and_clocks_read_as_the_viewer_writes_them(language: str, day: str,
     (-3 * DAY, "in 3 d"),
     (-8 * DAY, "Jul 29, 2026"),
 ])  # fmt: skip
-def test_an_age_is_told_in_its_largest_unit(distance: int, text: str) -> None:
+def test_age_is_in_its_largest_unit(distance: int, text: str) -> None:
     assert show("en-US").ago(NOW - distance) == text
 
 
-def test_what_never_happened_is_a_dash() -> None:
+def test_missing_time_is_a_dash() -> None:
     shown = show()
     assert {shown.money(None, "EUR"), shown.moment(None), shown.day(None), shown.ago(None)} == {"–"}
 
@@ -146,14 +146,14 @@ def test_times_for_machines_are_utc_to_the_millisecond() -> None:
 
 
 @pytest.mark.parametrize(("timezone", "hours"), [("Europe/Berlin", 2), ("America/New_York", -4), ("UTC", 0)])
-def test_a_charts_axis_follows_the_merchants_clock(timezone: str, hours: int) -> None:
+def test_chart_axis_is_in_the_merchants_timezone(timezone: str, hours: int) -> None:
     assert show(timezone=timezone).wall_clock(NOW) - NOW == hours * HOUR
 
 
 @pytest.mark.parametrize(("timezone", "text"), [
     ("Europe/Berlin", "Europe/Berlin (CEST)"), ("UTC", "UTC"), ("Asia/Tokyo", "Asia/Tokyo (JST)"),
 ])  # fmt: skip
-def test_a_timezone_is_named_with_its_letters(timezone: str, text: str) -> None:
+def test_timezone_has_its_abbreviation(timezone: str, text: str) -> None:
     assert show(timezone=timezone).timezone == text
 
 
@@ -216,7 +216,7 @@ EU = 27
     ("", "en", []),
     (" , ; ", "en", []),
 ])  # fmt: skip
-def test_countries_are_read_as_people_name_them(text: str, language: str, codes: list[str]) -> None:
+def test_countries_are_read_by_common_names(text: str, language: str, codes: list[str]) -> None:
     assert read_countries(text, Locale.parse(language)) == codes
 
 

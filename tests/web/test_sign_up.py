@@ -117,7 +117,7 @@ def test_a_merchants_id_is_made_of_its_name(server: Server, name: str, slug: str
         ({"csrf": "forged"}, 403, "This page has expired"),
     ],
 )
-def test_what_is_wrong_is_said_and_nothing_is_stored(
+def test_invalid_form_is_reported_and_not_stored(
     server: Server, values: dict[str, str], status: int, message: str
 ) -> None:
     before = server.run(server.engine.accounts.merchants())
@@ -174,20 +174,20 @@ def test_a_confirmation_is_no_invitation_nor_the_other_way_round(server: Server,
     assert server.client().get(f"/admin/join/{invitation}").status_code == 200, "the invitation still stands"
 
 
-def test_a_mail_server_that_is_down_is_named(server: Server, mail: MemoryMailServer) -> None:
+def test_unreachable_mail_server_is_reported(server: Server, mail: MemoryMailServer) -> None:
     mail.fault = "connection"
     answer = send(server.client(), email="down@mail.example")
     assert answer.status_code == 503
     assert "could not be sent" in answer.text
 
 
-def test_nobody_gets_many_mails(server: Server, mail: MemoryMailServer) -> None:
+def test_mails_to_an_address_are_limited(server: Server, mail: MemoryMailServer) -> None:
     answers = [send(server.client(), email="busy@mail.example").status_code for _ in range(5)]
     assert answers == [200, 200, 200, 429, 429]
     assert len(mail.messages) == 3
 
 
-def test_nobody_opens_many_accounts(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_accounts_of_an_address_are_limited(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(login_limits, "MOST_SIGN_UPS", 0)
     before = server.run(server.engine.accounts.merchants())
     answer = send(server.client(), **{**ACCOUNT, "email": "many@bakery.example"})
@@ -196,7 +196,7 @@ def test_nobody_opens_many_accounts(server: Server, monkeypatch: pytest.MonkeyPa
     assert server.run(server.engine.accounts.merchants()) == before
 
 
-def test_log_names_nobody_who_signs_up(
+def test_log_names_no_person_who_signs_up(
     server: Server, mail: MemoryMailServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     client = server.client()
@@ -220,7 +220,7 @@ def test_merchants_get_the_tier_of_the_setting(server: Server) -> None:
     assert "starter" in Person(client, user.email).get("/admin/audit"), "merchants read changes of their limits"
 
 
-def test_without_the_tier_a_visitor_reads_what_to_do(
+def test_missing_tier_has_a_message_for_visitors(
     server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(server.engine, "settings", msgspec.structs.replace(server.settings, sign_up_tier="gone"))
@@ -233,7 +233,7 @@ def test_without_the_tier_a_visitor_reads_what_to_do(
     assert "TAP2_SIGN_UP_TIER" in capsys.readouterr().err, "the operator reads why"
 
 
-def test_there_is_no_sign_up_unless_the_operator_opens_it(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_sign_up_is_disabled_by_default(tmp_path_factory: pytest.TempPathFactory) -> None:
     with serving(Settings(data=str(tmp_path_factory.mktemp("closed")))) as closed:
         client = closed.client()
         assert PATH not in client.get("/admin/login").text

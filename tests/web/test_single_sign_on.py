@@ -78,7 +78,7 @@ def is_in(client: httpx.Client) -> bool:
     return client.get("/admin/live/").status_code == 200
 
 
-def test_login_page_leads_to_the_provider(server: Server, provider: Provider) -> None:
+def test_login_page_links_to_the_provider(server: Server, provider: Provider) -> None:
     assert "Log in with Bakery ID" in server.client().get("/admin/login").text
     address = server.client().get(BEGIN).headers["location"]
     query = parse_qs(urlsplit(address).query)
@@ -131,7 +131,7 @@ def test_invited_person_joins_with_the_provider(server: Server, side: Side, prov
         ({"aud": [CLIENT, "another"], "azp": "another"}, "did not work"),
     ],
 )
-def test_wrong_claims_let_nobody_in(
+def test_invalid_claims_are_refused(
     server: Server, side: Side, provider: Provider, changes: dict[str, object], message: str
 ) -> None:
     person = add_person(server, side)
@@ -143,7 +143,7 @@ def test_wrong_claims_let_nobody_in(
     assert not is_in(client)
 
 
-def test_address_given_to_somebody_else_lets_them_not_in(server: Server, side: Side, provider: Provider) -> None:
+def test_reassigned_address_is_refused(server: Server, side: Side, provider: Provider) -> None:
     person = add_person(server, side)
     provider.set_claims(**claims_of(person.email))
     assert log_in(server.client()).status_code == 303
@@ -155,7 +155,7 @@ def test_address_given_to_somebody_else_lets_them_not_in(server: Server, side: S
     assert log_in(server.client()).status_code == 303
 
 
-def test_removed_person_does_not_come_back_by_the_provider(server: Server, side: Side, provider: Provider) -> None:
+def test_removed_person_cannot_rejoin_with_the_provider(server: Server, side: Side, provider: Provider) -> None:
     add_person(server, side)
     person = add_person(server, side)
     provider.set_claims(**claims_of(person.email))
@@ -179,7 +179,7 @@ def test_answer_for_another_browser_is_refused(server: Server, side: Side, provi
     assert not is_in(victim)
 
 
-def test_answer_counts_once(server: Server, side: Side, provider: Provider) -> None:
+def test_answer_of_the_provider_is_used_once(server: Server, side: Side, provider: Provider) -> None:
     person = add_person(server, side)
     provider.set_claims(**claims_of(person.email))
     client = server.client()
@@ -188,7 +188,7 @@ def test_answer_counts_once(server: Server, side: Side, provider: Provider) -> N
     assert client.get(back).status_code == 403
 
 
-def test_answers_that_let_nobody_in_are_limited(
+def test_refused_answers_are_rate_limited(
     server: Server, side: Side, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = add_person(server, side)
@@ -208,7 +208,7 @@ def test_callback_without_a_log_in_is_refused(server: Server, query: str) -> Non
     assert "Log in with Bakery ID" in answer.text
 
 
-def test_log_in_never_leads_to_another_host(server: Server, side: Side, provider: Provider) -> None:
+def test_login_never_redirects_to_another_host(server: Server, side: Side, provider: Provider) -> None:
     person = add_person(server, side)
     provider.set_claims(**claims_of(person.email))
     assert log_in(server.client(), after="https://evil.example/").headers["location"] == "/admin/"
@@ -249,7 +249,7 @@ def test_provider_is_reached_over_tls_only(issuer: str) -> None:
         Settings.from_environment({"TAP2_OIDC_ISSUER": issuer})
 
 
-def test_without_a_provider_nothing_leads_to_one(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_without_a_provider_no_page_links_to_it(tmp_path_factory: pytest.TempPathFactory) -> None:
     with serving(Settings(data=str(tmp_path_factory.mktemp("plain")))) as plain:
         assert "/login/provider" not in plain.client().get("/admin/login").text
         assert plain.client().get(BEGIN).status_code == 404
@@ -264,7 +264,7 @@ def open_account(client: httpx.Client, form: str) -> httpx.Response:
 
 
 @pytest.mark.usefixtures("open_sign_up")
-def test_somebody_unknown_signs_up_with_the_provider(server: Server, provider: Provider) -> None:
+def test_unknown_person_signs_up_with_the_provider(server: Server, provider: Provider) -> None:
     email = "mara@shop.example"
     provider.set_claims(**claims_of(email, name="Mara"))
     client = server.client()
@@ -294,7 +294,7 @@ def test_two_links_of_a_subject_open_one_account(server: Server, provider: Provi
 
 @pytest.mark.usefixtures("open_sign_up")
 @pytest.mark.parametrize("changes", [{"email_verified": False}, {"email": ""}])
-def test_who_signs_up_needs_a_verified_address(server: Server, provider: Provider, changes: dict[str, object]) -> None:
+def test_sign_up_requires_a_verified_address(server: Server, provider: Provider, changes: dict[str, object]) -> None:
     provider.set_claims(**{**claims_of("lea@shop.example"), **changes})
     answer = log_in(server.client())
     assert answer.status_code == 403

@@ -79,7 +79,7 @@ async def test_a_long_header_within_the_limit_and_a_long_body_are_accepted(port)
 @pytest.mark.parametrize(
     "sent", [b"", b"GET / HTTP/1.1\r\nhost:", b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\n1"]
 )
-async def test_a_request_that_does_not_arrive_is_given_up(port, monkeypatch, sent):
+async def test_incomplete_request_times_out(port, monkeypatch, sent):
     monkeypatch.setattr(protocol, "REQUEST_SECONDS", 0.3)
     async with connected(port) as (reader, writer):
         writer.write(sent)

@@ -47,7 +47,7 @@ def test_a_path_is_answered_by_its_operation(shop, each):
 
 
 @pytest.mark.parametrize("each", OTHERS, ids=lambda each: f"{each.method} {each.path}")
-def test_other_paths_say_what_to_use_instead(reader, each):
+def test_other_paths_name_their_replacement(reader, each):
     answer = reader.client.request(each.method, path_of(each))
     assert answer.status_code == 501
     assert answer.headers["content-type"] == "application/problem+json"
@@ -136,7 +136,7 @@ def test_answers_have_the_headers_of_all_answers(shop):
         assert answer.headers["cache-control"] == "no-store"
 
 
-def test_answers_say_what_is_left_of_the_limit_as_the_operation_does(shop):
+def test_answers_have_the_remaining_quota_of_the_operation(shop):
     for path in ("/api/v1/personalization/recommendations", "/v1/personalize/decisions"):
         answer = shop.client.post(path, json={"placement": "payment_methods"})
         assert "ratelimit" in answer.headers, path

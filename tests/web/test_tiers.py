@@ -31,7 +31,7 @@ def give(server: Server, side: Side, name: str) -> None:
     server.run(engine.accounts.load_keys())
 
 
-def test_exports_end_with_the_limit_and_decisions_go_on(server: Server, side: Side, person: Person) -> None:
+def test_export_limit_does_not_stop_decisions(server: Server, side: Side, person: Person) -> None:
     give(server, side, "exports")
     assert side.client.get(REPORT, params={"format": "csv"}).status_code == 200
     assert person.client.get(person.address("/admin/dashboard/summary.csv")).status_code == 200
@@ -48,7 +48,7 @@ def test_exports_end_with_the_limit_and_decisions_go_on(server: Server, side: Si
     assert "2 a month" in person.get("/admin/account")
 
 
-def test_a_file_that_there_is_not_costs_no_export(server: Server, side: Side, person: Person) -> None:
+def test_missing_file_uses_no_export(server: Server, side: Side, person: Person) -> None:
     give(server, side, "exports")
     assert person.client.get(person.address("/admin/dashboard/other.pdf")).status_code == 404
     assert side.client.get(REPORT, params={"range": "custom"}).status_code == 400
@@ -66,7 +66,7 @@ def test_without_a_tier_nothing_is_limited(side: Side, person: Person) -> None:
     assert answer.headers.get_list("ratelimit-policy") == ['"decisions";q=1000000;w=1']
 
 
-def test_a_schedule_says_why_it_does_not_send(server: Server, side: Side, person: Person) -> None:
+def test_schedule_explains_why_it_is_not_sent(server: Server, side: Side, person: Person) -> None:
     made = side.client.post("/v1/report-schedules", json=examples.REPORT_SCHEDULE).json()
     assert made["is_allowed"]
     assert "Not in your tier" not in person.get("/admin/reports")
@@ -99,7 +99,7 @@ def test_all_keys_share_the_requests_of_an_hour(server: Server, side: Side, pers
     assert side.client.get("/v1/lists").status_code == 200
 
 
-def test_a_tier_limits_its_merchants_apart(server: Server, side: Side) -> None:
+def test_tier_limits_each_merchant_separately(server: Server, side: Side) -> None:
     give(server, side, "slower")
     other = server.sides()[0]
     give(server, other, "slower")

@@ -49,14 +49,14 @@ def facts(**values: str) -> dict[str, str]:
     return {f"f.{name.replace('_', '.', 1)}": text for name, text in values.items()}
 
 
-def test_money_is_typed_as_people_write_it_and_the_rule_fires_under_its_amount(person: Person) -> None:
+def test_typed_amount_is_parsed_and_compared_by_the_rule(person: Person) -> None:
     sentence = tried(person, **facts(cart_total="49.99"))
     assert "It fires" in sentence
     assert "PayPal" in sentence.partition("Hidden")[2].partition("More facts")[0]
     assert "PayPal" not in sentence.partition("would come first")[0]
 
 
-def test_a_rule_that_does_not_fire_says_which_clause_failed_and_what_would_have_to_change(person: Person) -> None:
+def test_rule_that_does_not_fire_names_the_failed_clause_and_a_remedy(person: Person) -> None:
     sentence = tried(person, **facts(cart_total="50"))
     assert "It does not fire" in sentence
     assert "No Cart total is under €50.00 Cart total: €50.00" in sentence
@@ -69,14 +69,14 @@ def test_an_amount_in_another_currency_is_named(person: Person) -> None:
     assert "Cart total would have to be in EUR; it is in JPY, for which the rule gives no amount" in sentence
 
 
-def test_a_fact_that_is_missing_or_mistyped_leaves_the_rule_unjudged(person: Person) -> None:
+def test_missing_or_mistyped_fact_leaves_the_rule_unknown(person: Person) -> None:
     assert "It does not fire: a fact is missing Cart total is missing" in tried(person)
     sentence = tried(person, **facts(cart_total="a lot"))
     assert "Must be an amount in EUR, such as 50.00. It is treated as not sent." in sentence
     assert "It does not fire: a fact is missing" in sentence
 
 
-def test_what_is_on_the_page_counts_although_nobody_saved_it(side: Side, person: Person) -> None:
+def test_unsaved_edits_are_used(side: Side, person: Person) -> None:
     typed = {
         "name": "Small carts", "priority": "0", "enabled": "on",
         "when": json.dumps({"==": [{"var": "geo.country"}, "DE"]}), "effects": '[{"exclude": ["card"]}]',
@@ -92,14 +92,14 @@ def test_what_is_on_the_page_counts_although_nobody_saved_it(side: Side, person:
     assert "The rule is not finished. This is the answer without it." in broken
 
 
-def test_a_rule_that_is_not_saved_yet_can_be_tried(person: Person) -> None:
+def test_unsaved_rule_can_be_tried(person: Person) -> None:
     typed = {"name": "", "priority": "0", "enabled": "on", "when": "true", "effects": '[{"exclude": ["card"]}]'}
     sentence = tried(person, "/admin/live/rules/payment_methods/~new", **typed, **facts(cart_total="1"))
     assert "It fires" in sentence
     assert "Also fires: Small carts" in sentence
 
 
-def test_a_customer_comes_from_a_decision_a_scenario_or_a_search(side: Side, person: Person) -> None:
+def test_facts_come_from_a_decision_a_scenario_or_a_search(side: Side, person: Person) -> None:
     decision = side.decide("c_1")["decision_id"]
     page = words(person.get(f"{ONE}/try"))
     assert "Germany, €129.00" in page
@@ -112,7 +112,7 @@ def test_a_customer_comes_from_a_decision_a_scenario_or_a_search(side: Side, per
     assert "No decision and no customer of this placement has this id." in tried(person, find="nobody", looked="")
 
 
-def test_what_was_tried_is_kept_as_a_scenario_with_what_was_certain(side: Side, person: Person) -> None:
+def test_trial_is_saved_as_a_scenario_with_its_result(side: Side, person: Person) -> None:
     sent = {"csrf": person.csrf(), "scenario": "Small carts see no PayPal", **facts(cart_total="10")}
     saved = person.client.post(f"{ONE}/try/scenario", data=sent, headers=HTMX)
     assert "Small carts see no PayPal" in saved.text
@@ -123,7 +123,7 @@ def test_what_was_tried_is_kept_as_a_scenario_with_what_was_certain(side: Side, 
     assert re.search(r'name="f.cart.total"[^>]*value="10.00"', page)
 
 
-def test_without_scripts_the_whole_page_comes_back_with_what_was_typed(person: Person) -> None:
+def test_without_scripts_the_page_keeps_the_typed_values(person: Person) -> None:
     sent = {
         "start": "scratch", "started": "scratch", "name": "Renamed", "priority": "0", "enabled": "on",
         "when": "true", "effects": '[{"exclude": ["card"]}]',
@@ -133,7 +133,7 @@ def test_without_scripts_the_whole_page_comes_back_with_what_was_typed(person: P
     assert "It fires" in page
 
 
-def test_trying_logs_nothing(side: Side, person: Person) -> None:
+def test_trial_is_not_logged(side: Side, person: Person) -> None:
     tried(person, **facts(cart_total="1"))
     assert side.client.get("/v1/decisions").json()["items"] == []
 
@@ -153,12 +153,12 @@ def test_every_role_sees_the_same_answer(server: Server, side: Side, person: Per
     assert "PayPal" in text.partition("Hidden")[2].partition("More facts")[0]
 
 
-def test_a_viewer_may_try_but_save_nothing(server: Server, side: Side, person: Person) -> None:
+def test_viewer_can_try_but_not_save(server: Server, side: Side, person: Person) -> None:
     viewer = add_person(server, side, role="viewer")
     assert viewer.send(f"{ONE}/try/scenario", **facts(cart_total="1")).status_code == 403
 
 
-def test_nobody_tries_another_merchants_rules_or_customers(server: Server, side: Side, person: Person) -> None:
+def test_rules_and_customers_of_another_merchant_cannot_be_tried(server: Server, side: Side, person: Person) -> None:
     asked = {"placement": "payment_methods", "customer_id": "c_1", "context": {"cart": {"total": 77_700}}}
     decision = side.client.post("/v1/personalize/decisions", json=asked).json()["decision_id"]
     other, _ = server.sides()
@@ -170,7 +170,7 @@ def test_nobody_tries_another_merchants_rules_or_customers(server: Server, side:
         assert "777.00" not in tried(stranger, mine, **values)
 
 
-def test_trying_leaves_the_event_loop_free(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trial_does_not_block_the_event_loop(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[str] = []
 
     class Watched(RuleContext):

@@ -17,7 +17,7 @@ async def _begin(turns: RequestTurns, merchant_id: int, begun: list[int]) -> Non
     begun.append(merchant_id)
 
 
-async def test_a_request_alone_begins_at_once():
+async def test_single_request_starts_at_once():
     turns, begun = RequestTurns(), []
     for merchant_id in (1, 2):
         coroutine = _begin(turns, merchant_id, begun)
@@ -58,7 +58,7 @@ async def test_requests_of_the_only_merchant_begin_together():
     await asyncio.gather(*among)
 
 
-async def test_a_request_that_was_given_up_takes_no_turn():
+async def test_cancelled_request_takes_no_turn():
     turns, begun = RequestTurns(), []
     tasks = [asyncio.create_task(_begin(turns, 1, begun)) for _ in range(BURST)]
     await asyncio.sleep(0)

@@ -40,7 +40,7 @@ def spellings(minor: int, currency: str, locale: Locale) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("currency", CURRENCIES)
-def test_typed_amounts_are_stored_as_meant_or_refused(currency: str) -> None:
+def test_typed_amounts_are_parsed_correctly_or_refused(currency: str) -> None:
     stored = refused = 0
     for locale in LOCALES:
         for minor in AMOUNTS:
@@ -80,7 +80,7 @@ def test_typed_amounts_are_stored_as_meant_or_refused(currency: str) -> None:
         ("١٬٠٠٠٫٥٠", "EGP", Locale("ar"), 100_050),
     ],
 )
-def test_amounts_are_read_as_people_write_them(text: str, currency: str, locale: Locale, minor: int) -> None:
+def test_amounts_are_parsed_in_common_notations(text: str, currency: str, locale: Locale, minor: int) -> None:
     assert read_amount(text, currency, locale) == minor
 
 
@@ -99,7 +99,9 @@ def test_amounts_are_read_as_people_write_them(text: str, currency: str, locale:
         ("9" * 20, "EUR", EN, "is too large an amount"),
     ],
 )
-def test_an_unclear_amount_is_refused_with_its_readings(text: str, currency: str, locale: Locale, message: str) -> None:
+def test_ambiguous_amount_is_refused_with_its_interpretations(
+    text: str, currency: str, locale: Locale, message: str
+) -> None:
     with pytest.raises(NotAnAmount) as refused:
         read_amount(text, currency, locale)
     assert str(refused.value) == message

@@ -66,7 +66,7 @@ def test_the_order_of_a_variant_is_shown(person: Person) -> None:
     assert firsts[0] != "PayPal"
 
 
-def test_a_variant_that_changes_nothing_here_says_so(person: Person) -> None:
+def test_variant_without_a_change_has_a_message(person: Person) -> None:
     create(person, **{"v1.order": ["", "", ""], "v1.rules_off": ["no-invoice-for-large-carts"]})
     assert "Same as the control" in tried(person, **{"f.cart.total": "1.00"})
 
@@ -104,7 +104,7 @@ def test_the_variant_that_a_bandit_gave_a_customer_is_marked(server: Server, sid
     assert f"This customer gets “{other.name}”." in tried(person, start=decision.row.id, started="")
 
 
-def test_who_is_not_in_the_audience_gets_what_is_in_force(person: Person) -> None:
+def test_customer_outside_the_audience_gets_the_published_answer(person: Person) -> None:
     create(person, share="100", when=GERMANY)
     act(person, "start")
     assert "Not in the audience" in tried(person, **{"f.geo.country": "France"})
@@ -113,7 +113,7 @@ def test_who_is_not_in_the_audience_gets_what_is_in_force(person: Person) -> Non
     assert "Everybody gets the control now." in tried(person)
 
 
-def test_a_decision_is_looked_for(side: Side, person: Person) -> None:
+def test_decision_is_searched(side: Side, person: Person) -> None:
     create(person)
     side.decide("c_8")
     text = tried(person, find="nobody", looked="")
@@ -132,7 +132,7 @@ def test_the_page_works_without_scripts(side: Side, person: Person) -> None:
     assert "It is treated as not sent." in answer.text
 
 
-def test_trying_leaves_nothing_behind(server: Server, side: Side, person: Person) -> None:
+def test_trial_leaves_no_data(server: Server, side: Side, person: Person) -> None:
     create(person)
     before = stored(server, side)
     tried(person)
