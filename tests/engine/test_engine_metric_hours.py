@@ -177,7 +177,11 @@ async def _checkouts(shop: Shop, random: np.random.Generator, count: int) -> Non
         if random.random() < 0.6:
             method, amount = str(random.choice(["card", "paypal"])), int(random.integers(100, 20_000))
             currency = "EUR" if random.random() < 0.8 else "GBP"
-            bought: dict[str, Any] = {"amount": amount, "currency": currency, "at": time + int(random.integers(90_000))}
+            bought: dict[str, Any] = {
+                "amount": amount,
+                "currency": currency,
+                "occurred_at": time + int(random.integers(90_000)),
+            }
             rows.append(shop.outcome(answer, "selected", method, occurred_at=time + 1_000))
             rows.append(shop.outcome(answer, "converted", method, event=f"buy-{number}", **bought))
             if number % 3 == 0:

@@ -28,7 +28,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def side(server: Server) -> Side:
     live, _ = server.sides()
-    live.furnish()
+    live.create_examples()
     live.decide()
     return live
 
