@@ -78,8 +78,8 @@ def replica(postgres_process: Any, postgres_server: str) -> Iterator[str]:
 
 
 @pytest.mark.long
-async def test_long_reads_see_what_the_replica_has_applied(replica, open_another):
-    engine = await open_another(replica_url=postgres_url(replica, "migrated"))
+async def test_long_reads_see_what_the_replica_has_applied(replica, start_engine):
+    engine = await start_engine(replica_url=postgres_url(replica, "migrated"))
     merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
     plan = await furnish(engine, merchant.id)
     await store_log(engine.database, make_log(plan, merchant.id, count=300, seed=4, until=now_ms() - DAY))
