@@ -87,6 +87,11 @@ async function copyText(event) {
   if (label) label.textContent = "Copied";
 }
 
+// On a phone the tabs are wider than the screen.
+function showCurrentTab() {
+  document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+}
+
 function dismissToasts(scope) {
   for (const toast of scope.querySelectorAll?.(".toast-note:not([data-timed])") ?? []) {
     toast.dataset.timed = "";
@@ -121,4 +126,5 @@ document.addEventListener("htmx:sendError", (event) => {
 setInterval(pollLiveElements, POLL_MS);
 focusFirstError(document);
 dismissToasts(document);
+showCurrentTab();
 chooseOwnTimezone();
