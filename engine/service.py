@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from pathlib import Path
 
 import structlog
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 import bandits
 from engine import jobs
@@ -76,6 +76,7 @@ from engine.experiments.looks.stored import StoredLooks
 from engine.experiments.past.size import ExperimentSizes
 from engine.experiments.results import ExperimentResults
 from engine.experiments.supervisor import Supervisor
+from engine.faults import is_temporary
 from engine.insights.arms_monitor import Monitor
 from engine.insights.comparisons import Comparisons
 from engine.insights.data_health import HealthMonitor
@@ -113,8 +114,6 @@ from engine.webhooks.endpoints import PURPOSE, Webhooks
 from engine.webhooks.sender import Sender
 
 log = structlog.get_logger()
-
-UNREACHABLE = (InterfaceError, OperationalError)
 
 
 class Engine:
@@ -385,7 +384,7 @@ async def _upgrade_when_reachable(url: str, wait_seconds: float) -> None:
             log.error("database not usable", reason=error.detail)
             raise
         except (OSError, DBAPIError) as error:
-            if clock() + delay > give_up_at or (isinstance(error, DBAPIError) and not isinstance(error, UNREACHABLE)):
+            if clock() + delay > give_up_at or not is_temporary(error):
                 raise
             log.warning("database not reachable", fault=type(error).__name__, retry_seconds=delay)
         await asyncio.sleep(delay)

@@ -157,7 +157,7 @@ async def _opened(settings: Settings) -> Engine:
         # The engine has logged the reason.
         raise
     except Exception as error:
-        reason = "the database cannot be opened"
+        reason = "the database cannot be opened or upgraded"
         if isinstance(error, OSError) and error.filename:
             reason = f"{error.filename}: {error.strerror}"
         events.error("cannot start", reason=reason, settings="TAP2_DATA, TAP2_DATABASE_URL", exc_info=error)

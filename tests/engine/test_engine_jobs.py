@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sqlite3
 import time
 
 import pytest
 import structlog
+from sqlalchemy.exc import OperationalError
 
 from engine import jobs
 from engine.data_folder import database_url
 from engine.jobs import Job, JobRunner
 from engine.service import open_engine
 from engine.settings import Settings
+from engine.store.connection.database import SQLITE_FILE
 
 pytestmark = pytest.mark.anyio
 
@@ -99,6 +102,14 @@ async def test_start_waits_for_an_unreachable_database(tmp_path):
         await open_engine(settings, wait_seconds=5)
     # Threads of earlier engines may log meanwhile.
     assert {line["event"] for line in lines if line["log_level"] != "info"} == {"database not reachable"}
+
+
+async def test_failed_migration_is_not_tried_again(tmp_path):
+    with sqlite3.connect(tmp_path / SQLITE_FILE) as connection:
+        connection.execute("CREATE TABLE merchants (id)")
+    async with asyncio.timeout(30):
+        with pytest.raises(OperationalError, match="merchants already exists"):
+            await open_engine(Settings(data=str(tmp_path)), wait_seconds=60)
 
 
 def test_the_usual_forms_of_a_database_url_work():

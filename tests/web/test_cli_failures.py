@@ -60,7 +60,7 @@ def test_server_that_cannot_start_logs_the_reason(tmp_path: Path, capfd: pytest.
     with pytest.raises((OSError, DatabaseError, ExceptionGroup)):
         asyncio.run(start(folder))
     line = next(line for line in capfd.readouterr().err.splitlines() if "cannot start" in line)
-    assert ("the database cannot be opened" if is_database else f"{folder}: File exists") in line
+    assert ("the database cannot be opened or upgraded" if is_database else f"{folder}: File exists") in line
     assert "TAP2_DATA" in line
 
 
