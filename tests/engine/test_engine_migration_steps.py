@@ -11,7 +11,7 @@ import pytest
 import zstandard
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, inspect, select, text
+from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, inspect, text
 
 from engine.clock import now_ms
 from engine.migrate import configuration
@@ -117,11 +117,12 @@ def schema(engine: Engine) -> dict[str, object]:
 def rows(engine: Engine) -> dict[str, list[dict[str, object]]]:
     with engine.connect() as connection:
         return {
-            table.name: [
-                {key: as_text(value) for key, value in row._mapping.items()}
-                for row in connection.execute(select(table))
+            name: [
+                {key: as_text(value) for key, value in row.items()}
+                for row in connection.exec_driver_sql(f'SELECT * FROM "{name}"').mappings()
             ]
-            for table in tables_of(connection)
+            for name in inspect(connection).get_table_names()
+            if name != "alembic_version"
         }
 
 
