@@ -14,6 +14,9 @@ SQLITE_FIRST = pytest.mark.parametrize(
 )
 """Runs a slow test on SQLite with `make test`, and on PostgreSQL too with `make verify`."""
 
+CHANGES_NOTHING = pytest.mark.changes_nothing
+"""Gives a test of `tests/web` a merchant that it shares with others: what it sends is refused, or only asks."""
+
 
 def first_values(values: Iterable[object], count: int) -> list[pytest.ParameterSet]:
     """Return values to repeat a test with: the first `most` with `make test`, all with `make verify`."""

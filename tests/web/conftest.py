@@ -10,6 +10,7 @@ from engine.accounts import login_limits
 from engine.mailing.mailer import Mailer
 from engine.settings import Settings
 from tests.mailboxes import MemoryMailServer
+from tests.marks import CHANGES_NOTHING
 from tests.serving import UNLIMITED, Server, Servers, Side
 from tests.web.offer_shop import SPRING_OFFER
 from web.openapi import examples
@@ -37,16 +38,39 @@ def many_login_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def side(server: Server) -> Side:
+def side(request: pytest.FixtureRequest, server: Server) -> Side:
     """The live side of a new merchant, with the example resources."""
+    return unchanged(request, "unchanged_side") or with_examples(server)
+
+
+@pytest.fixture(scope="module")
+def unchanged_side(server: Server) -> Side:
+    return with_examples(server)
+
+
+@pytest.fixture
+def shop(request: pytest.FixtureRequest, server: Server) -> Side:
+    """A merchant with one offer and 50.00 EUR to spend on it."""
+    return unchanged(request, "unchanged_shop") or with_offer(request.getfixturevalue("side"))
+
+
+@pytest.fixture(scope="module")
+def unchanged_shop(server: Server) -> Side:
+    return with_offer(with_examples(server))
+
+
+def unchanged(request: pytest.FixtureRequest, name: str) -> Side | None:
+    """Return what a fixture of the module gives to tests that change nothing; None for others."""
+    return request.getfixturevalue(name) if request.node.get_closest_marker(CHANGES_NOTHING.name) else None
+
+
+def with_examples(server: Server) -> Side:
     live, _ = server.sides()
     live.create_examples()
     return live
 
 
-@pytest.fixture
-def shop(side: Side) -> Side:
-    """A merchant with one offer and 50.00 EUR to spend on it."""
+def with_offer(side: Side) -> Side:
     made = [
         side.client.post("/v1/budgets", json={**examples.BUDGET, "amount": 5000}),
         side.client.post("/v1/placements", json={"key": "offers", "name": "Offers", "shape": {"type": "subset"}}),

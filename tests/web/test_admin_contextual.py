@@ -14,6 +14,7 @@ from engine.model.scope import Scope
 from engine.model.timestamps import DAY
 from engine.service import Engine
 from engine.store.offers import refits
+from tests.marks import CHANGES_NOTHING
 from tests.serving import Server, Side
 from tests.web.people import Person, add_person
 
@@ -54,6 +55,7 @@ def test_typed_settings_are_stored_and_shown_again(side: Side, person: Person) -
     assert 'value="Germany, Netherlands"' in page
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(
     ("changes", "field", "message"),
     [

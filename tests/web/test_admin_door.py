@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from engine.settings import Settings
+from tests.marks import CHANGES_NOTHING
 from tests.serving import Server, Side
 from tests.web.people import PASSWORD, add_person, csrf_in, log_in
 from web.admin.routes import routers
@@ -168,6 +169,7 @@ def test_pages_forbid_inline_scripts_and_being_framed(server: Server, side: Side
     assert headers["x-content-type-options"] == "nosniff"
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize("path", PAGES)
 def test_no_page_holds_an_inline_script_style_or_handler(server: Server, side: Side, path: str) -> None:
     text = add_person(server, side).client.get(path).text

@@ -13,6 +13,7 @@ from engine.experiments.results import Results
 from engine.model.experiment import Experiment
 from engine.model.timestamps import ms_of
 from engine.store.experiments import exposures
+from tests.marks import CHANGES_NOTHING
 from tests.serving import Server, Side
 from tests.web.people import Person, add_person
 
@@ -129,6 +130,7 @@ def test_every_kind_of_change_is_stored_and_shown_again(server: Server, side: Si
     assert 'value="ideal" checked' in page
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [

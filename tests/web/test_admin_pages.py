@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from tests.marks import CHANGES_NOTHING
 from tests.serving import Server, Side
 from tests.web.people import Person, add_person
 
@@ -55,6 +56,7 @@ def test_mistake_in_a_rule_is_shown_beside_its_line_and_not_stored(person: Perso
     assert RULE["name"] not in person.get("/admin/rules")
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -141,6 +143,7 @@ def test_a_new_method_is_stored_as_it_was_typed(side: Side, person: Person) -> N
     assert "from €1.50" in person.get("/admin/methods")
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

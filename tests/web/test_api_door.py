@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from engine.settings import Settings
+from tests.marks import CHANGES_NOTHING
 from tests.serving import Server, Side, serving
 from web.openapi import examples
 
@@ -48,6 +49,7 @@ FACTS_LEFT_OUT = ("10^400", "400 digits", "depth 10,000", "a lone surrogate")
 """JSON all the same, so that a decision leaves out only what it cannot read: see test_api_lenient.py."""
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize("path", [DECIDE, BATCH, FEEDBACK, LISTS, RULES, "/v1/placements", "/v1/keys"])
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_bodies_are_refused_with_a_field(side: Side, path: str, name: str):
@@ -72,6 +74,7 @@ ODD_BUT_FINE = {
 }
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize("body", ODD_BUT_FINE.values(), ids=list(ODD_BUT_FINE))
 def test_a_fact_of_the_wrong_type_is_only_unknown(side: Side, body: bytes):
     answer = side.client.post(f"{DECIDE}?explain=true", content=body)
@@ -90,6 +93,7 @@ STRICT = {
 }
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(("body", "field"), STRICT.values(), ids=list(STRICT))
 def test_configuration_is_read_strictly(side: Side, body: bytes, field: str):
     answer = side.client.post(LISTS, content=body)
@@ -97,6 +101,7 @@ def test_configuration_is_read_strictly(side: Side, body: bytes, field: str):
     assert side.client.get(f"{LISTS}/a").status_code == 404
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize("query", ["customer_id=%00", "currency=d%00&device=%00&locale=a%00b", "%00=1", "amount=1%00"])
 def test_query_with_invalid_facts_is_answered(side: Side, query: str):
     answer = side.client.get(f"{METHODS}?{query}")
@@ -143,6 +148,7 @@ def test_an_outcome_sent_again_counts_once(side: Side):
     assert sorted(item["event_id"] for item in seen) == sorted([outcome["event_id"], "other"])
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize("path", [DECIDE, BATCH, "/v1/keys"])
 def test_a_body_over_64_kib_is_too_large(side: Side, path: str):
     big = json.dumps({**examples.DECISION, "customer_id": "x" * 70_000})
@@ -155,6 +161,7 @@ def test_a_body_over_64_kib_is_too_large(side: Side, path: str):
     assert (answer.status_code, answer.json()["type"]) == (413, "urn:tap2:problem:too-large")
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize("kind", ["text/plain", "application/xml", "multipart/form-data", "", "application/x-msgpack"])
 def test_the_content_type_does_not_matter(side: Side, kind: str):
     headers = {"content-type": kind}
@@ -162,6 +169,7 @@ def test_the_content_type_does_not_matter(side: Side, kind: str):
     assert side.client.post(DECIDE, content=b"\x81\xa1a", headers=headers).status_code == 400
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(
     "address",
     [
@@ -178,6 +186,7 @@ def test_nul_in_an_address_is_refused(side: Side, address: str):
     assert "NUL" in answer.json()["detail"]
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize("part", ["%ff", "%ed%a0%80", "%F0%9F%98%80", "..%2f", "a" * 5000, "%25", "'", "%22%3E"])
 def test_invalid_addresses_cause_only_client_errors(side: Side, part: str):
     for method in ("GET", "PUT", "DELETE", "POST", "PATCH", "HEAD", "OPTIONS"):
@@ -191,6 +200,7 @@ def test_invalid_addresses_cause_only_client_errors(side: Side, part: str):
             assert answer.status_code < 500, (method, address)
 
 
+@CHANGES_NOTHING
 def test_every_path_answers_head_and_options(server: Server, side: Side):
     for path in server.openapi["paths"]:
         address = path.format(
@@ -202,6 +212,7 @@ def test_every_path_answers_head_and_options(server: Server, side: Side):
             assert answer.content == b""
 
 
+@CHANGES_NOTHING
 def test_unsupported_method_is_refused_with_the_allowed_methods(side: Side):
     answer = side.client.patch(LISTS, json={})
     assert (answer.status_code, answer.json()["type"]) == (405, "urn:tap2:problem:method-not-allowed")
@@ -211,6 +222,7 @@ def test_unsupported_method_is_refused_with_the_allowed_methods(side: Side):
 PROTECTED = {"x-content-type-options": "nosniff", "x-frame-options": "DENY"}
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(
     "path",
     [
@@ -248,6 +260,7 @@ def test_tls_answers_send_strict_transport_security(tmp_path_factory: pytest.Tem
 ORIGIN = {"origin": "https://shop.example"}
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(("method", "path"), [("POST", DECIDE), ("POST", BATCH), ("POST", FEEDBACK), ("GET", METHODS)])
 def test_pages_of_any_origin_may_decide_and_report(side: Side, method: str, path: str):
     asks = {**ORIGIN, "access-control-request-method": method, "access-control-request-headers": "authorization"}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.marks import CHANGES_NOTHING
 from tests.serving import Server, Side
 from tests.web.offer_shop import CART, SPRING_OFFER, redeem, request_offers
 from web.openapi import examples
@@ -267,6 +268,7 @@ def test_refusal_names_the_field_and_changes_nothing(shop: Side, path: str, body
     assert shop.client.get("/v1/ledger").json() == before
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize("path", ["validate", "hold"])
 @pytest.mark.parametrize(
     ("cart", "field"),
@@ -343,6 +345,7 @@ def test_scores_name_excluded_offers(shop: Side):
     assert (answer["scores"], [each["id"] for each in answer["excluded"]]) == ([], ["ten"])
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "field"),
     [

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.marks import CHANGES_NOTHING
 from tests.serving import Server, Side
 from web.openapi import examples
 
@@ -176,6 +177,7 @@ def test_pages_of_any_origin_may_read_preferences(side: Side):
 # Mistakes
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(("sent", "field"), [
     ({"default_method": 5}, "default_method"),
     ({"default_method": "unknown"}, "default_method"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.marks import CHANGES_NOTHING
 from tests.serving import Server, Side
 from web.openapi import examples
 
@@ -255,6 +256,7 @@ BAD: list[tuple[str, Any, str]] = [
 ]
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(("path", "body", "field"), BAD, ids=[f"{path} {field}" for path, _, field in BAD])
 def test_bad_input_names_its_field(side: Side, path: str, body: Any, field: str):
     answer = side.client.post(path, json=body)
@@ -266,6 +268,7 @@ def test_bad_input_names_its_field(side: Side, path: str, body: Any, field: str)
     assert problem["errors"][0]["message"]
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(
     ("path", "field"),
     [

@@ -13,6 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from engine.accounts.logos import MOST_BYTES, STORED
 from engine.model.documents.tier import Tier
+from tests.marks import CHANGES_NOTHING
 from tests.serving import Server, Side
 from tests.web.people import Person, add_person
 from tests.web.test_tiers import TIERS
@@ -68,6 +69,7 @@ def test_usual_kinds_of_pictures_are_taken(person: Person, kind: str, mode: str)
         assert drawn.size == (24, STORED[1])
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(
     ("content", "message"),
     [
