@@ -14,7 +14,7 @@ from engine.decisions import recorder
 from engine.decisions.replay import replay
 from engine.kernel.offers import ledger
 from engine.kernel.offers.quote import Cart, discount
-from engine.model.documents.offer import FixedAmount, FreeShipping, OfferBudget, Percentage
+from engine.model.documents.offer import FixedAmount, FreeShipping, OfferBudget, OfferText, Percentage
 from engine.model.errors import Conflict, Invalid, ReviewRequired
 from engine.model.facts import UNAVAILABLE
 from engine.model.offers.hold import Balance
@@ -80,6 +80,7 @@ def test_no_discount_exceeds_the_cart_or_the_maximum(percent, most, total, shipp
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
+        ({"texts": {"en": OfferText(title=" ")}}, "offer/texts/en/title"),
         ({"budgets": ("spring", "none")}, "offer/budgets/1"),
         ({"budgets": ("spring", "spring")}, "offer/budgets"),
         ({"currency": "USD"}, "offer/budgets/0"),

@@ -16,6 +16,9 @@ def problems_of_offer(offer: Offer, budgets: Mapping[str, OfferBudget]) -> Itera
     yield from _currency(offer.currency, "offer/currency")
     if isinstance(offer.benefit, Percentage) and abs(offer.benefit.percent * 100 % 1 - 0.5) < 0.5 - 1e-6:
         yield FieldProblem("offer/benefit/percent", "must have at most two decimals")
+    for locale, text in offer.texts.items():
+        if not text.title.strip():
+            yield FieldProblem(f"offer/texts/{locale}/title", "must not be blank")
     for number, id in enumerate(offer.budgets):
         budget = budgets.get(id)
         if budget is None:
