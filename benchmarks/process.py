@@ -66,14 +66,14 @@ class Server:
                 stdout=log,
                 stderr=log,
             )
-        while not self._ready():
+        while not self._is_ready():
             if self._process.poll() is not None or time.perf_counter() - began > self._starts_within:
                 self.kill()
                 raise RuntimeError(f"the server did not start:\n{self.log()[-2000:]}")
             time.sleep(0.02)
         return time.perf_counter() - began
 
-    def _ready(self) -> bool:
+    def _is_ready(self) -> bool:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2) as answer:
                 return bool(answer.status == 200)

@@ -142,7 +142,9 @@ def test_every_command_that_is_named_exists(page):
     learned = [name for name, _ in commands(main, "tap2")]
     for named in re.findall(r"\btap2((?: [a-z]+(?:-[a-z]+)*)+)", code(page.read_text())):
         words = f"tap2{named}"
-        assert any(f"{words} ".startswith(f"{one} ") or one.startswith(f"{words} ") for one in learned), words
+        assert any(f"{words} ".startswith(f"{command} ") or command.startswith(f"{words} ") for command in learned), (
+            words
+        )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

@@ -60,8 +60,8 @@ async def test_drafts_tried_again_give_the_same_results(engine: Engine) -> None:
         # The rule that was left out is no longer kept: such a question compares two plans now.
         expected = {name: value for name, value in previewed.items() if name != "without"}
         assert await before.preview_of(engine, id) == expected
-        asked = {name: value for name, value in previewed.items() if name != "result"}
-        again = await before.preview_of(engine, await before.try_draft(engine, **asked))
+        request = {name: value for name, value in previewed.items() if name != "result"}
+        again = await before.preview_of(engine, await before.try_draft(engine, **request))
         assert before.comparable(again["result"]) == before.comparable(expected["result"])
 
 

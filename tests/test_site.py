@@ -46,14 +46,14 @@ def test_a_page_outside_the_navigation_stops_the_build(tmp_path: Path, monkeypat
 
 
 def test_no_page_loads_from_another_host(site: Path):
-    asked = Counter(
+    links = Counter(
         address
         for path in [*site.rglob("*.html"), *site.rglob("*.css")]
-        for found in EMBEDDED.findall(text_of(path))
-        for address in found
+        for embedded in EMBEDDED.findall(text_of(path))
+        for address in embedded
         if re.match(r"(https?:)?//", address)
     )
-    assert asked == {}
+    assert links == {}
 
 
 def test_headings_of_a_page_follow_each_other(site: Path):

@@ -33,12 +33,12 @@ class Connections:
     async def send(self, path: str, body: Any, key: str = "", *, method: str = "POST") -> Answer:
         """Return status and body of the first answer that does not ask to send the request again."""
         while True:
-            ready = [worker.port for worker in self._workers if worker.ready]
+            ready = [worker.port for worker in self._workers if worker.is_ready]
             if ready:
                 port = self._random.choice(ready)
                 try:
                     async with asyncio.timeout(ANSWER_WITHIN):
-                        status, document = await self._ask(port, self._head(method, path, body, key))
+                        status, document = await self._send(port, self._head(method, path, body, key))
                     in_progress = status == 409 and document.get("field") == "Idempotency-Key"
                     if status != 503 and not in_progress:
                         return status, document
@@ -49,7 +49,7 @@ class Connections:
 
     async def ask_once(self, path: str, body: Any, key: str) -> Answer:
         """Return the first answer of the first worker, whatever it is."""
-        return await self._ask(self._workers[0].port, self._head("POST", path, body, key))
+        return await self._send(self._workers[0].port, self._head("POST", path, body, key))
 
     def close(self) -> None:
         for port in list(self._streams):
@@ -62,7 +62,7 @@ class Connections:
         lines += [f"idempotency-key: {key}"] if key else []
         return "\r\n".join(lines).encode() + b"\r\n\r\n" + payload
 
-    async def _ask(self, port: int, request: bytes) -> Answer:
+    async def _send(self, port: int, request: bytes) -> Answer:
         if port not in self._streams:
             self._streams[port] = await asyncio.open_connection("127.0.0.1", port)
         reader, writer = self._streams[port]
@@ -136,16 +136,16 @@ class Checkout:
             return str(answer["hold_id"])
         return None if status == 409 else self._unexpected("hold", status, answer)
 
-    async def _end(self, hold_id: str, fate: str) -> None:
-        if fate == "forget":
-            self._outcome.ends[fate] += 1
-        elif fate == "release":
-            await self._change(hold_id, f"/v1/redemptions/{hold_id}/release", None, fate)
+    async def _end(self, hold_id: str, outcome: str) -> None:
+        if outcome == "forget":
+            self._outcome.ends[outcome] += 1
+        elif outcome == "release":
+            await self._change(hold_id, f"/v1/redemptions/{hold_id}/release", None, outcome)
         else:
             redeem = {"hold_id": hold_id, "cart": CART}
             redeemed = await self._change(hold_id, "/v1/redemptions/redeem", redeem, "redeem")
-            if redeemed and fate == "refund":
-                await self._change(hold_id, f"/v1/redemptions/{hold_id}/refund", {"amount": CART["total"]}, fate)
+            if redeemed and outcome == "refund":
+                await self._change(hold_id, f"/v1/redemptions/{hold_id}/refund", {"amount": CART["total"]}, outcome)
 
     async def _change(self, hold_id: str, path: str, body: Json | None, what: str) -> bool:
         status, answer = await self._connections.send(path, body, self._new_key())

@@ -47,9 +47,9 @@ async def run_race(settings: Settings, workers_count: int, *, guarded: bool = Tr
     return Race(Counter(status for status, _ in answers), seconds, over, effects, bodies)
 
 
-async def at_once(workers: list[Worker], key: str, asked: list[tuple[str, str]]) -> tuple[float, list[Answer]]:
+async def at_once(workers: list[Worker], key: str, requests: list[tuple[str, str]]) -> tuple[float, list[Answer]]:
     """Hold offers with keys, each on a connection of its own that is open before; return when it began."""
-    barrier, random = asyncio.Barrier(len(asked) + 1), Random(1)
+    barrier, random = asyncio.Barrier(len(requests) + 1), Random(1)
 
     async def hold(number: int, offer: str, name: str) -> Answer:
         connection = Connections(workers[number % len(workers) :][:1], key, random)
@@ -59,7 +59,7 @@ async def at_once(workers: list[Worker], key: str, asked: list[tuple[str, str]])
         connection.close()
         return answer
 
-    tasks = [asyncio.create_task(hold(number, *each)) for number, each in enumerate(asked)]
+    tasks = [asyncio.create_task(hold(number, *each)) for number, each in enumerate(requests)]
     await barrier.wait()
     began = time.perf_counter()
     return began, await asyncio.gather(*tasks)

@@ -68,9 +68,9 @@ async def disturb(workers: Sequence[Worker], random: Random, ended: asyncio.Even
     starting: set[asyncio.Task[None]] = set()
     while not ended.is_set():
         await asyncio.sleep(KILL_SECONDS)
-        ready = [worker for worker in workers if worker.ready]
-        if 2 * len(ready) > len(workers):
-            worker = random.choice(ready)
+        ready_workers = [worker for worker in workers if worker.is_ready]
+        if 2 * len(ready_workers) > len(workers):
+            worker = random.choice(ready_workers)
             await worker.kill()
             kills += 1
             starting.add(asyncio.create_task(worker.start()))

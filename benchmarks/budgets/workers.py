@@ -65,7 +65,7 @@ class Worker:
 
     def __init__(self, number: int, clock: Synchronized[int], commands: Connection) -> None:
         self.port = free_port()
-        self.ready = False
+        self.is_ready = False
         self._number, self._clock, self._commands = number, clock, commands
         self._process_id = 0
 
@@ -76,11 +76,11 @@ class Worker:
         async with asyncio.timeout(STARTS_WITHIN):
             while not await self._answers():
                 await asyncio.sleep(0.02)
-        self.ready = True
+        self.is_ready = True
 
     async def kill(self) -> None:
         """Send SIGKILL, and wait until the process is gone."""
-        self.ready = False
+        self.is_ready = False
         if not self._process_id:
             return
         with suppress(ProcessLookupError):

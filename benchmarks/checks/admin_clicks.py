@@ -28,7 +28,7 @@ LOCALES = {"en-GB": "200", "ja-JP": "200", "ar-EG": "\N{ARABIC-INDIC DIGIT TWO}"
 Figure = tuple[str, str, str]
 
 
-class Hand:
+class User:
     """Clicks and chooses on a page, and counts how often."""
 
     def __init__(self, page: Page) -> None:
@@ -54,29 +54,29 @@ class Question(NamedTuple):
     """A question, the way to its answer from the overview, and what the answer looks like."""
 
     text: str
-    ask: Callable[[Hand], None]
+    perform: Callable[[User], None]
     answer: str
 
 
-def compare(hand: Hand) -> None:
+def compare(user: User) -> None:
     """Open the comparison of candidates from the overview."""
-    hand.press(hand.page.get_by_role("link", name="Compare candidates"))
+    user.press(user.page.get_by_role("link", name="Compare candidates"))
 
 
-def open_klarna(hand: Hand) -> None:
+def open_klarna(user: User) -> None:
     """Open the page of Klarna from the overview."""
-    hand.press(hand.page.get_by_role("region", name="Purchases by candidate").get_by_role("link", name="Klarna"))
+    user.press(user.page.get_by_role("region", name="Purchases by candidate").get_by_role("link", name="Klarna"))
 
 
-def pause_klarna(hand: Hand) -> None:
+def pause_klarna(user: User) -> None:
     """Ask what pausing Klarna would do."""
-    open_klarna(hand)
-    hand.press(hand.page.get_by_role("link", name="… it were paused?"))
+    open_klarna(user)
+    user.press(user.page.get_by_role("link", name="… it were paused?"))
 
 
-def open_learning(hand: Hand) -> None:
+def open_learning(user: User) -> None:
     """Open what learning brought from the overview."""
-    hand.press(hand.page.get_by_role("link", name="What learning brought"))
+    user.press(user.page.get_by_role("link", name="What learning brought"))
 
 
 INTERVAL = r"\([-−\d.]+ to [-−\d.]+\)"
@@ -140,72 +140,72 @@ def answered(browser: Browser, server: Server) -> Iterator[Figure]:
     with logged_in(browser, server, "en-GB") as page:
         for question in QUESTIONS:
             page.goto("/admin/live/")
-            hand = Hand(page)
-            question.ask(hand)
+            user = User(page)
+            question.perform(user)
             words = re.compile(question.answer)
             try:
                 expect(page.locator("main")).to_contain_text(words, timeout=PREVIEW_MS, use_inner_text=True)
                 match = words.search(page.locator("main").inner_text())
-                said = " ".join(match[0].split()) if match else "not answered"
+                text = " ".join(match[0].split()) if match else "not answered"
             except AssertionError:
-                said = "not answered"
-            yield f"{question.text}", f"at most {MOST_FOR_A_QUESTION} clicks", f"{hand.clicks}: “{said}”"
+                text = "not answered"
+            yield f"{question.text}", f"at most {MOST_FOR_A_QUESTION} clicks", f"{user.clicks}: “{text}”"
 
 
 def written(browser: Browser, server: Server, locale: str, amount: str) -> Iterator[Figure]:
     """Yield the clicks from the overview to two saved rules, and their sentences."""
     with logged_in(browser, server, locale) as page:
-        hand = Hand(page)
-        sentences = [_hide_klarna(hand, amount), _ideal_first(hand)]
+        user = User(page)
+        sentences = [_hide_klarna(user, amount), _ideal_first(user)]
         page.goto("/admin/live/placements/payment_methods/changes")
         page.get_by_role("button", name="Discard all", exact=True).click()
         expect(page.get_by_text("All changes discarded.")).to_be_visible()
         yield (
             f"two rules of a merchant, {locale}, typed {amount}: clicks",
             f"at most {MOST_FOR_RULES}",
-            f"{hand.clicks}: “{'”, “'.join(sentences)}”",
+            f"{user.clicks}: “{'”, “'.join(sentences)}”",
         )
 
 
-def _from_template(hand: Hand, template: str) -> None:
-    page = hand.page
-    hand.press(page.get_by_role("link", name="Rules", exact=True).first)
-    hand.press(page.get_by_role("link", name="New rule"))
-    hand.press(page.get_by_role("link", name=template))
+def _from_template(user: User, template: str) -> None:
+    page = user.page
+    user.press(page.get_by_role("link", name="Rules", exact=True).first)
+    user.press(page.get_by_role("link", name="New rule"))
+    user.press(page.get_by_role("link", name=template))
 
 
-def _add_condition(hand: Hand, number: int, field: str) -> None:
-    hand.press(hand.page.get_by_role("button", name="Condition", exact=True))
-    hand.choose(f"What condition {number} is about", field)
+def _add_condition(user: User, number: int, field: str) -> None:
+    user.press(user.page.get_by_role("button", name="Condition", exact=True))
+    user.choose(f"What condition {number} is about", field)
 
 
-def _hide_klarna(hand: Hand, amount: str) -> str:
+def _hide_klarna(user: User, amount: str) -> str:
     """Hide Klarna above 200 in Germany on mobile, except for returning customers; return the sentence."""
-    page = hand.page
-    _from_template(hand, "No pay-later for large carts")
-    hand.write("Cart total, value", amount)
-    _add_condition(hand, 2, "Country")
-    hand.write("Add to Country, value", "Germany", end="Enter")
-    _add_condition(hand, 3, "Device")
-    hand.press(page.get_by_role("group", name="Device, value").get_by_label("mobile"))
-    _add_condition(hand, 4, "Returning customer")
-    hand.choose("How condition 4 compares", "is no")
-    return _save(hand, "Returning customer is no")
+    page = user.page
+    _from_template(user, "No pay-later for large carts")
+    user.write("Cart total, value", amount)
+    _add_condition(user, 2, "Country")
+    user.write("Add to Country, value", "Germany", end="Enter")
+    _add_condition(user, 3, "Device")
+    user.press(page.get_by_role("group", name="Device, value").get_by_label("mobile"))
+    _add_condition(user, 4, "Returning customer")
+    user.choose("How condition 4 compares", "is no")
+    return _save(user, "Returning customer is no")
 
 
-def _ideal_first(hand: Hand) -> str:
+def _ideal_first(user: User) -> str:
     """Put iDEAL first in the Netherlands at weekends; return the sentence."""
-    _from_template(hand, "iDEAL first in the Netherlands")
-    _add_condition(hand, 2, "Time of the decision")
-    hand.choose("How condition 2 compares", "is on")
-    return _save(hand, "Saturday or Sunday")  # These days are chosen already.
+    _from_template(user, "iDEAL first in the Netherlands")
+    _add_condition(user, 2, "Time of the decision")
+    user.choose("How condition 2 compares", "is on")
+    return _save(user, "Saturday or Sunday")  # These days are chosen already.
 
 
-def _save(hand: Hand, last_part: str) -> str:
-    page = hand.page
+def _save(user: User, last_part: str) -> str:
+    page = user.page
     expect(page.locator("#rule-said")).to_contain_text(last_part)
     expect(page.locator("#rule-found")).to_contain_text("No problems found")
     sentence = page.locator("#rule-said").inner_text().removeprefix("In words")
-    hand.press(page.get_by_role("button", name="Create"))
+    user.press(page.get_by_role("button", name="Create"))
     expect(page.get_by_role("status").first).to_contain_text("It takes effect when the changes are published.")
     return " ".join(sentence.split())

@@ -42,8 +42,8 @@ class Client:
     def decide(self, **more: Any) -> Json:
         status, answer = self.post(DECISIONS, {"placement": "payment_methods", "context": {}, **more})
         assert status == 200, answer
-        found: Json = answer
-        return found
+        document: Json = answer
+        return document
 
 
 async def open_merchants(folder: Path) -> dict[str, str]:
@@ -58,7 +58,7 @@ async def open_merchants(folder: Path) -> dict[str, str]:
     return keys
 
 
-def furnish(shop: Client) -> None:
+def create_examples(shop: Client) -> None:
     for path, body in (
         ("/v1/placements", {"key": "payment_methods", "name": "Payment methods", "window_minutes": 1}),
         ("/v1/placements/payment_methods/candidates", [{"id": id, "label": id, "type": id} for id in METHODS]),
@@ -126,12 +126,12 @@ def figures() -> list[Figure]:
     server = Server((*TAP2, "serve"), folder, port, {"TAP2_PUBLIC_RATE": "1000000/minute"})
     server.start()
     try:
-        one, two = Client(port, keys["one secret"]), Client(port, keys["two secret"])
+        first, second = Client(port, keys["one secret"]), Client(port, keys["two secret"])
         attacker = Client(port, keys["one publishable"])
-        furnish(one)
-        furnish(two)
-        told = [*_of_ids(one, attacker), *_of_past(one, attacker)]
-        return [*_of_flood(port, keys, two), *_of_poison(one, attacker), *told]
+        create_examples(first)
+        create_examples(second)
+        rows = [*_of_ids(first, attacker), *_of_past(first, attacker)]
+        return [*_of_flood(port, keys, second), *_of_poison(first, attacker), *rows]
     finally:
         server.kill()
 
@@ -179,8 +179,8 @@ def _of_ids(shop: Client, attacker: Client) -> list[Figure]:
 def _of_past(shop: Client, attacker: Client) -> list[Figure]:
     for number in range(6):
         shop.post(FEEDBACK, {"event_id": f"past-{number}", "customer_id": "alice", "method_id": "card"})
-    told = json.dumps(attacker.decide(customer_id="alice"))
-    leaks = [word for word in ("purchases", "reasons", "rules", "skipped", "history") if word in told]
+    answer = json.dumps(attacker.decide(customer_id="alice"))
+    leaks = [word for word in ("purchases", "reasons", "rules", "skipped", "history") if word in answer]
     status, _ = attacker.post(f"{DECISIONS}?explain=true", {"placement": "payment_methods"})
     return [
         ("a guessed customer: words of the past or of rules", "none", ", ".join(leaks) or "none"),

@@ -222,9 +222,9 @@ def figures() -> list[Figure]:
 
 
 def _chance_figures(replays: int) -> list[Figure]:
-    everything = list(cases(12, np.random.default_rng(12)))
-    worst_sum = max(sum_error(case) for case in everything)
-    p_values = [slot_p_value(case, replays) for case in everything]
+    all_cases = list(cases(12, np.random.default_rng(12)))
+    worst_sum = max(sum_error(case) for case in all_cases)
+    p_values = [slot_p_value(case, replays) for case in all_cases]
     p_values += [order_p_value(count, replays) for count in (3, 4, 6)]
     smallest = min(p_values)
     corrected = min(1.0, smallest * len(p_values))

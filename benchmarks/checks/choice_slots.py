@@ -85,8 +85,8 @@ class _Run:
         attractions = ATTRACTIONS.copy()
         if liked >= 0:
             attractions[liked] *= self.world.liked
-        worth = attractions[orders] * SLOTS
-        shares = np.cumsum(worth / (OUTSIDE + worth.sum(axis=1, keepdims=True)), axis=1)
+        attractions_by_slot = attractions[orders] * SLOTS
+        shares = np.cumsum(attractions_by_slot / (OUTSIDE + attractions_by_slot.sum(axis=1, keepdims=True)), axis=1)
         luck = self.rng.random((len(orders), 1))
         return np.where(luck[:, 0] < shares[:, -1], (luck > shares).sum(axis=1), -1)
 

@@ -67,9 +67,11 @@ METHODS: dict[str, tuple[Callable[[CustomerLog], Estimate], float]] = {
 
 def coverage(method: str, visits: int, *, sticky: bool, seeds: range) -> float:
     """Return the share of logs that are not refused whose interval holds the truth."""
-    estimator, truth = METHODS[method]
+    estimator, true_value = METHODS[method]
     estimates = [estimator(draw_log(visits, np.random.default_rng([seed, visits]), sticky=sticky)) for seed in seeds]
-    return float(np.mean([estimate.low <= truth <= estimate.high for estimate in estimates if not estimate.refused]))
+    return float(
+        np.mean([estimate.low <= true_value <= estimate.high for estimate in estimates if not estimate.refused])
+    )
 
 
 def preview_coverage(visits: int, *, least: int, decisions: int = 10_000) -> list[bool]:

@@ -34,11 +34,11 @@ def coverage(random: np.random.Generator, *, months: int, sigma: float) -> dict[
     A customer's chance to buy has a normal part of its own on the scale of logits, with deviation `sigma`. Those who
     are likelier to buy also come more often.
     """
-    truth = _truth(random, sigma)
-    hits: dict[MetricName, int] = dict.fromkeys(truth, 0)
+    true_values = _true_values(random, sigma)
+    hits: dict[MetricName, int] = dict.fromkeys(true_values, 0)
     for _ in range(months):
         arms = [_month(random, round(CUSTOMERS * share), lift, sigma) for share, lift in _ARMS]
-        for metric, value in truth.items():
+        for metric, value in true_values.items():
             lift = lift_of(metric, arms[0], arms[1])
             hits[metric] += lift is not None and lift.low <= value <= lift.high
     return {metric: count / months for metric, count in hits.items()}
@@ -47,7 +47,7 @@ def coverage(random: np.random.Generator, *, months: int, sigma: float) -> dict[
 _ARMS = ((1 - HELD_BACK, EFFECT), (HELD_BACK, 0.0))
 
 
-def _truth(random: np.random.Generator, sigma: float) -> dict[MetricName, float]:
+def _true_values(random: np.random.Generator, sigma: float) -> dict[MetricName, float]:
     """Return the lift among very many customers."""
     sums = []
     for _, lift in _ARMS:

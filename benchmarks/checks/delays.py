@@ -86,8 +86,8 @@ class DelayedLog:
         return np.array(self._shown)
 
     def arrived(self) -> Arrived:
-        known = (_middle(self._cells) + self._delays <= self.now) & (self._delays < WINDOW)
-        return Arrived(self._cells[known], self._arms[known], _bins(self._delays[known]))
+        is_arrived = (_middle(self._cells) + self._delays <= self.now) & (self._delays < WINDOW)
+        return Arrived(self._cells[is_arrived], self._arms[is_arrived], _bins(self._delays[is_arrived]))
 
 
 def _middle(cells: Counts) -> Floats:
@@ -98,7 +98,7 @@ def _bins(delays: Floats) -> Counts:
     return np.searchsorted(EDGES, delays, side="right") - 1
 
 
-def evidence_of(log: DelayedLog, known: Curves | None) -> list[bandits.Evidence]:
+def evidence_of(log: DelayedLog, true_curves: Curves | None) -> list[bandits.Evidence]:
     """Return the evidence of each candidate as the engine makes it; `known` replaces the learned curves."""
     shown, arrived, first = log.shown(), log.arrived(), log.first_open
     won = np.zeros(shown.shape, np.int64)
@@ -109,14 +109,14 @@ def evidence_of(log: DelayedLog, known: Curves | None) -> list[bandits.Evidence]
         for day, cells in _groups(np.arange(len(shown)) * CELL * MINUTE // DAY)
         for arm, name in enumerate(log.ids)
     ]
-    waiting = [
+    pending_rows = [
         PendingRow(name, 0, int(step) * STEP, int((shown - won)[first:][cells, arm].sum()))
         for step, cells in _groups(np.arange(first, len(shown)) * CELL // STEP)
         for arm, name in enumerate(log.ids)
     ]
-    curves = known or learned_curves(log, arrived, days, waiting)
+    curves = true_curves or learned_curves(log, arrived, days, pending_rows)
     settings = EvidenceSettings(PLACEMENT.half_life_days, (), curves, {}, log.now, STEP)
-    beliefs = arm_beliefs(days, waiting, {}, settings)
+    beliefs = arm_beliefs(days, pending_rows, {}, settings)
     return [beliefs[name].evidence for name in log.ids]
 
 
@@ -124,7 +124,9 @@ def _groups(keys: Counts) -> list[tuple[int, NDArray[np.bool_]]]:
     return [(int(key), keys == key) for key in np.unique(keys)]
 
 
-def learned_curves(log: DelayedLog, arrived: Arrived, days: Sequence[DayRow], waiting: Sequence[PendingRow]) -> Curves:
+def learned_curves(
+    log: DelayedLog, arrived: Arrived, days: Sequence[DayRow], pending_rows: Sequence[PendingRow]
+) -> Curves:
     """Return the delay curves that the engine fits to the log."""
     closed = arrived.cells < log.first_open
     successes = np.bincount(arrived.bins[closed], minlength=len(EDGES))
@@ -137,7 +139,7 @@ def learned_curves(log: DelayedLog, arrived: Arrived, days: Sequence[DayRow], wa
         fit_from([], [], [], rows, pending),
         arrivals=tuple((log.ids[arm], bin, count) for (arm, bin), count in sorted(arrivals.items())),
         settled=settled_by_candidate(days),
-        unresolved=unresolved_by_age(waiting, STEP * MINUTE, log.now),
+        unresolved=unresolved_by_age(pending_rows, STEP * MINUTE, log.now),
     )
     return delay_curves(fit, PLACEMENT)
 
@@ -174,12 +176,12 @@ def known_curves(world: DelayWorld, ids: Sequence[str]) -> Curves:
 def regret(world: DelayWorld, seed: int, *, knows_delays: bool) -> Floats:
     """Return the regret of Thompson sampling by day."""
     log, rates = DelayedLog(world, seed), np.array(world.rates)
-    arms, known = len(rates), known_curves(world, log.ids) if knows_delays else None
+    arms, true_curves = len(rates), known_curves(world, log.ids) if knows_delays else None
     chances, lost = np.full(arms, 1 / arms), []
     for cell in range(world.days * DAY // (CELL * MINUTE)):
         if cell:
             version = bandits.seed_of(f"{seed} {cell}")
-            draws = bandits.make_draws(log.ids, evidence_of(log, known), seed=version, count=DRAWS)
+            draws = bandits.make_draws(log.ids, evidence_of(log, true_curves), seed=version, count=DRAWS)
             wins = np.bincount(draws.rates.argmax(axis=0), minlength=arms) / DRAWS
             chances = wins * (1 - FLOOR) + FLOOR / arms
         lost.append(float(log.play(chances) @ (rates.max() - rates)))
@@ -205,10 +207,12 @@ def figures() -> list[Figure]:
     """Return the figures of `make verify`."""
     rows = []
     for name, (world, goal) in WORLDS.items():
-        known, learned = (
+        with_known, learned = (
             np.array([regret(world, seed, knows_delays=knows).sum() for seed in SEEDS]) for knows in (True, False)
         )
         spread = learned.std(ddof=1) / len(SEEDS) ** 0.5
-        figure = f"{learned.mean() / known.mean():.2f} ({learned.mean():.0f} ± {spread:.0f}, {known.mean():.0f})"
+        figure = (
+            f"{learned.mean() / with_known.mean():.2f} ({learned.mean():.0f} ± {spread:.0f}, {with_known.mean():.0f})"
+        )
         rows.append((f"{name}: regret over that with known delays (both)", goal, figure))
     return rows

@@ -37,11 +37,11 @@ def figures() -> Iterator[tuple[str, ...]]:
         yield "`tap2 serve` with the demo on an empty folder: until `/readyz`", "", f"{server.start():.0f} s"
         try:
             with logged_in(server.port, USER_EMAIL, (folder / LOGIN_FILE).read_text().strip()) as browser:
-                seconds, said = _until_full(browser)
+                seconds, message = _until_full(browser)
         finally:
             server.stop()
         yield "from `/readyz` until all cards of the overview are full", f"< {GOAL_SECONDS} s", f"{seconds:.1f} s"
-        yield "what it says", "", said
+        yield "what it says", "", message
         count, different = asyncio.run(_replayed(folder))
         yield f"{count:,} decisions of the month and since: replays that differ by a byte", "0", str(different)
         checked = json.loads(tap2(folder, "beliefs", "rebuild", "--check"))

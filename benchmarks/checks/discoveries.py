@@ -68,14 +68,14 @@ def power(seeds: range, *, trials: int = 2_000, base: float = RATES[0]) -> tuple
     The latter is the mean over the pages, 0 on a page where nothing is sure.
     """
     effects = frozenset(CANDIDATES[:2])
-    found, false = [], []
+    findings, false = [], []
     for seed in seeds:
         rows = page(seed, trials=trials, base=base, effects=effects)
         is_true = [finding.candidate in effects and "Returning" in finding.where for finding in rows]
-        found += [finding.sure for finding, true in zip(rows, is_true, strict=True) if true]
+        findings += [finding.sure for finding, true in zip(rows, is_true, strict=True) if true]
         sure = [not true for finding, true in zip(rows, is_true, strict=True) if finding.sure]
         false.append(float(np.mean(sure)) if sure else 0.0)
-    return float(np.mean(found)), float(np.mean(false))
+    return float(np.mean(findings)), float(np.mean(false))
 
 
 def figures() -> list[Figure]:

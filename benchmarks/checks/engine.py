@@ -67,7 +67,7 @@ class Shop:
         self.answers: list[DecisionAnswer] = []
         self.reported: list[OutcomeRow] = []
 
-    async def ask(self, luck: random.Random) -> None:
+    async def decide(self, luck: random.Random) -> None:
         context = {
             "cart": {"total": luck.randrange(100, 40_000)} if luck.random() < 0.9 else {},
             "geo": {"country": luck.choice(["DE", "NL", "GB", "??"])},
@@ -126,7 +126,7 @@ async def play(shops: list[Shop], *, decision_count: int, outcome_count: int, se
     rounds = max(4, (decision_count + outcome_count) // TOGETHER)
     engine = shops[0].engine
     for number in range(rounds):
-        await asyncio.gather(*(luck.choice(shops).ask(luck) for _ in range(decision_count // rounds)))
+        await asyncio.gather(*(luck.choice(shops).decide(luck) for _ in range(decision_count // rounds)))
         reports = [luck.choice(shops).report(luck, shops) for _ in range(outcome_count // rounds)]
         groups = list(_parted(reports, luck))
         for group in await asyncio.gather(*(engine.recorder.outcomes(group) for group in groups)):
@@ -215,16 +215,16 @@ async def _figures(name: str, settings: Settings) -> list[Figure]:
         shops = await open_shops(engine)
         receipts = await play(shops, decision_count=8_000, outcome_count=101_000, seed=6)
         differences = await rebuild.compare(engine.database)
-        here = await replay_log(engine.database)
-    there = await asyncio.to_thread(replay_in_a_new_process, settings)
+        same_process = await replay_log(engine.database)
+    new_process = await asyncio.to_thread(replay_in_a_new_process, settings)
     statuses = ", ".join(f"{count:,} {status}" for status, count in receipts.most_common())
     return [
         (f"{name}: folds against the log after {receipts.total():,} random events", "0 differences",
          f"{len(differences)} differences ({statuses})"),
         (f"{name}: decisions replayed here, after beliefs moved on", "all the same",
-         f"{here['decisions'] - len(here['different']):,} of {here['decisions']:,}"),
+         f"{same_process['decisions'] - len(same_process['different']):,} of {same_process['decisions']:,}"),
         (f"{name}: decisions replayed in a new process", "all the same",
-         f"{there['decisions'] - len(there['different']):,} of {there['decisions']:,}"),
+         f"{new_process['decisions'] - len(new_process['different']):,} of {new_process['decisions']:,}"),
     ]  # fmt: skip
 
 

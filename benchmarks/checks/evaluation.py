@@ -138,7 +138,7 @@ def _coverage_figures(logs: int) -> list[Figure]:
     rows = [(design, coverage(design, max(30, logs * 1_500 // design.n), random)) for design in designs()]
     lines = []
     for n in sorted({design.n for design, _ in rows}):
-        counts = np.array([found for design, found in rows if design.n == n]).sum(axis=0)
+        counts = np.array([counts_of_design for design, counts_of_design in rows if design.n == n]).sum(axis=0)
         used, below, above = counts.tolist()
         what = f"effects in their 95% interval, n = {n:,}, {used:,} logs of 36 changes"
         sides = f"(below {below / used:.1%}, above {above / used:.1%})"
@@ -173,12 +173,12 @@ def _value_figure(
 ) -> Figure:
     random, hits, used = np.random.default_rng(4), 0, 0
     for design in (estimate for estimate in designs() if estimate.touched == 1.0):
-        truth = float(design.new @ design.rates)
+        true_value = float(design.new @ design.rates)
         for _ in range(logs):
             weights, rewards, actions = design.draw(random)
             estimate = estimator(weights, rewards, design, actions)
             used += not estimate.refused
-            hits += not estimate.refused and estimate.low <= truth <= estimate.high
+            hits += not estimate.refused and estimate.low <= true_value <= estimate.high
     return f"values by {name} in their 95% interval, n = 1,500", "93 to 97%", f"{hits / used:.1%}"
 
 
@@ -190,23 +190,23 @@ def obd(folder: Path) -> tuple[Log, Floats, float]:
     fetch(folder)
     features = read_item_features(folder / "all-item_context.csv")
     chances = chances_of(read_posteriors(folder / "all-posteriors.csv"), list(features))
-    truth = np.mean([row.clicked for row in read_log(folder / "bts-all.csv")])
-    return log_of(read_log(folder / "random-all.csv"), features), chances, float(truth)
+    true_value = np.mean([row.clicked for row in read_log(folder / "bts-all.csv")])
+    return log_of(read_log(folder / "random-all.csv"), features), chances, float(true_value)
 
 
-def relative_errors(log: Log, chances: Floats, truth: float, *, runs: int) -> dict[str, float]:
+def relative_errors(log: Log, chances: Floats, true_value: float, *, runs: int) -> dict[str, float]:
     """Return the mean of |estimate - truth| / truth over bootstraps, drawn as obp draws them."""
     errors: dict[str, list[float]] = {}
     for run in range(runs):
         resampled = np.random.RandomState(run).choice(np.arange(len(log.item)), size=len(log.item), replace=True)
         for name, estimate in estimates(log.take(resampled), chances).items():
-            errors.setdefault(name, []).append(abs(estimate.value - truth) / truth)
+            errors.setdefault(name, []).append(abs(estimate.value - true_value) / true_value)
     return {name: float(np.mean(each)) for name, each in errors.items()}
 
 
 def _obd_figures(runs: int) -> list[Figure]:
-    log, chances, truth = obd(DATA)
-    errors = relative_errors(log, chances, truth, runs=runs)
+    log, chances, true_value = obd(DATA)
+    errors = relative_errors(log, chances, true_value, runs=runs)
     lines = [
         (
             f"Open Bandit Dataset, random -> bts, relative error of {name}, {runs} bootstraps",
@@ -219,14 +219,14 @@ def _obd_figures(runs: int) -> list[Figure]:
 
 
 def _refusals(log: Log, chances: Floats) -> list[Figure]:
-    everything = np.arange(len(log.item))
+    all_rows = np.arange(len(log.item))
     favourite = int(chances[:, 0].argmax())
     single = np.zeros_like(chances)
     single[favourite] = 1.0
     cases = {
-        "the first 300 rows": (log.take(everything[:300]), chances),
-        "a single item always": (log.take(everything[:5_000]), single),
-        "a log without the favourite item": (log.take(everything[log.item != favourite]), chances),
+        "the first 300 rows": (log.take(all_rows[:300]), chances),
+        "a single item always": (log.take(all_rows[:5_000]), single),
+        "a log without the favourite item": (log.take(all_rows[log.item != favourite]), chances),
         "the whole log": (log, chances),
     }
     refusals = {name: estimates(*case)["SNIPS"].refused or "an answer" for name, case in cases.items()}

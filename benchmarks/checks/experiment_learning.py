@@ -111,25 +111,25 @@ class Bias(NamedTuple):
     error: float
 
 
-def truth(runs: int, customers: int = CUSTOMERS) -> tuple[float, float]:
+def true_rates(runs: int, customers: int = CUSTOMERS) -> tuple[float, float]:
     """Return the true difference, and its standard error: the learner alone, less the mean of all methods."""
     rates = np.array([Market(100_000 + seed).run(customers // 2).rate("") for seed in range(runs)])
     return float(rates.mean() - np.mean(list(RATES.values()))), float(rates.std(ddof=1) / math.sqrt(runs))
 
 
-def bias_of(learning: LearningMode, truth: tuple[float, float], runs: int, customers: int = CUSTOMERS) -> Bias:
+def bias_of(learning: LearningMode, true_rates: tuple[float, float], runs: int, customers: int = CUSTOMERS) -> Bias:
     """Return the bias of the difference that experiments measure."""
     measured = np.array([
         counts.rate(LEARNER.id) - counts.rate(CONTROL.id)
         for counts in (Market(seed, learning).run(customers) for seed in range(runs))
     ])  # fmt: skip
     error = float(measured.std(ddof=1)) / math.sqrt(runs)
-    return Bias(float(measured.mean()) - truth[0], math.hypot(error, truth[1]))
+    return Bias(float(measured.mean()) - true_rates[0], math.hypot(error, true_rates[1]))
 
 
 def figures(runs: int = 200) -> list[Figure]:
     """Return the bias of each way to learn."""
-    real = truth(runs)
+    real = true_rates(runs)
     rows = []
     goals: tuple[tuple[LearningMode, str], ...] = (("apart", "0 within two errors"), ("shared", "shown"))
     for learning, goal in goals:

@@ -115,15 +115,15 @@ def estimates_at_looks(drawn: Drawn, metric: MetricName) -> Estimates:
 
 def excluded(control: Estimates, variant: Estimates, planned: float) -> NDArray[np.bool_]:
     """Return at which looks the interval of the lift leaves 0 out, as `compare` does it."""
-    ready = (control.value > 0) & (control.n >= LEAST_UNITS)
+    has_enough = (control.value > 0) & (control.n >= LEAST_UNITS)
     for each in (control, variant):
-        ready &= each.n * each.value**2 >= LEAST_AMOUNTS * (each.variance + each.value**2)
-    value = np.where(ready, control.value, 1.0)
+        has_enough &= each.n * each.value**2 >= LEAST_AMOUNTS * (each.variance + each.value**2)
+    value = np.where(has_enough, control.value, 1.0)
     ratio = variant.value / value
     errors = np.sqrt(variant.variance / variant.n + ratio**2 * control.variance / control.n) / value
     rho = precision_for(planned)
     widths = [margin(MetricEstimate(0.0, float(n), float(n)), rho) for n in control.n + variant.n]
-    result: NDArray[np.bool_] = ready & (np.abs(ratio - 1) > errors * np.array(widths))
+    result: NDArray[np.bool_] = has_enough & (np.abs(ratio - 1) > errors * np.array(widths))
     return result
 
 

@@ -64,10 +64,10 @@ def look_at_nothing(draw: Draw, experiments: int, *, seed: int = SEED) -> Peeked
     errors = np.sqrt((variances[0] + variances[1]) / n)
     differences = np.abs(second - first) / n
     events = np.minimum(_events(first, squares), _events(second, second_squares))
-    ready = (n >= LEAST_UNITS) & (events >= LEAST_EVENTS)
+    has_enough = (n >= LEAST_UNITS) & (events >= LEAST_EVENTS)
     widths = errors * _widenings(2 * n, LOOKS * UNITS_A_LOOK)
     tests = (differences > Z95 * errors) & (errors > 0)
-    return Peeked((ready & (differences > widths)).any(axis=1), tests.any(axis=1))
+    return Peeked((has_enough & (differences > widths)).any(axis=1), tests.any(axis=1))
 
 
 def _events(sums: Floats, squares: Floats) -> Floats:
@@ -120,16 +120,16 @@ def bandit_traffic(rates: tuple[float, float], units: int, rng: np.random.Genera
 def bandit_run(rates: tuple[float, float], seed: int, *, units: int = LOOKS * UNITS_A_LOOK) -> tuple[bool, bool]:
     """Return whether the confidence sequence missed the true difference at any look, and a naive z-test at any."""
     moved = bandit_traffic(rates, units, np.random.default_rng([SEED, seed]))
-    by_variant, truth = scores(*moved, variants=2), rates[1] - rates[0]
+    by_variant, true_effect = scores(*moved, variants=2), rates[1] - rates[0]
     looks = np.arange(2 * LEAST_UNITS, units + 1, UNITS_A_LOOK)
     differences = by_variant[:, 1] - by_variant[:, 0]
     is_assigned = moved.assigned[:, None] == np.arange(2)
     tries, wins = (values.cumsum(axis=0)[looks - 1] for values in (is_assigned, is_assigned * moved.rewards[:, None]))
     errors, means = _errors(differences, looks)
-    missed = (np.abs(means - truth) > errors * _widenings(looks, units)) & (wins.min(axis=1) >= LEAST_EVENTS)
+    missed = (np.abs(means - true_effect) > errors * _widenings(looks, units)) & (wins.min(axis=1) >= LEAST_EVENTS)
     shares = wins / np.maximum(tries, 1)
     naive_errors = np.sqrt((shares * (1 - shares) / np.maximum(tries - 1, 1)).sum(axis=1))
-    naive = np.abs(shares[:, 1] - shares[:, 0] - truth) > Z95 * naive_errors
+    naive = np.abs(shares[:, 1] - shares[:, 0] - true_effect) > Z95 * naive_errors
     return bool(missed.any()), bool(naive.any())
 
 
@@ -168,9 +168,9 @@ def fixed_coverage(runs: int, *, units: int = 2_000) -> Fixed:
     return Fixed({name: float(np.mean(values)) for name, values in held.items()}, float(np.mean(ratios)))
 
 
-def _holds(variants: list[MetricEstimate], truth: float) -> bool:
+def _holds(variants: list[MetricEstimate], true_effect: float) -> bool:
     comparison = welch(*variants)
-    return comparison.low <= truth <= comparison.high
+    return comparison.low <= true_effect <= comparison.high
 
 
 SHOP_UNITS, SHOP_DAYS, WINDOW = 4_000, 28, 3.0
@@ -213,8 +213,8 @@ def stopping_times(runs: int, *, base: float = 0.1, lift: float = 0.1, looks: in
     sums, n = rng.binomial(half, rates, (2, runs, looks)).cumsum(axis=2), half * np.arange(1, looks + 1)
     p = sums / n
     errors = np.sqrt((p * (1 - p)).sum(axis=0) / (n - 1))
-    told = np.abs(p[1] - p[0]) > errors * _widenings(2 * n, fixed)
-    times: Floats = np.where(told.any(axis=1), 2 * n[told.argmax(axis=1)] / fixed, np.inf)
+    significant = np.abs(p[1] - p[0]) > errors * _widenings(2 * n, fixed)
+    times: Floats = np.where(significant.any(axis=1), 2 * n[significant.argmax(axis=1)] / fixed, np.inf)
     return times
 
 
@@ -303,8 +303,12 @@ def _power_figures() -> list[Figure]:
 
 
 def _mismatch_figures(runs: int) -> list[Figure]:
-    found, false = mismatches(runs, lost=0.02), mismatches(2 * runs, lost=0.0)
+    detected, false = mismatches(runs, lost=0.02), mismatches(2 * runs, lost=0.0)
     return [
-        (f"mismatch: 2% of a variant lost in a fifth of 100,000 units, found, {runs} runs", ">= 95%", f"{found:.1%}"),
+        (
+            f"mismatch: 2% of a variant lost in a fifth of 100,000 units, found, {runs} runs",
+            ">= 95%",
+            f"{detected:.1%}",
+        ),
         (f"mismatch: healthy experiments stopped, a look every 100 units, {2 * runs:,} runs", "<= 1%", f"{false:.1%}"),
     ]

@@ -25,7 +25,7 @@ from engine.service import open_engine
 from engine.settings import Settings
 
 Figure = tuple[str, str, str]
-Post = Callable[[str, Any], Any]
+Call = Callable[[str, Any], Any]
 PLACEMENT, ID, BROKEN = "payment_methods", "paypal-first", "paypal"
 EXPERIMENTS = f"/v1/placements/{PLACEMENT}/experiments"
 REASON = "guardrail: PayPal first loses more than 5% of conversion"
@@ -48,8 +48,8 @@ CSRF = re.compile(r'name="csrf" value="([^"]+)"')
 class Shoppers:
     """Customers who each come once; `is_broken` makes those of one variant leave without a purchase."""
 
-    def __init__(self, post: Post, seed: int, rates: tuple[float, float] = (RATE, BROKEN_RATE)) -> None:
-        self._post = post
+    def __init__(self, call: Call, seed: int, rates: tuple[float, float] = (RATE, BROKEN_RATE)) -> None:
+        self._post = call
         self._random = Random(seed)
         self._seed = seed
         self._rate, self._broken_rate = rates
@@ -59,8 +59,8 @@ class Shoppers:
     def visit(self) -> bool:
         """Ask and perhaps buy; return whether the shopper was in the experiment."""
         self.visits += 1
-        asked = {"placement": PLACEMENT, "customer_id": f"{self._seed}-{self.visits}", "context": {}}
-        answer = self._post(DECISIONS, asked)
+        request = {"placement": PLACEMENT, "customer_id": f"{self._seed}-{self.visits}", "context": {}}
+        answer = self._post(DECISIONS, request)
         variants = [entry["variant"] for entry in answer["experiments"]]
         rate = self._broken_rate if self.is_broken and BROKEN in variants else self._rate
         if self._random.random() < rate:
@@ -70,31 +70,31 @@ class Shoppers:
         return bool(variants)
 
 
-def furnish(post: Post) -> None:
+def create_resources(call: Call) -> None:
     """Create the shop and start the experiment."""
-    post("/v1/placements", {"key": PLACEMENT, "name": "Payment methods", "policy": {"type": "fixed"}})
-    post(f"/v1/placements/{PLACEMENT}/candidates", [{"id": id, "label": id} for id in ("card", "paypal", "klarna")])
-    post(EXPERIMENTS, EXPERIMENT)
-    post(f"{EXPERIMENTS}/{ID}/start", {})
+    call("/v1/placements", {"key": PLACEMENT, "name": "Payment methods", "policy": {"type": "fixed"}})
+    call(f"/v1/placements/{PLACEMENT}/candidates", [{"id": id, "label": id} for id in ("card", "paypal", "klarna")])
+    call(EXPERIMENTS, EXPERIMENT)
+    call(f"{EXPERIMENTS}/{ID}/start", {})
 
 
 class Stop(NamedTuple):
     """Seconds from the break until the experiment is stopped and until nobody is enrolled, and where it says why."""
 
     stopped: float
-    nobody: float
+    enrolled_until: float
     says_why: dict[str, bool]
 
 
-def poster(client: httpx.Client) -> Post:
+def poster(client: httpx.Client) -> Call:
     """Return a function that posts and returns the answer's document."""
 
-    def post(path: str, body: Any) -> Any:
+    def call(path: str, body: Any) -> Any:
         answer = client.post(path, json=body)
         answer.raise_for_status()
         return answer.json()
 
-    return post
+    return call
 
 
 async def _merchant(folder: Path) -> str:
@@ -114,7 +114,7 @@ def stop_of(seed: int) -> Stop:
     with Server((*TAP2, "serve"), folder, free_port(), {}) as server:
         address = f"http://127.0.0.1:{server.port}"
         with httpx.Client(base_url=address, headers={"Authorization": f"Bearer {key}"}, timeout=30) as client:
-            furnish(poster(client))
+            create_resources(poster(client))
             crowd = [Shoppers(poster(client), seed * THREADS + number) for number in range(THREADS)]
             ended, last_enrolled = threading.Event(), [0.0]
             threads = [threading.Thread(target=_shop, args=(each, ended, last_enrolled)) for each in crowd]
@@ -170,10 +170,10 @@ def figures(runs: int = RUNS) -> list[Figure]:
     stops = [stop_of(seed) for seed in range(runs)]
     load = f"{SHOPPERS_A_SECOND} shoppers a second, conversion of a variant from {RATE:.0%} to {BROKEN_RATE:.0%}"
     seconds = ", ".join(f"{stop.stopped:.0f} s" for stop in stops)
-    nobody = ", ".join(f"{stop.nobody:.0f} s" for stop in stops)
+    enrolled_until = ", ".join(f"{stop.enrolled_until:.0f} s" for stop in stops)
     places = [name for name in stops[0].says_why if all(stop.says_why[name] for stop in stops)]
     return [
         (f"{load}: stopped after", f"under {GOAL_SECONDS:.0f} s", seconds),
-        ("the last customer enrolled after", f"under {GOAL_SECONDS:.0f} s", nobody),
+        ("the last customer enrolled after", f"under {GOAL_SECONDS:.0f} s", enrolled_until),
         ("the reason stands in", "page, audit log, API", ", ".join(places) or "none of them"),
     ]

@@ -46,11 +46,11 @@ class Month(NamedTuple):
     cost: float
 
 
-def month(random: Generator, truth: OfferTruth) -> Month:
+def month(random: Generator, offer: OfferTruth) -> Month:
     """Draw a month: customers come a Poisson number of times, some of them often."""
     visits = 1 + random.poisson(random.gamma(1.0, VISITS - 1, CUSTOMERS))
     held = random.random(CUSTOMERS) < HELD_BACK
-    likely = np.minimum(0.6, random.beta(1.0, 9.0, CUSTOMERS)) * np.where(held, 1.0, 1 + truth.lift)
+    likely = np.minimum(0.6, random.beta(1.0, 9.0, CUSTOMERS)) * np.where(held, 1.0, 1 + offer.lift)
     customer = np.repeat(np.arange(CUSTOMERS), visits)
     buyers = customer[random.random(len(customer)) < likely[customer]]
     costs = np.where(held[buyers], 0.0, DISCOUNT * (random.random(len(buyers)) < REDEEMS))
@@ -61,21 +61,21 @@ def month(random: Generator, truth: OfferTruth) -> Month:
     return Month(*groups, float(costs.sum() / (~held).sum()))
 
 
-def true_effect(truth: OfferTruth) -> tuple[float, float]:
+def true_effect(offer: OfferTruth) -> tuple[float, float]:
     """Return the extra orders and margin of a customer who sees the offer."""
     random = default_rng(0)
     likely = np.minimum(0.6, random.beta(1.0, 9.0, 4_000_000))
     orders = VISITS * float(likely.mean())
-    extra = orders * truth.lift
+    extra = orders * offer.lift
     return extra, extra * MARGIN * CART - (orders + extra) * REDEEMS * DISCOUNT
 
 
-def coverage(truth: OfferTruth, runs: int) -> Coverage:
+def coverage(offer: OfferTruth, runs: int) -> Coverage:
     """Return how often intervals cover the truth."""
-    orders, margin = true_effect(truth)
+    orders, margin = true_effect(offer)
     hits = []
     for run in range(runs):
-        held_back, shown, cost = month(default_rng((run, 7)), truth)
+        held_back, shown, cost = month(default_rng((run, 7)), offer)
         effect = incremental_effect(held_back, shown, cost=cost)
         assert effect is not None
         hits.append(
@@ -91,11 +91,11 @@ def coverage(truth: OfferTruth, runs: int) -> Coverage:
 def figures(runs: int = RUNS) -> list[tuple[str, str, str]]:
     """Return (subject, goal, measured) for the table of docs/verification.md."""
     rows = []
-    for truth in (GAINING, SUBSIDISING):
-        result = coverage(truth, runs)
-        what = f"an offer that {truth.name}, {runs:,} runs"
+    for offer in (GAINING, SUBSIDISING):
+        result = coverage(offer, runs)
+        what = f"an offer that {offer.name}, {runs:,} runs"
         rows.append((f"{what}: intervals that cover the extra orders", "93 to 97%", f"{result.orders:.1%}"))
         rows.append((f"{what}: intervals that cover the extra margin", "93 to 97%", f"{result.margin:.1%}"))
-        goal = "at least 95%" if truth is SUBSIDISING else ""
+        goal = "at least 95%" if offer is SUBSIDISING else ""
         rows.append((f"{what}: said to lose money", goal, f"{result.loses:.1%}"))
     return rows

@@ -125,10 +125,17 @@ def _reports(shop: MetricShop, random: np.random.Generator, answer: DecisionAnsw
     first, id = answer.decision.ranking[0].id, answer.decision.decision_id
 
     def row(
-        type: str, method: str, at: int, amount: int | None = None, currency: str | None = None, event: str = ""
+        type: str,
+        method: str,
+        occurred_at: int,
+        amount: int | None = None,
+        currency: str | None = None,
+        event: str = "",
     ) -> OutcomeRow:
         event = event or f"{type}-{id}"
-        return OutcomeRow(shop.merchant_id, event, id, None, "", type, method, amount, currency, at, at)
+        return OutcomeRow(
+            shop.merchant_id, event, id, None, "", type, method, amount, currency, occurred_at, occurred_at
+        )
 
     if random.random() < 0.95:
         yield row("shown", first, time)

@@ -147,9 +147,9 @@ def play_choices(world: World, seed: int, *, forgets: bool) -> Played:
     return Played(lost, noticed)
 
 
-def _chances(worth: Floats, outside: float) -> Floats:
+def _chances(factors: Floats, outside: float) -> Floats:
     """Return the chance of each slot to be chosen, (..., slots)."""
-    attractions = np.exp(worth - outside)
+    attractions = np.exp(factors - outside)
     result: Floats = attractions / (1 + attractions.sum(axis=-1, keepdims=True))
     return result
 

@@ -35,8 +35,8 @@ def first_chances(amounts: list[Amounts], tried: Floats, won: Floats, seed: int)
     """Return the chances of the first slot by draws of rates times draws of amounts."""
     rng = np.random.default_rng([seed, 31])
     rates = rng.beta(1 + won[:, None], 1 + np.maximum(tried - won, 0)[:, None], (2, 1024))
-    worth = rates * make_amount_draws(NAMES, amounts, seed=seed, typical=TYPICAL).draws
-    chances: Floats = np.bincount(worth.argmax(axis=0), minlength=2) / 1024
+    values = rates * make_amount_draws(NAMES, amounts, seed=seed, typical=TYPICAL).draws
+    chances: Floats = np.bincount(values.argmax(axis=0), minlength=2) / 1024
     return chances
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from benchmarks.checks.attacks import DECISIONS, FEEDBACK, Client, furnish, open_merchants
+from benchmarks.checks.attacks import DECISIONS, FEEDBACK, Client, create_examples, open_merchants
 from benchmarks.process import ROOT, TAP2, Server, free_port
 from benchmarks.speed.load import percentile
 
@@ -146,26 +146,26 @@ def _site() -> Iterator[Site]:
     site = Site(Server((*TAP2, "serve"), folder, free_port(), DEFAULT_LIMITS), asyncio.run(open_merchants(folder)))
     with site.server:
         for name in ("one", "two"):
-            furnish(site.client(name))
+            create_examples(site.client(name))
         yield site
 
 
 def figures() -> list[Figure]:
     """Start two servers with two merchants each; return the table's rows."""
-    with _site() as here, _site() as elsewhere:
-        return [*_of_flood(here, elsewhere), *_of_log_ins(here)]
+    with _site() as flooded, _site() as elsewhere:
+        return [*_of_flood(flooded, elsewhere), *_of_log_ins(flooded)]
 
 
-def _of_flood(here: Site, elsewhere: Site) -> list[Figure]:
-    phases, asked = Phases(here.client("two")), 0
+def _of_flood(flooded: Site, elsewhere: Site) -> list[Figure]:
+    phases, decision_count = Phases(flooded.client("two")), 0
     phases.measure("warm up", while_true=_for_seconds(2))
     for _ in range(ROUNDS):
-        for name, site in (("elsewhere", elsewhere), ("loud", here)):
+        for name, site in (("elsewhere", elsewhere), ("loud", flooded)):
             with _flooding(site.server.port, site.keys["one secret"]):
                 before = _decisions(site)
                 phases.measure(name, while_true=_for_seconds(PHASE_SECONDS))
-                asked += _decisions(site) - before
-    rate = (asked - phases.decisions / 2) / (2 * ROUNDS * PHASE_SECONDS)
+                decision_count += _decisions(site) - before
+    rate = (decision_count - phases.decisions / 2) / (2 * ROUNDS * PHASE_SECONDS)
     ratio = "at most 1.5 times"
     return [
         ("a merchant floods: decisions a second, with five outcomes each", "200", f"{rate:.0f}"),

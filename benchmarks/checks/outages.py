@@ -29,7 +29,7 @@ def play(
 
     Nights, weekends and sales move all rates. Outcomes are known `delay` minutes later.
     """
-    rng, watch, waiting, rows = np.random.default_rng([seed, 11]), Watch.begin(len(USUAL)), [], []
+    rng, watch, pending, rows = np.random.default_rng([seed, 11]), Watch.begin(len(USUAL)), [], []
     clock = np.arange(days * DAY * looks) / looks
     visits, factors = rng.poisson(_visits(clock, visits_a_day) / looks), _factors(clock)
     for look, minute in enumerate(clock):
@@ -38,9 +38,9 @@ def play(
         if broken and BROKEN_FROM <= minute < BROKEN_UNTIL:
             rates[0] = DEAD
             row[LOST:] = shown[0] * (rates[1] - DEAD), visits[look] * shares[0] * (rates[1] - DEAD), shown[0]
-        waiting.append((shown, rng.binomial(shown, rates)))
-        if len(waiting) > delay * looks:
-            watch = watch.after(*waiting.pop(0), USUAL, minutes=1 / looks)
+        pending.append((shown, rng.binomial(shown, rates)))
+        if len(pending) > delay * looks:
+            watch = watch.after(*pending.pop(0), USUAL, minutes=1 / looks)
         row[AWAY], row[OTHERS_AWAY] = watch.away[0], watch.away[1:].any()
         rows.append(row)
     return np.array(rows)
@@ -91,16 +91,16 @@ def dead_for_four_hours(delay: int) -> list[Figure]:
         tries.append(dead[:looks, TRIES].sum())
         back.append((int((alive[:, AWAY] == 0).argmax()) + 1) / LOOKS)
         lost.append(rows[:, LOST].sum() / rows[:, LOSABLE].sum())
-    known = f"outcomes known {delay} minutes later"
+    title = f"outcomes known {delay} minutes later"
     before, least = least_tries(delay, 20_000)
     soon = sum(minutes <= 5 or count <= 100 for minutes, count in zip(away, tries, strict=True))
     return [
-        (f"{known}: tries before any outcome; least mean tries of any such test", "", f"{before:.0f}, {least:.0f}"),
-        (f"{known}: minutes until away, median and most", "<= 5", f"{np.median(away):.1f}, {max(away):.1f}"),
-        (f"{known}: tries until away, median and most", "or <= 100", f"{np.median(tries):.0f}, {max(tries):.0f}"),
-        (f"{known}: runs away within 5 minutes or 100 tries", f"{len(SEEDS)}", f"{soon}"),
-        (f"{known}: minutes until back, median and most", "<= 15", f"{np.median(back):.1f}, {max(back):.1f}"),
-        (f"{known}: lost of what can be", "<= 10%", f"{np.mean(lost):.1%}"),
+        (f"{title}: tries before any outcome; least mean tries of any such test", "", f"{before:.0f}, {least:.0f}"),
+        (f"{title}: minutes until away, median and most", "<= 5", f"{np.median(away):.1f}, {max(away):.1f}"),
+        (f"{title}: tries until away, median and most", "or <= 100", f"{np.median(tries):.0f}, {max(tries):.0f}"),
+        (f"{title}: runs away within 5 minutes or 100 tries", f"{len(SEEDS)}", f"{soon}"),
+        (f"{title}: minutes until back, median and most", "<= 15", f"{np.median(back):.1f}, {max(back):.1f}"),
+        (f"{title}: lost of what can be", "<= 10%", f"{np.mean(lost):.1%}"),
     ]
 
 

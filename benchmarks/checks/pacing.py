@@ -92,7 +92,7 @@ def _play_cap(
     plan, which changes no mean and makes it surer (a control variate).
     """
     left, gain, end = world.budget, 0.0, stretch.stop * STEP_MS
-    worth = _best_under_cap(world).price
+    best_price = _best_under_cap(world).price
     # The price goes on from cap to cap.
     whole = expected_traffic(hours, 0, STEPS * STEP_MS)
     bounds = np.searchsorted(world.steps, np.arange(stretch.start, stretch.stop + 1))
@@ -106,7 +106,7 @@ def _play_cap(
                 chance, cost = float(world.chances[row, best]), float(world.costs[row, best])
                 is_redeemed = random.random() < chance
                 left -= is_redeemed * cost
-                gain += chance * float(world.values[row, best]) + worth * cost * (is_redeemed - chance)
+                gain += chance * float(world.values[row, best]) + best_price * cost * (is_redeemed - chance)
         if price:
             elapsed = expected_traffic(hours, begin, begin + STEP_MS)
             to_come = expected_traffic(hours, begin, end)

@@ -79,7 +79,7 @@ def merchant(rng: np.random.Generator, *, drift: float = 0.0, is_gone: bool = Fa
     return Merchant(chances, rates, changed, int(10 ** rng.uniform(4, math.log10(MOST_DECISIONS))))
 
 
-def ask(shop: Merchant, rng: np.random.Generator) -> tuple[float, float] | None:
+def log_estimate(shop: Merchant, rng: np.random.Generator) -> tuple[float, float] | None:
     """Return the lift of the variant over what is in force by the log, and its error; None where it is refused."""
     shown = rng.choice(len(shop.chances), shop.decisions, p=shop.chances)
     bought = (rng.random(shop.decisions) < shop.rates[shown]).astype(np.float64)
@@ -93,7 +93,7 @@ def ask(shop: Merchant, rng: np.random.Generator) -> tuple[float, float] | None:
 
 def run(shop: Merchant, rng: np.random.Generator) -> tuple[list[tuple[int, float]], bool]:
     """Return the verdict (1: variant, -1: control, 0: none) and the units, without and with the log."""
-    logged = ask(shop, rng)
+    logged = log_estimate(shop, rng)
     size = size_for(binary_goal(shop.control, EFFECT)).sequential
     half, rates = size // LOOKS // 2, np.array([shop.control, shop.variant])
     sums = rng.binomial(half, rates[:, None], (2, LOOKS)).cumsum(axis=1)
@@ -129,10 +129,10 @@ def merchants(count: int = 200, *, drift: float = 0.0, is_gone: bool = False, se
     for number in range(count):
         rng = np.random.default_rng([seed, number])
         shop = merchant(rng, drift=drift, is_gone=is_gone)
-        truth = int(np.sign(round(shop.variant / shop.control - 1, 9)))
+        true_sign = int(np.sign(round(shop.variant / shop.control - 1, 9)))
         verdicts, has_log = run(shop, rng)
-        right.append([verdict == truth for verdict, _ in verdicts])
-        wrong.append([verdict not in (truth, 0) for verdict, _ in verdicts])
+        right.append([verdict == true_sign for verdict, _ in verdicts])
+        wrong.append([verdict not in (true_sign, 0) for verdict, _ in verdicts])
         units.append([spent for _, spent in verdicts])
         knew.append(has_log)
     return Verdicts(np.array(right).T, np.array(wrong).T, np.array(units).T, np.array(knew))

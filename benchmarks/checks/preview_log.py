@@ -108,11 +108,11 @@ def visit(favourite: str, ranking: Sequence[str], luck: random.Random) -> str | 
 
 
 def _bought(favourite: str, ranking: Sequence[str]) -> float:
-    here, bought = 1.0, 0.0
+    present, bought = 1.0, 0.0
     for method in ranking:
         accepts = FAVOURITE if method == favourite else OTHER
-        bought += here * accepts
-        here *= (1 - accepts) * PATIENCE
+        bought += present * accepts
+        present *= (1 - accepts) * PATIENCE
     return bought
 
 
@@ -147,7 +147,7 @@ class Log:
     snapshots: dict[int, Snapshot] = field(default_factory=dict)
 
 
-async def furnish(engine: Engine, merchant_id: int) -> Plan:
+async def create_plan(engine: Engine, merchant_id: int) -> Plan:
     """Put the placement in force as it decided."""
     whole = document()
     await engine.catalogue.create(Actor(merchant_id, "verify"), "placement", "", [whole.placement])

@@ -124,7 +124,7 @@ def without_overlap(draft_bench: DraftBench, count: int, *, seed: int = 1) -> tu
 def figures() -> list[Figure]:
     """Return (subject, goal, measured) rows."""
     coverages = coverage(AS_MERCHANTS_HAVE_IT, least=DRAFTS)
-    there = coverage(ALL_SLOTS_DRAWN, least=DRAFTS_THERE)
+    drafts = coverage(ALL_SLOTS_DRAWN, least=DRAFTS_THERE)
     draft_bench = DraftBench(make_log(Plan(document(), version=1), 1, count=20_000, seed=2, until=A_MOMENT))
     refused, tried = without_overlap(draft_bench, 60)
     cost = preview_load.measure(count=AS_MERCHANTS_HAVE_IT.decisions)
@@ -137,7 +137,7 @@ def figures() -> list[Figure]:
          "at least 93%", describe_share(coverages.partly)),
         ("both together", "", describe_share([*coverages.whole, *coverages.partly])),
         (f"within what the log did; logs of {ALL_SLOTS_DRAWN.decisions:,} decisions, 4 methods, all slots drawn",
-         "93 to 97%", f"{describe_share(there.whole)} ({there.tried} tried)"),
+         "93 to 97%", f"{describe_share(drafts.whole)} ({drafts.tried} tried)"),
         ("drafts that do what the log never did are refused", "all", f"{refused} of {tried}"),
         (f"a preview of {cost.read:,} decisions, all of them touched", "under 20 s", f"{cost.alone_all:.1f} s"),
         (f"a preview of {cost.read:,} decisions, one in {len(COUNTRIES)} touched", "under 20 s",
@@ -195,7 +195,7 @@ class DraftBench:
     """A log in memory on which drafts are tried as a preview does, with their true effects."""
 
     def __init__(self, log: Log) -> None:
-        self._plan, self._shoppers, self._known = log.plan, log.shoppers, log.snapshots
+        self._plan, self._shoppers, self._snapshots = log.plan, log.shoppers, log.snapshots
         self._count = len(log.decisions)
         self._by_country: defaultdict[str, list[Seen]] = defaultdict(list)
         for logged in log.decisions:
@@ -213,7 +213,7 @@ class DraftBench:
         draft = Active(Plan(msgspec.structs.replace(changed, rules=kept), version=0))
         comparison = Comparison(self._plan, draft.plan)
         cases = list(self.touched(rule, comparison))
-        drawn = {version: draft.make(self._known[version]) for version in {case.beliefs_version for case in cases}}
+        drawn = {version: draft.make(self._snapshots[version]) for version in {case.beliefs_version for case in cases}}
         totals = Totals(read=self._count, counted=self._count)
         for batch in batches(cases):
             beliefs = [drawn[case.beliefs_version] for case in batch]

@@ -37,7 +37,7 @@ PAUSE_SECONDS = 0.01
 WARM_UP_SECONDS = 0.5
 TOO_LONG = 0.05
 HTTP_OK = 200
-PLACE = "/v1/placements/payment_methods"
+PLACEMENT = "/v1/placements/payment_methods"
 METHODS = ("card", "paypal", "klarna", "ideal", "sepa_debit", "apple_pay")
 DECISION = {"placement": "payment_methods", "context": {"cart": {"total": 12900}, "geo": {"country": "DE"}}}
 
@@ -48,7 +48,7 @@ class Answer(NamedTuple):
     A fallback, given where a decision took longer than a second, obeys no rules and carries none.
     """
 
-    at: float
+    sent_at: float
     seconds: float
     version: int
     mark: int | None
@@ -69,16 +69,18 @@ class Result:
 
     def asked_for_in(self, spans: Sequence[Span]) -> list[float]:
         """Seconds that decisions took which were asked for in one of these spans of time."""
-        return [one.seconds for one in self.answers if any(begin <= one.at <= end for begin, end in spans)]
+        return [
+            answer.seconds for answer in self.answers if any(begin <= answer.sent_at <= end for begin, end in spans)
+        ]
 
     @property
     def disobeying(self) -> int:
         """Answers that carry another mark than the version that they name."""
-        return sum(self.marks.get(one.version) != one.mark for one in self.answers if not one.is_fallback)
+        return sum(self.marks.get(answer.version) != answer.mark for answer in self.answers if not answer.is_fallback)
 
     @property
     def fallbacks(self) -> int:
-        return sum(one.is_fallback for one in self.answers)
+        return sum(answer.is_fallback for answer in self.answers)
 
 
 class Client:
@@ -88,15 +90,15 @@ class Client:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self._headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
 
-    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Json:
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Json:
         text = None if body is None else json.dumps(body)
         self._connection.request(method, path, body=text, headers=self._headers | headers)
         answer = self._connection.getresponse()
         read = answer.read()
         if answer.status >= 300:
             raise RuntimeError(f"{method} {path}: {answer.status} {read[:500].decode()}")
-        found: Json = json.loads(read) if read else {}
-        return found
+        document: Json = json.loads(read) if read else {}
+        return document
 
 
 def rule(number: int, dice: random.Random) -> Json:
@@ -123,9 +125,9 @@ def marker(mark: int) -> Json:
     return {"id": "marker", "name": "Marker", "when": {"==": [1, 1]}, "effects": effects}
 
 
-def publish(client: Client, why: str) -> int:
+def publish(client: Client, reason: str) -> int:
     """The version that is in force now."""
-    version: int = client.ask("POST", f"{PLACE}/draft/publish", {"why": why}, **{"If-Match": "*"})["version"]
+    version: int = client.call("POST", f"{PLACEMENT}/draft/publish", {"why": reason}, **{"If-Match": "*"})["version"]
     return version
 
 
@@ -143,10 +145,10 @@ def rule_set(rules: int) -> list[Json]:
     return [*(rule(number, dice) for number in range(rules - 1)), marker(0)]
 
 
-def furnish(client: Client, rules: int) -> None:
-    client.ask("POST", "/v1/placements", {"key": "payment_methods", "name": "Payment methods"})
-    client.ask("POST", f"{PLACE}/candidates", [{"id": name, "label": name} for name in METHODS])
-    client.ask("PUT", f"{PLACE}/draft", {"rules": rule_set(rules)}, **{"If-Match": "*"})
+def create_resources(client: Client, rules: int) -> None:
+    client.call("POST", "/v1/placements", {"key": "payment_methods", "name": "Payment methods"})
+    client.call("POST", f"{PLACEMENT}/candidates", [{"id": name, "label": name} for name in METHODS])
+    client.call("PUT", f"{PLACEMENT}/draft", {"rules": rule_set(rules)}, **{"If-Match": "*"})
 
 
 class Head(msgspec.Struct):
@@ -178,7 +180,7 @@ class Load:
     def _client(self) -> Callable[[], Connection]:
         tally, loop = Tally(), asyncio.get_running_loop()
 
-        def ask(connection: Connection) -> None:
+        def call(connection: Connection) -> None:
             if self._going:
                 connection.send(self._request, time.perf_counter())
             else:
@@ -192,7 +194,7 @@ class Load:
             began = time.perf_counter() - seconds
             self.answers.append(Answer(began, seconds, head.plan_version, head.values.get("mark"), head.fallback))
 
-        return lambda: Connection(tally, lambda idle: loop.call_later(PAUSE_SECONDS, ask, idle), answered)
+        return lambda: Connection(tally, lambda idle: loop.call_later(PAUSE_SECONDS, call, idle), answered)
 
     def stop(self) -> list[Answer]:
         self._going = False
@@ -208,12 +210,12 @@ def run(*, rules: int = RULES, publishes: int = PUBLISHES, quiet_seconds: float 
         key = asyncio.run(new_merchant(folder))
         with Server([*TAP2, "serve"], Path(folder), port, {}):
             client = Client(port, key)
-            furnish(client, rules)
+            create_resources(client, rules)
             result.marks[publish(client, "all of them")] = 0
             load = Load(port, key, CLIENTS)
             time.sleep(WARM_UP_SECONDS)
             for mark in range(1, publishes + 1):
-                client.ask("PUT", f"{PLACE}/draft/rules/marker", marker(mark), **{"If-Match": "*"})
+                client.call("PUT", f"{PLACEMENT}/draft/rules/marker", marker(mark), **{"If-Match": "*"})
                 began = time.perf_counter()
                 time.sleep(quiet_seconds)
                 quiet = time.perf_counter()
@@ -227,8 +229,8 @@ def run(*, rules: int = RULES, publishes: int = PUBLISHES, quiet_seconds: float 
 
 def readable(client: Client, version: int, mark: int) -> bool:
     """Return whether a version can still be read as it was published."""
-    plan = client.ask("GET", f"{PLACE}/versions/{version}")
-    return marker(mark)["effects"] in [one["effects"] for one in plan["rules"] if one["id"] == "marker"]
+    plan = client.call("GET", f"{PLACEMENT}/versions/{version}")
+    return marker(mark)["effects"] in [answer["effects"] for answer in plan["rules"] if answer["id"] == "marker"]
 
 
 def quantile(values: Sequence[float], share: float) -> float:
@@ -247,8 +249,8 @@ def too_long(values: Sequence[float]) -> str:
 def figures() -> list[Figure]:
     """(what, goal, measured)."""
     result = run()
-    longest, versions = max(result.publish_seconds), len({one.version for one in result.answers})
-    quiet, waiting = result.asked_for_in(result.pauses), result.asked_for_in(result.publishing)
+    longest, versions = max(result.publish_seconds), len({answer.version for answer in result.answers})
+    quiet, while_publishing = result.asked_for_in(result.pauses), result.asked_for_in(result.publishing)
     changed = [marker(mark) for mark in range(1, PUBLISHES + 1)]
     held = asyncio.run(waits(rule_set(RULES), changed, methods=METHODS))
     return [
@@ -256,9 +258,9 @@ def figures() -> list[Figure]:
          f"{quantile(result.publish_seconds, 0.5):.2f}, {longest:.2f} s"),
         ("decisions just before: median, p99, longest", "", milliseconds(quiet)),
         ("decisions while a version is published: median, p99, longest", "none waits over 50 ms for it",
-         milliseconds(waiting)),
+         milliseconds(while_publishing)),
         ("over 50 ms, just before", "", too_long(quiet)),
-        ("over 50 ms, while a version is published", "as many", too_long(waiting)),
+        ("over 50 ms, while a version is published", "as many", too_long(while_publishing)),
         ("the event loop meanwhile, held up by its own process, CPU time: median, p99, longest", "under 50 ms",
          milliseconds(held)),
         (f"answers that obey another version than they name, of {len(result.answers):,} by {versions} versions", "0",

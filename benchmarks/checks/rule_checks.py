@@ -43,8 +43,8 @@ def seconds_for_a_rule(rules: tuple[Rule, ...]) -> list[float]:
     """Return the CPU seconds to check a rule beside the others, for a sample of the set, in ascending order."""
     every = rules[:: max(1, len(rules) // 50)]
     return sorted(
-        _seconds(partial(check_rule, one, [r for r in rules if r is not one], _MANY_CANDIDATES_CONTEXT))
-        for one in every
+        _seconds(partial(check_rule, rule, [r for r in rules if r is not rule], _MANY_CANDIDATES_CONTEXT))
+        for rule in every
     )
 
 

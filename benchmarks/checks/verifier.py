@@ -45,7 +45,7 @@ async def write_log(folder: Path, decisions: int) -> tuple[Path, ExportedDecisio
         shop, luck = (await open_shops(engine))[0], random.Random(17)
         await _experiment(shop)
         while len(shop.answers) < decisions:
-            await asyncio.gather(*(shop.ask(luck) for _ in range(min(TOGETHER, decisions))))
+            await asyncio.gather(*(shop.decide(luck) for _ in range(min(TOGETHER, decisions))))
             await engine.recorder.outcomes([shop.report(luck, [shop]) for _ in range(TOGETHER // 4)])
             if luck.random() < REFRESHED:
                 await engine.live.refresh(at_once=True)

@@ -89,13 +89,13 @@ async def deliver(result: Result) -> None:
     inner = await Receiver().start()
     redirecting = Receiver(answering(307, f"Location: {inner.url}\r\n"))
     good, flaky, slow, gone = Receiver(), refusing_some(), Receiver(hang), Receiver(answering(410))
-    everybody = (good, flaky, slow, gone, redirecting)
-    for receiver in everybody:
+    receivers = (good, flaky, slow, gone, redirecting)
+    for receiver in receivers:
         await receiver.start()
     with tempfile.TemporaryDirectory(prefix="tap2-webhooks-") as name:
         settings = Settings(data=name, webhook_networks=LOOPBACK)
         engine = await open_engine(settings)
-        subjects = await fill(engine, [receiver.url for receiver in everybody])
+        subjects = await fill(engine, [receiver.url for receiver in receivers])
         await engine.database.close()
         server = Server([*TAP2, "serve"], Path(name), free_port(), {"TAP2_WEBHOOK_NETWORKS": LOOPBACK})
         try:
@@ -109,7 +109,7 @@ async def deliver(result: Result) -> None:
             await asyncio.sleep(2)
         finally:
             server.kill()
-    result.messages = sum(len(receiver.received) for receiver in everybody)
+    result.messages = sum(len(receiver.received) for receiver in receivers)
     result.missing = sum(len(subjects.keys() - set(first_seen(receiver))) for receiver in (good, flaky))
     result.out_of_order = sum(count_out_of_order(first_seen(receiver), subjects) for receiver in (good, flaky))
     result.redirected, result.after_gone = inner.connections, max(0, len(gone.received) - 4 * (KILLS + 1))

@@ -68,10 +68,10 @@ class Learner:
         self.believe()
 
     def believe(self) -> None:
-        one = np.eye(self._shared.shape[0])
-        self._covariance = _inverse(self._precision + one / SPREAD**2)
+        identity = np.eye(self._shared.shape[0])
+        self._covariance = _inverse(self._precision + identity / SPREAD**2)
         own = _times(self._covariance, self._information)
-        says = (one / SPREAD**2 - self._covariance / SPREAD**4).sum(axis=1) + self._shared
+        says = (identity / SPREAD**2 - self._covariance / SPREAD**4).sum(axis=1) + self._shared
         shared = _times(_inverse(says), own.sum(axis=1) / SPREAD**2)
         self._mean = _times(self._covariance, self._information + shared[:, None] / SPREAD**2)
 
@@ -82,20 +82,20 @@ class Learner:
         return np.asarray(scores.argmax(axis=1), np.int64)
 
     def learn(self, x: Floats, arm: NDArray[np.int64], won: Floats) -> None:
-        at = (self._every, arm)
-        along = _times(self._covariance[at], x)
-        variance, before = (x * along).sum(axis=-1), (x * self._mean[at]).sum(axis=-1)
+        index = (self._every, arm)
+        along = _times(self._covariance[index], x)
+        variance, before = (x * along).sum(axis=-1), (x * self._mean[index]).sum(axis=-1)
         eta = before.copy()
         for _ in range(4):
             p = rate(eta)
             eta -= (eta - before - variance * (won - p)) / (1 + variance * p * (1 - p))
         p = rate(eta)
         bend = p * (1 - p)
-        self._mean[at] += along * (won - p)[:, None]
+        self._mean[index] += along * (won - p)[:, None]
         shrink = (bend / (1 + bend * variance))[:, None, None]
-        self._covariance[at] -= shrink * along[:, :, None] * along[:, None]
-        self._precision[at] += bend[:, None, None] * x[:, :, None] * x[:, None]
-        self._information[at] += (bend * eta + won - p)[:, None] * x
+        self._covariance[index] -= shrink * along[:, :, None] * along[:, None]
+        self._precision[index] += bend[:, None, None] * x[:, :, None] * x[:, None]
+        self._information[index] += (bend * eta + won - p)[:, None] * x
 
 
 def _inverse(matrices: Floats) -> Floats:
@@ -128,8 +128,8 @@ def regrets(kind: str, width: float) -> Floats:
 def main() -> None:
     table = Table("world", *(f"width {width:g}" for width in WIDTHS), title="regret, mean of 20 worlds (the worst)")
     for kind in KINDS:
-        found = [regrets(kind, width) for width in WIDTHS]
-        table.add_row(kind, *(f"{one.mean():.0f} ({one.max():.0f})" for one in found))
+        results = [regrets(kind, width) for width in WIDTHS]
+        table.add_row(kind, *(f"{identity.mean():.0f} ({identity.max():.0f})" for identity in results))
     Console(width=140).print(table)
 
 

@@ -66,7 +66,7 @@ def held_out(seed: int) -> World:
     count = int(rng.integers(3, 7))
     rates = rng.uniform(0.05, 0.5, count)
     share, other = float(rng.uniform(0.2, 0.5)), np.clip(rates * rng.uniform(0.3, 1.8), 0, 0.95)
-    everybody, target = tuple(range(count)), int(rng.integers(count))
+    all_numbers, target = tuple(range(count)), int(rng.integers(count))
     slots, patience = rng.uniform(0.4, 0.9) ** np.arange(count), float(rng.uniform(0.4, 1.0))
     cascades, rule_kind = rng.random() < 0.5, int(rng.integers(4))
 
@@ -75,11 +75,11 @@ def held_out(seed: int) -> World:
             return Cascade(tuple(values), patience)
         return OneOfAll(tuple(values / (1 - values)), tuple(slots), 1.0)
 
-    offered = tuple(number for number in everybody if number != target) if rule_kind == 0 else everybody
+    offered = tuple(number for number in all_numbers if number != target) if rule_kind == 0 else all_numbers
     pins = {0: target} if rule_kind == 1 else {}
     boosts = {target: 4.0} if rule_kind == 2 else {}
     group = Group(share, offered, customers(other), pins, boosts)
-    return World((Group(1 - share, everybody, customers(rates)), group), count, count, 160, 250)
+    return World((Group(1 - share, all_numbers, customers(rates)), group), count, count, 160, 250)
 
 
 HELD_OUT = "held out: another world on each seed"

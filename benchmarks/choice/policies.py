@@ -61,9 +61,9 @@ def choices_of(ids: tuple[str, ...], batch: Sequence[tuple[int, Orders, Orders]]
     strata = [np.full(len(orders), 0 if pooled else group) for group, orders, _ in batch]
     parts = [np.column_stack((batch[row][1], stratum, batch[row][2])) for row, stratum in enumerate(strata)]
     rows = np.concatenate(parts)
-    seen, at = np.unique(rows[:, :-1], axis=0, return_inverse=True)
+    seen, inverse = np.unique(rows[:, :-1], axis=0, return_inverse=True)
     slots = np.where(rows[:, -1] < 0, width, rows[:, -1])
-    picked = np.bincount(at.ravel() * (width + 1) + slots, minlength=len(seen) * (width + 1))
+    picked = np.bincount(inverse.ravel() * (width + 1) + slots, minlength=len(seen) * (width + 1))
     names = tuple(f"s{number:03}" for number in range(int(seen[:, -1].max()) + 1))
     layout = Layout(ids, names)
     return ChoiceTable.of(layout, seen[:, :-1], seen[:, -1], picked.reshape(len(seen), width + 1).astype(float))

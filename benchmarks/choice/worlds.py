@@ -39,17 +39,17 @@ class Cascade:
 
     def choose(self, rng: np.random.Generator, orders: Orders) -> Orders:
         take, stay = rng.random(orders.shape) < of(orders, self.accept), rng.random(orders.shape) < self.patience
-        chosen, here = np.full(len(orders), -1), np.ones(len(orders), bool)
+        chosen, present = np.full(len(orders), -1), np.ones(len(orders), bool)
         for slot in range(orders.shape[1]):
-            chosen[here & take[:, slot]] = slot
-            here &= ~take[:, slot] & stay[:, slot]
+            chosen[present & take[:, slot]] = slot
+            present &= ~take[:, slot] & stay[:, slot]
         return chosen
 
     def value(self, orders: Orders) -> Floats:
-        value, here, rates = np.zeros(len(orders)), np.ones(len(orders)), of(orders, self.accept)
+        value, present, rates = np.zeros(len(orders)), np.ones(len(orders)), of(orders, self.accept)
         for slot in range(orders.shape[1]):
-            value += here * rates[:, slot]
-            here *= (1 - rates[:, slot]) * self.patience
+            value += present * rates[:, slot]
+            present *= (1 - rates[:, slot]) * self.patience
         return value
 
 
@@ -62,8 +62,8 @@ class OneOfAll:
     outside: float
 
     def shares(self, orders: Orders) -> Floats:
-        worth = of(orders, self.attraction) * np.array(self.by_slot)[: orders.shape[1]]
-        result: Floats = worth / (self.outside + worth.sum(axis=1, keepdims=True))
+        attractions = of(orders, self.attraction) * np.array(self.by_slot)[: orders.shape[1]]
+        result: Floats = attractions / (self.outside + attractions.sum(axis=1, keepdims=True))
         return result
 
     def choose(self, rng: np.random.Generator, orders: Orders) -> Orders:

@@ -33,7 +33,7 @@ from engine.settings import Settings
 
 Figure = tuple[str, str, str]
 PACKAGE = ROOT / "sdks" / "javascript"
-PLACE = "payment_methods"
+PLACEMENT = "payment_methods"
 RATES = {"card": 0.30, "paypal": 0.34, "klarna": 0.28, "apple_pay": 0.22, "ideal": 0.38}
 """The chance that a customer buys with the method in the first slot; iDEAL is for the Netherlands."""
 LEARNED, CHECKOUTS, SHOPS = 28_800, 200, 5
@@ -70,13 +70,13 @@ class SimulatedShop:
     async def open(cls, engine: Engine, seed: int) -> SimulatedShop:
         merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
         actor = Actor(merchant.id, "verify")
-        placement = Placement(key=PLACE, name="Methods", policy=Thompson(floor=0.01))
+        placement = Placement(key=PLACEMENT, name="Methods", policy=Thompson(floor=0.01))
         await engine.catalogue.create(actor, "placement", "", [placement])
         methods = [
             Candidate(id=name, label=name, position=number, countries=("NL",) if name == "ideal" else ())
             for number, name in enumerate(RATES)
         ]
-        await engine.catalogue.create(actor, "candidate", PLACE, methods)
+        await engine.catalogue.create(actor, "candidate", PLACEMENT, methods)
         return cls(engine, merchant.id, seed)
 
     def visit(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class SimulatedShop:
     async def sell(self, visits: Sequence[dict[str, Any]]) -> float:
         """Decide checkouts and report what was bought; return the regret."""
         decider = self.engine.decider
-        answers = await asyncio.gather(*(decider.decide(self.id, [PLACE], None, visit) for visit in visits))
+        answers = await asyncio.gather(*(decider.decide(self.id, [PLACEMENT], None, visit) for visit in visits))
         rows, regret, now = [], 0.0, now_ms()
         for (answer,), visit in zip(answers, visits, strict=True):
             ranking, id = answer.decision.ranking, answer.decision.decision_id
@@ -125,7 +125,7 @@ async def _outage(engine: Engine, folder: Path, *, learned: int, checkouts: int,
     await engine.live.refresh(at_once=True)
     began = now_ms() - OUTAGE - MINUTE
     key = SnapshotKey(shop.id, "key_shop", is_browser=False)
-    snapshot, _ = await engine.snapshots.issue(key, PLACE, now=began)
+    snapshot, _ = await engine.snapshots.issue(key, PLACEMENT, now=began)
     visits = [shop.visit() for _ in range(checkouts)]
     ids = [
         f"dec_{began + number * OUTAGE // checkouts:012x}{snapshot.id_suffix}{number:06x}"

@@ -76,7 +76,7 @@ def _timed(folder: Path) -> list[tuple[str, str, str]]:
     run(["git", "clone", "--quiet", str(ROOT), str(copy)], folder)
     before, began, spent = _processor_seconds(), time.monotonic(), {}
     with serving(copy, free_port()) as url:
-        ready = time.monotonic() - began
+        seconds_to_ready = time.monotonic() - began
         key = configure(copy, url)
         prepared = time.monotonic() - began
         # The package that a registry would have is built by its publisher.
@@ -84,7 +84,7 @@ def _timed(folder: Path) -> list[tuple[str, str, str]]:
         for language in languages(copy):
             spent[language.name] = first_decision(language, folder / language.fence, url, key)
     return [
-        ("seconds until the server is ready; until it is configured", "", f"{ready:.0f}; {prepared:.0f}"),
+        ("seconds until the server is ready; until it is configured", "", f"{seconds_to_ready:.0f}; {prepared:.0f}"),
         *(
             (f"{name}: seconds from nothing to the decision in the admin", "", f"{prepared + own:.0f}")
             for name, own in spent.items()
@@ -166,7 +166,7 @@ def serving(copy: Path, port: int) -> Iterator[str]:
         )
     try:
         began = time.monotonic()
-        while not _ready(url):
+        while not _is_ready(url):
             if server.poll() is not None or time.monotonic() - began > READY_SECONDS:
                 raise RuntimeError(f"the server did not start:\n{log.read_text()[-2000:]}")
             time.sleep(0.2)
@@ -176,7 +176,7 @@ def serving(copy: Path, port: int) -> Iterator[str]:
         server.wait(60)
 
 
-def _ready(url: str) -> bool:
+def _is_ready(url: str) -> bool:
     try:
         return httpx.get(f"{url}/readyz").status_code == 200
     except httpx.TransportError:

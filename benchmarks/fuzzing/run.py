@@ -55,7 +55,7 @@ class Fuzzed(NamedTuple):
         return Fuzzed(self.statuses + other.statuses, faults, slower.slowest, slower.slowest_request)
 
 
-NOTHING = Fuzzed(Counter(), [], 0.0, "")
+EMPTY = Fuzzed(Counter(), [], 0.0, "")
 
 
 async def fuzz(count: int, *, seed: int) -> Fuzzed:
@@ -64,11 +64,11 @@ async def fuzz(count: int, *, seed: int) -> Fuzzed:
         limits = {"decision_rate": UNLIMITED, "outcome_rate": UNLIMITED, "public_rate": UNLIMITED}
         app = create_app(Settings(data=folder, log_level="error", decision_timeout_ms=60_000, **limits))
         async with app.lifespan():
-            keys = await _furnish(app.state.engine)
+            keys = await _create_shop(app.state.engine)
             return await _Sender(app, keys, seed).send_all(count)
 
 
-async def _furnish(engine: Engine) -> dict[bool, str]:
+async def _create_shop(engine: Engine) -> dict[bool, str]:
     """Make a merchant with the documents of the examples; return a secret and a publishable key."""
     merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
     shop = Shop(engine, merchant)
@@ -85,7 +85,7 @@ class _Sender:
         self._app, self._luck = app, Random(seed)
         self._keys = {is_browser: f"Bearer {key}".encode() for is_browser, key in keys.items()}
         self._decisions: deque[str] = deque(maxlen=200)
-        self._fuzzed = NOTHING
+        self._fuzzed = EMPTY
 
     async def send_all(self, count: int) -> Fuzzed:
         for path, document in (
@@ -177,7 +177,7 @@ def _chunk(seed: int) -> Fuzzed:
 def figures(requests: int = REQUESTS) -> list[Figure]:
     """Send the requests from two processes; return the table's rows."""
     with ProcessPoolExecutor(PROCESSES, get_context("spawn"), max_tasks_per_child=1) as pool:
-        fuzzed = sum(pool.map(_chunk, range(-(-requests // CHUNK))), NOTHING)
+        fuzzed = sum(pool.map(_chunk, range(-(-requests // CHUNK))), EMPTY)
     classes = Counter(status // 100 for status in fuzzed.statuses.elements())
     slowest = f"{1_000 * fuzzed.slowest:.0f} ms ({fuzzed.slowest_request})" if fuzzed.slowest else "under 100 ms"
     shares = ", ".join(f"{count:,} {digit}xx" for digit, count in sorted(classes.items()))

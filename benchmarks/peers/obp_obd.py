@@ -47,7 +47,7 @@ class Dataset(OpenBanditDataset):
         self.action_context = pd.concat([names, self.item_context["item_feature_0"]], axis=1).to_numpy(float)
 
 
-def errors(run: int, logged: Dataset, chances: np.ndarray, truth: float) -> dict[str, float]:
+def errors(run: int, logged: Dataset, chances: np.ndarray, true_value: float) -> dict[str, float]:
     feedback = logged.sample_bootstrap_bandit_feedback(random_state=run)
     model = RegressionModel(
         n_actions=logged.n_actions,
@@ -58,7 +58,7 @@ def errors(run: int, logged: Dataset, chances: np.ndarray, truth: float) -> dict
     rows = {name: feedback[name] for name in ("context", "action", "reward", "position", "pscore")}
     expected = model.fit_predict(**rows, n_folds=3, random_state=SEED)
     return OffPolicyEvaluation(bandit_feedback=feedback, ope_estimators=ESTIMATORS).evaluate_performance_of_estimators(
-        ground_truth_policy_value=truth,
+        ground_truth_policy_value=true_value,
         action_dist=np.tile(chances, (feedback["n_rounds"], 1, 1)),
         estimated_rewards_by_reg_model=expected,
     )
@@ -71,8 +71,8 @@ def main() -> None:
         n_actions=logged.n_actions, len_list=logged.len_list, is_zozotown_prior=True, campaign="all", random_state=SEED
     )
     chances = policy.compute_batch_action_dist(n_sim=SIMULATIONS)[0]
-    found = [errors(run, logged, chances, float(own.reward.mean())) for run in range(int(sys.argv[1]))]
-    print(json.dumps({name: float(np.mean([arm[name] for arm in found])) for name in found[0]}))
+    rows = [errors(run, logged, chances, float(own.reward.mean())) for run in range(int(sys.argv[1]))]
+    print(json.dumps({name: float(np.mean([arm[name] for arm in rows])) for name in rows[0]}))
 
 
 if __name__ == "__main__":

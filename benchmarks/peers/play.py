@@ -20,8 +20,8 @@ from simulation.scenario import SimulationScenario, read
 def regret(scenario: SimulationScenario, peer: str, seed: int) -> float:
     """The same world, with the same luck, as our own policies meet under this seed."""
     world = make_world(scenario.world, scenario.horizon, np.random.default_rng([seed, 1]))
-    tell = make_reporting(scenario.telling, np.random.default_rng([seed, 2]))
-    return float(play(world, make(peer, world, seed), tell, scenario.horizon)[-1])
+    reporting = make_reporting(scenario.telling, np.random.default_rng([seed, 2]))
+    return float(play(world, make(peer, world, seed), reporting, scenario.horizon)[-1])
 
 
 def main() -> None:

@@ -161,8 +161,8 @@ async def _exports(world: World, customers: Sequence[str]) -> int:
     for name in customers:
         sections = await world.engine.customer_export.sections(world.merchant_id, name)
         export_zip(sections, exported_at="")
-        said = ("preferences", "requests")
-        count += any(section.rows for section in sections if section.name not in said)
+        tables = ("preferences", "requests")
+        count += any(section.rows for section in sections if section.name not in tables)
     return count
 
 

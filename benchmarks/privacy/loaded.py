@@ -16,7 +16,7 @@ import httpx
 
 from benchmarks.privacy.postgres import postgres
 from benchmarks.privacy.traces import count_words
-from benchmarks.privacy.world import BANNER, PAYMENT, furnished, settings_of
+from benchmarks.privacy.world import BANNER, PAYMENT, create_data, settings_of
 from benchmarks.process import TAP2, Server, free_port
 from engine.store.connection.database import SQLITE_FILE
 
@@ -37,7 +37,7 @@ def _loaded(kind: str) -> list[Figure]:
         folder = Path(name) / "data"
         folder.mkdir()
         url = stack.enter_context(postgres(Path(name) / "postgres")) if kind == "PostgreSQL" else ""
-        key = asyncio.run(furnished(settings_of(folder, url)))
+        key = asyncio.run(create_data(settings_of(folder, url)))
         environment = {"TAP2_LOG_LEVEL": "debug"} | ({"TAP2_DATABASE_URL": url} if url else {})
         with Server((*TAP2, "serve"), folder, free_port(), environment) as server:
             refused = shop_around(server.port, key, CUSTOMERS[kind])
@@ -83,13 +83,13 @@ def _visit(client: httpx.Client, number: int) -> int:
     ]  # fmt: skip
     alone = {"event_id": f"alone-{number}", "customer_id": customer, "method_id": "card", "amount": 9}
     answers.append(client.post("/v1/personalize/feedback", json=[*bought, {**alone, "currency": "EUR"}]))
-    for path, body in _wishes(customer, number):
+    for path, body in _preferences(customer, number):
         method = "PUT" if path.endswith("preferences") else "POST"
         answers.append(client.request(method, f"/v1/personalize/{path}", json={"customer_id": customer, **body}))
     return sum(not answer.is_success for answer in answers)
 
 
-def _wishes(customer: str, number: int) -> list[tuple[str, dict[str, Any]]]:
+def _preferences(customer: str, number: int) -> list[tuple[str, dict[str, Any]]]:
     """Return what a customer says: each something else, some of it wrong, so that refusals are logged too."""
     match number % 8:
         case 0:

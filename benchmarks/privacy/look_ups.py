@@ -133,7 +133,7 @@ async def _compared(name: str, filled: list[Filled], plan: str) -> list[Figure]:
     for each in filled:
         await each.database.close()
     what = f"{name}: look-up among {MANY:,} customers over that among {FEW:,}"
-    rows = [(f"{what}, of customers {who}", "<= 1.1", _ratio(measured)) for who, measured in pairs.items()]
+    rows = [(f"{what}, of customers {group}", "<= 1.1", _ratio(measured)) for group, measured in pairs.items()]
     return [*rows, (f"{name}: index used", "primary key", plan)]
 
 

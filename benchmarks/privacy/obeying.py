@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from benchmarks.privacy.postgres import postgres
-from benchmarks.privacy.world import METHODS, furnished, settings_of
+from benchmarks.privacy.world import METHODS, create_data, settings_of
 from benchmarks.process import TAP2, Server, free_port
 
 Figure = tuple[str, str, str]
@@ -35,7 +35,7 @@ def figures() -> list[Figure]:
     with tempfile.TemporaryDirectory() as name, postgres(Path(name) / "postgres") as url:
         folder = Path(name) / "data"
         folder.mkdir()
-        key = asyncio.run(furnished(settings_of(folder, url)))
+        key = asyncio.run(create_data(settings_of(folder, url)))
         servers = [
             Server((*TAP2, "serve"), _own(folder, number), free_port(), {"TAP2_DATABASE_URL": url, "TAP2_WORKERS": "1"})
             for number in range(WORKERS)
@@ -89,10 +89,10 @@ def _measure(workers: list[httpx.Client]) -> list[Figure]:
 
 
 def _until_obeyed(customer: str, method: str, began: float, worker: httpx.Client) -> Obedience:
-    asked = {"placement": "payment_methods", "customer_id": customer, "context": {}}
+    request = {"placement": "payment_methods", "customer_id": customer, "context": {}}
     disobeyed = fallbacks = 0
     while True:
-        answer: Any = json.loads(worker.post("/v1/personalize/decisions", json=asked).content)
+        answer: Any = json.loads(worker.post("/v1/personalize/decisions", json=request).content)
         elapsed = time.perf_counter() - began
         if answer["ranking"][0]["id"] == method or elapsed > GIVES_UP_AFTER:
             return Obedience(elapsed, disobeyed, fallbacks)

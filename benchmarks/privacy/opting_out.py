@@ -47,7 +47,7 @@ def figures() -> list[Figure]:
             return [*_opted_out(server), *_refused_purposes(server)]
 
 
-def furnish(server: Server) -> Side:
+def create_examples(server: Server) -> Side:
     """Make a merchant with a bandit, an experiment, offers, and facts for every purpose that the model reads."""
     side = server.sides()[0]
     side.create_examples()
@@ -81,7 +81,7 @@ def furnish(server: Server) -> Side:
 
 
 def _opted_out(server: Server) -> list[Figure]:
-    side = furnish(server)
+    side = create_examples(server)
     for number in range(OTHERS):
         for route in ROUTES.values():
             route(side.client, f"other-{number}", examples.DECISION["context"])
@@ -115,7 +115,7 @@ def _settle(server: Server) -> None:
 
 def _refused_purposes(server: Server) -> list[Figure]:
     """Ask with random refusals on random routes; search the log and all tables for each fact's own text."""
-    side, chance = furnish(server), random.Random(15)
+    side, chance = create_examples(server), random.Random(15)
     refused_texts, allowed_texts = set[str](), set[str]()
     for number in range(PURPOSE_CASES):
         refused = {purpose for purpose in PURPOSES[:-1] if chance.random() < 0.5}

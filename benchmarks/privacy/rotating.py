@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.privacy.loaded import ADDRESS, shop_around
 from benchmarks.privacy.postgres import postgres
 from benchmarks.privacy.traces import contents, count_words, rows_naming
-from benchmarks.privacy.world import PAYMENT, World, furnished, settings_of
+from benchmarks.privacy.world import PAYMENT, World, create_data, settings_of
 from benchmarks.process import ROOT, TAP2, Server, free_port
 from engine.accounts.customer_key import UnusableKey
 from engine.clock import now_ms
@@ -54,15 +54,15 @@ def _rotated(kind: str) -> list[Figure]:
         folder.mkdir()
         url = stack.enter_context(postgres(Path(name) / "postgres")) if kind == "PostgreSQL" else ""
         settings = settings_of(folder, url)
-        key = asyncio.run(_furnished(settings))
+        key = asyncio.run(_create_data(settings))
         server = Server((*TAP2, "serve"), folder, free_port(), {"TAP2_DATABASE_URL": url} if url else {})
         with server:
             refused = shop_around(server.port, key, CUSTOMERS)
-        before, hashes = asyncio.run(_known(settings)), asyncio.run(_hashes(settings))
+        before, hashes = asyncio.run(_stored_customers(settings)), asyncio.run(_hashes(settings))
         killed, refused_starts = _killed(settings)
         _run(settings)
         left = asyncio.run(_naming(settings, hashes))
-        changed = _differing(before, asyncio.run(_known(settings)))
+        changed = _differing(before, asyncio.run(_stored_customers(settings)))
         with server:
             refused_after = shop_around(server.port, key, CUSTOMERS)
         renamed, wrong = _run(settings), asyncio.run(_wrong(settings))
@@ -81,9 +81,9 @@ def _rotated(kind: str) -> list[Figure]:
     ]  # fmt: skip
 
 
-async def _furnished(settings: Settings) -> str:
+async def _create_data(settings: Settings) -> str:
     """Make a shop with a master key of its own, and a rule that reads the customer's hash; return a key of it."""
-    key = await furnished(settings)
+    key = await create_data(settings)
     async with _Opened(settings) as engine:
         await rotate_master_key(settings, engine.data_keys, new=True)
         half = {"percent_bucket": [{"var": "customer.id"}, "salt", 0, 50]}
@@ -114,7 +114,7 @@ async def _hashes(settings: Settings) -> list[str]:
         return [engine.hasher(1, ADDRESS.format(number)) for number in range(COMPARED)]
 
 
-async def _known(settings: Settings) -> dict[str, Any]:
+async def _stored_customers(settings: Settings) -> dict[str, Any]:
     """Return what is read of all tables, and of some customers; what a start writes was written before."""
     for _ in range(2):
         async with _Opened(settings) as engine:

@@ -16,17 +16,17 @@ EXPERIMENT = f"/v1/placements/{PLACEMENT}/experiments/first"
 
 
 def _post(path: str, **more: Any) -> Route:
-    def ask(client: httpx.Client, customer: str, context: Json) -> httpx.Response:
+    def decide(client: httpx.Client, customer: str, context: Json) -> httpx.Response:
         return client.post(path, json={**more, "customer_id": customer, "context": context})
 
-    return ask
+    return decide
 
 
 def _evaluate(path: str, **more: str) -> Route:
-    def ask(client: httpx.Client, customer: str, context: Json) -> httpx.Response:
+    def decide(client: httpx.Client, customer: str, context: Json) -> httpx.Response:
         return client.post(path, json={"context": {"targetingKey": customer, **more, **context}})
 
-    return ask
+    return decide
 
 
 def _methods(client: httpx.Client, customer: str, context: Json) -> httpx.Response:

@@ -127,7 +127,7 @@ async def open_world(settings: Settings) -> World:
     return World(engine, merchant.id)
 
 
-async def furnished(settings: Settings) -> str:
+async def create_data(settings: Settings) -> str:
     """Open a world, close it again, and return a secret key of its merchant."""
     world = await open_world(settings)
     merchant = await world.engine.accounts.merchant("shop", "live")

@@ -26,7 +26,7 @@ CUSTOMERS = 1_000_000
 DECISIONS = 100_000
 METHODS = ("card", "paypal", "klarna", "sepa_debit", "ideal", "bancontact", "apple_pay", "google_pay")
 COUNTRIES = ("DE", "NL", "BE", "FR", "AT", "GB")
-PLACE = "payment_methods"
+PLACEMENT = "payment_methods"
 EXTRA_FACTS = 24
 RULES = 50
 SAMPLES = 500
@@ -57,21 +57,23 @@ async def prepare(folder: Path, *, customers: int = CUSTOMERS, decisions: int = 
 
 
 async def _decide(engine: Engine, merchant_id: int, random: Random) -> bytes:
-    (answer,) = await engine.decider.decide(merchant_id, (PLACE,), None, context(random))
+    (answer,) = await engine.decider.decide(merchant_id, (PLACEMENT,), None, context(random))
     return answer.body
 
 
 async def configure(engine: Engine, merchant: int) -> None:
     fields = [FieldDocument(name=f"shop.f{number:02d}", type="integer") for number in range(EXTRA_FACTS)]
-    placement = Placement(key=PLACE, name="Payment methods", buckets=("device.type", "geo.country"))
+    placement = Placement(key=PLACEMENT, name="Payment methods", buckets=("device.type", "geo.country"))
     methods = [
-        Candidate(id=method, label=method, type=method, position=place, fee_percent=1.5, fee_fixed=25)
-        for place, method in enumerate(METHODS)
+        Candidate(id=method, label=method, type=method, position=position, fee_percent=1.5, fee_fixed=25)
+        for position, method in enumerate(METHODS)
     ]
     await engine.catalogue.create(Actor(merchant, "bench"), "field", "", fields)
     await engine.catalogue.create(Actor(merchant, "bench"), "placement", "", [placement])
-    await engine.catalogue.create(Actor(merchant, "bench"), "candidate", PLACE, methods)
-    await engine.catalogue.create(Actor(merchant, "bench"), "rule", PLACE, [rule(number) for number in range(RULES)])
+    await engine.catalogue.create(Actor(merchant, "bench"), "candidate", PLACEMENT, methods)
+    await engine.catalogue.create(
+        Actor(merchant, "bench"), "rule", PLACEMENT, [rule(number) for number in range(RULES)]
+    )
 
 
 def rule(number: int) -> RuleDocument:
@@ -133,7 +135,7 @@ def requests(path: str, key: str, count: int, *, customers: int = CUSTOMERS, see
     """Different decisions to ask for; half of the customers have a history."""
     random = Random(seed)
     return [
-        request("POST", path, {"placement": PLACE, "customer_id": customer_id, "context": context(random)}, key=key)
+        request("POST", path, {"placement": PLACEMENT, "customer_id": customer_id, "context": context(random)}, key=key)
         for customer_id in (customer(random, customers) for _ in range(count))
     ]
 
@@ -150,7 +152,7 @@ def _usage(merchant: int, names: list[str], random: Random) -> Iterator[tuple[An
     today = now_ms() // DAY
     for name in sorted(names):
         for method in sorted(random.sample(METHODS, random.randint(1, 3))):
-            yield merchant, name, PLACE, method, today - random.randrange(90), random.randint(1, 4), 1
+            yield merchant, name, PLACEMENT, method, today - random.randrange(90), random.randint(1, 4), 1
 
 
 def _statistics(merchant: int, random: Random) -> Iterator[tuple[Any, ...]]:
@@ -161,7 +163,7 @@ def _statistics(merchant: int, random: Random) -> Iterator[tuple[Any, ...]]:
                 trials = random.randrange(200, 4_000)
                 yield (
                     merchant,
-                    PLACE,
+                    PLACEMENT,
                     "converted",
                     f"{device}|{country}",
                     method,
@@ -183,9 +185,9 @@ async def _log(engine: Engine, merchant: int, names: list[str], count: int, rand
     for start in range(0, count, CHUNK):
         rows = []
         for number in range(start, min(start + CHUNK, count)):
-            sample, at = random.choice(samples), now - (count - number) * 10 * DAY // count
-            id = decision_id(at)
-            changed = {"id": id, "customer": random.choice(names), "decided_at": at, "closes_at": None}
+            sample, timestamp = random.choice(samples), now - (count - number) * 10 * DAY // count
+            id = decision_id(timestamp)
+            changed = {"id": id, "customer": random.choice(names), "decided_at": timestamp, "closes_at": None}
             rows.append(msgspec.structs.replace(sample, **changed, answer=sample.answer.replace(sample.id, id)))
         async with engine.database.write() as connection:
             await log.append(connection, rows, engine.recorder.dictionaries)

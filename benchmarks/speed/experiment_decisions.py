@@ -48,20 +48,20 @@ async def _merchant(engine: Engine, slug: str, experiments: int) -> int:
             Variant(id="other", name="Other", order=(bench_shop.METHODS[number % 8],)),
         )
         document = Experiment(id=f"e{number}", name=f"E{number}", share=1 / experiments, variants=variants)
-        await engine.experiments.create(actor, bench_shop.PLACE, document)
-        await engine.experiments.start(actor, bench_shop.PLACE, document.id)
+        await engine.experiments.create(actor, bench_shop.PLACEMENT, document)
+        await engine.experiments.start(actor, bench_shop.PLACEMENT, document.id)
     return merchant.id
 
 
 async def _turn(engine: Engine, merchant_id: int, random: Random) -> float:
     """Return the CPU seconds of a decision."""
-    asked = [(f"c{random.randrange(CUSTOMERS)}", bench_shop.context(random)) for _ in range(DECISIONS)]
+    requests = [(f"c{random.randrange(CUSTOMERS)}", bench_shop.context(random)) for _ in range(DECISIONS)]
     gc.collect()
     began = time.process_time()
     for first in range(0, DECISIONS, AT_ONCE):
-        batch = asked[first : first + AT_ONCE]
+        batch = requests[first : first + AT_ONCE]
         await asyncio.gather(
-            *(engine.decider.decide(merchant_id, (bench_shop.PLACE,), name, facts) for name, facts in batch)
+            *(engine.decider.decide(merchant_id, (bench_shop.PLACEMENT,), name, facts) for name, facts in batch)
         )
     return (time.process_time() - began) / DECISIONS
 

@@ -36,7 +36,7 @@ from engine.settings import Settings
 from engine.store.experiments.exposures import cell_hour
 from engine.store.experiments.sums import UnitTotals
 
-PLACE = "payment_methods"
+PLACEMENT = "payment_methods"
 DECISIONS, EXPERIMENTS, DAYS = 5_000_000, 50, 28
 DEVICES, COUNTRIES = ("mobile", "desktop", "tablet"), tuple(f"{a}{b}" for a in "ABCD" for b in "ABCDE")
 GOAL_MS = 50.0
@@ -84,7 +84,7 @@ def sum_rows(merchant: int, document: Experiment, units: int, now: int) -> Itera
             cell = (segment, cell_hour(segment, int(exposed[number])), variant)
             cells[cell] = cells[cell] + totals if cell in cells else totals
     for cell, totals in sorted(cells.items()):
-        yield (merchant, PLACE, document.id, 1, *cell, *totals)
+        yield (merchant, PLACEMENT, document.id, 1, *cell, *totals)
 
 
 def decision_rows(merchant: int, count: int, now: int) -> Iterator[tuple[Any, ...]]:
@@ -93,7 +93,7 @@ def decision_rows(merchant: int, count: int, now: int) -> Iterator[tuple[Any, ..
     for number in range(count):
         decided = now - (count - number) * DAYS * DAY // count
         customer = f"{number % (count // 2):032x}"
-        yield (decision_id(decided), merchant, PLACE, customer, decided, None, 1, 0, "", facts, "{}", answer, "")
+        yield (decision_id(decided), merchant, PLACEMENT, customer, decided, None, 1, 0, "", facts, "{}", answer, "")
 
 
 async def measure(decisions: int) -> Cost:
@@ -104,9 +104,9 @@ async def measure(decisions: int) -> Cost:
         try:
             merchant, _ = await engine.accounts.add_merchant("bench", "Bench")
             actor = Actor(merchant.id, "bench")
-            await engine.catalogue.create(actor, "placement", "", [Placement(key=PLACE, name="Methods")])
+            await engine.catalogue.create(actor, "placement", "", [Placement(key=PLACEMENT, name="Methods")])
             methods = [Candidate(id=name, label=name) for name in ("card", "paypal")]
-            await engine.catalogue.create(actor, "candidate", PLACE, methods)
+            await engine.catalogue.create(actor, "candidate", PLACEMENT, methods)
             rows = _fill(Path(folder), merchant.id, documents, decisions, now)
             return await _looks(engine, merchant.id, documents, rows, now)
         finally:
@@ -133,7 +133,7 @@ def _insert(database: sqlite3.Connection, table: str, rows: Iterator[tuple[Any, 
 
 async def _looks(engine: Engine, merchant: int, documents: list[Experiment], rows: int, now: int) -> Cost:
     results: ExperimentResults = engine.experiment_results
-    resources = [Resource("experiment", PLACE, document.id, 1, document, now) for document in documents]
+    resources = [Resource("experiment", PLACEMENT, document.id, 1, document, now) for document in documents]
     with_details = [await _cpu(results.look, merchant, each, now=now) for each in resources]
     without = [await _cpu(results.look, merchant, each, now=now, has_details=False) for each in resources]
     health = [await _cpu(results.health, merchant, each) for each in resources]

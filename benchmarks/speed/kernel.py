@@ -56,7 +56,7 @@ async def _shop(folder: Path) -> Active:
     try:
         await engine.follow()
         access = engine.accounts.access(key)
-        active = engine.live.get(access.merchant.id, bench_shop.PLACE) if access else None
+        active = engine.live.get(access.merchant.id, bench_shop.PLACEMENT) if access else None
         if active is None:
             raise RuntimeError("the benchmark's shop has no placement")
         return active

@@ -69,16 +69,16 @@ async def measure(kind: str, settings: Settings) -> Size:
 async def _decide(engine: Engine, merchant_id: int, count: int, *, seed: int) -> None:
     random = Random(seed)
     for start in range(0, count, 50):
-        asked = (
+        request = (
             engine.decider.decide(
                 merchant_id,
-                (bench_shop.PLACE,),
+                (bench_shop.PLACEMENT,),
                 f"c{number % 500 if number % 2 else number}",
                 bench_shop.context(random),
             )
             for number in range(start, start + 50)
         )
-        await asyncio.gather(*asked)
+        await asyncio.gather(*request)
 
 
 def _again(rows: list[DecisionRow]) -> list[DecisionRow]:

@@ -114,10 +114,10 @@ class Shop(NamedTuple):
         context["cart"]["shipping"] = self.random.choice([0, 490, 990])
         return f"c{self.random.randrange(CUSTOMERS)}", context
 
-    def ask(self, placement: str, customer: str, context: dict[str, Any]) -> Awaitable[Any]:
+    def decide(self, placement: str, customer: str, context: dict[str, Any]) -> Awaitable[Any]:
         """Ask for an answer that is stored, offers with their holds."""
         decider = self.engine.decider
-        if placement == bench_shop.PLACE:
+        if placement == bench_shop.PLACEMENT:
             return decider.decide(self.merchant_id, (placement,), customer, context)
         return decider.decide_offers(self.merchant_id, placement, customer, context)
 
@@ -128,7 +128,7 @@ class Shop(NamedTuple):
         began = time.process_time()
         for first in range(0, DECISIONS, AT_ONCE):
             batch = questions[first : first + AT_ONCE]
-            await asyncio.gather(*(self.ask(placement, customer, context) for customer, context in batch))
+            await asyncio.gather(*(self.decide(placement, customer, context) for customer, context in batch))
         return (time.process_time() - began) / DECISIONS
 
 
@@ -137,7 +137,7 @@ async def _costs(shop: Shop) -> dict[int, list[Cost]]:
     costs: dict[int, list[Cost]] = {count: [] for count in COUNTS}
     for number in range(WARM_UP + TURNS):
         for count in COUNTS:
-            order = (bench_shop.PLACE, placement_of(count))
+            order = (bench_shop.PLACEMENT, placement_of(count))
             took = {key: await shop.turn(key) for key in (order if number % 2 else reversed(order))}
             costs[count].append(Cost(*(took[key] for key in order)))
     return {count: turns[WARM_UP:] for count, turns in costs.items()}

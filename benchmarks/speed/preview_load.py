@@ -13,7 +13,16 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from benchmarks.checks.preview_log import BASE_RULES, COUNTRIES, DEVICES, PLACEMENT, Crowd, furnish, make_log, store_log
+from benchmarks.checks.preview_log import (
+    BASE_RULES,
+    COUNTRIES,
+    DEVICES,
+    PLACEMENT,
+    Crowd,
+    create_plan,
+    make_log,
+    store_log,
+)
 from benchmarks.process import TAP2, Server, free_port
 from benchmarks.speed.load import Measured, Tally, open_loop, request
 from engine.clock import now_ms
@@ -25,13 +34,13 @@ RATE = 200
 QUIET_SECONDS = 24.0
 PIECE_SECONDS = 2.0
 WARM_UP_SECONDS = 5.0
-EVERYBODY: dict[str, Any] = {
+ALL_CUSTOMERS: dict[str, Any] = {
     "id": "draft",
     "name": "Draft",
     "when": {"==": [1, 1]},
     "effects": [{"boost": {"candidates": ["ideal"], "factor": 1.4}}],
 }
-SOME = {**EVERYBODY, "when": {"==": [{"var": "geo.country"}, "DE"]}}
+SOME = {**ALL_CUSTOMERS, "when": {"==": [{"var": "geo.country"}, "DE"]}}
 
 
 class Cost(NamedTuple):
@@ -50,7 +59,7 @@ async def prepare(folder: Path, *, count: int) -> str:
     engine.recorder.start()
     await engine.follow()
     merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
-    plan = await furnish(engine, merchant.id)
+    plan = await create_plan(engine, merchant.id)
     await store_log(
         engine.database,
         make_log(plan, merchant.id, count=count, seed=8, until=now_ms() - DAY, crowd=Crowd(histories=True)),
@@ -91,16 +100,16 @@ class Api(NamedTuple):
 
 
 async def _measure(api: Api, rate: float, quiet: float) -> Cost:
-    ask = itertools.cycle(_decisions(api.key)).__next__
-    await open_loop(api.port, ask, rate=rate, seconds=WARM_UP_SECONDS)
+    next_request = itertools.cycle(_decisions(api.key)).__next__
+    await open_loop(api.port, next_request, rate=rate, seconds=WARM_UP_SECONDS)
     await asyncio.sleep(PIECE_SECONDS)
     some, _ = await _alone(api, SOME)
-    everything, read = await _alone(api, EVERYBODY)
+    all_customers, read = await _alone(api, ALL_CUSTOMERS)
     # Before and after, so that what else the machine does meanwhile hits both alike.
-    without = await _without(api, ask, rate, quiet / 2)
-    during = await _during(api, ask, rate)
-    without += await _without(api, ask, rate, quiet / 2)
-    return Cost(read, some, everything, without.measured, during.measured)
+    without = await _without(api, next_request, rate, quiet / 2)
+    during = await _during(api, next_request, rate)
+    without += await _without(api, next_request, rate, quiet / 2)
+    return Cost(read, some, all_customers, without.measured, during.measured)
 
 
 async def _alone(api: Api, rule: Any) -> tuple[float, int]:
@@ -113,20 +122,20 @@ async def _alone(api: Api, rule: Any) -> tuple[float, int]:
     return time.monotonic() - began, state["result"]["read"]
 
 
-async def _without(api: Api, ask: Any, rate: float, seconds: float) -> Tally:
+async def _without(api: Api, next_request: Any, rate: float, seconds: float) -> Tally:
     """Decisions while no preview runs, in pieces as long as with one: each begins with new connections."""
     tally = Tally()
     for _ in range(max(1, round(seconds / PIECE_SECONDS))):
-        tally += await open_loop(api.port, ask, rate=rate, seconds=PIECE_SECONDS)
+        tally += await open_loop(api.port, next_request, rate=rate, seconds=PIECE_SECONDS)
     return tally
 
 
-async def _during(api: Api, ask: Any, rate: float) -> Tally:
+async def _during(api: Api, next_request: Any, rate: float) -> Tally:
     """All decisions while a preview runs, and just before it begins: it takes less where it sees some."""
-    tally = await open_loop(api.port, ask, rate=rate, seconds=PIECE_SECONDS)
-    id = await asyncio.to_thread(api.start, EVERYBODY)
+    tally = await open_loop(api.port, next_request, rate=rate, seconds=PIECE_SECONDS)
+    id = await asyncio.to_thread(api.start, ALL_CUSTOMERS)
     while (await asyncio.to_thread(api.state, id))["state"] == "running":
-        tally += await open_loop(api.port, ask, rate=rate, seconds=PIECE_SECONDS)
+        tally += await open_loop(api.port, next_request, rate=rate, seconds=PIECE_SECONDS)
     return tally
 
 

@@ -20,7 +20,7 @@ from engine.service import Engine, open_engine
 from engine.settings import Settings
 from web.http.process import tune
 
-PLACE = "payment_methods"
+PLACEMENT = "payment_methods"
 TICK = 0.001
 
 
@@ -42,12 +42,14 @@ async def _shop(folder: str, rules: list[Any], methods: tuple[str, ...]) -> Asyn
     merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
     catalogue, actor_name = engine.catalogue, "benchmark"
     await catalogue.create(
-        Actor(merchant.id, actor_name), "placement", "", [Placement(key=PLACE, name="Payment methods")]
+        Actor(merchant.id, actor_name), "placement", "", [Placement(key=PLACEMENT, name="Payment methods")]
     )
     await catalogue.create(
-        Actor(merchant.id, actor_name), "candidate", PLACE, [Candidate(id=name, label=name) for name in methods]
+        Actor(merchant.id, actor_name), "candidate", PLACEMENT, [Candidate(id=name, label=name) for name in methods]
     )
-    await catalogue.create(Actor(merchant.id, actor_name), "rule", PLACE, msgspec.convert(rules, list[RuleDocument]))
+    await catalogue.create(
+        Actor(merchant.id, actor_name), "rule", PLACEMENT, msgspec.convert(rules, list[RuleDocument])
+    )
     tune()
     try:
         yield engine, merchant.id
@@ -56,9 +58,9 @@ async def _shop(folder: str, rules: list[Any], methods: tuple[str, ...]) -> Asyn
 
 
 async def _publish(engine: Engine, merchant: int, rule: RuleDocument) -> None:
-    await engine.drafts.save(Actor(merchant, "benchmark"), PLACE, rule, revision=None)
-    draft = await engine.drafts.get(merchant, PLACE)
-    await engine.releases.publish(Actor(merchant, "benchmark"), PLACE, revision=draft.head.revision, reason="")
+    await engine.drafts.save(Actor(merchant, "benchmark"), PLACEMENT, rule, revision=None)
+    draft = await engine.drafts.get(merchant, PLACEMENT)
+    await engine.releases.publish(Actor(merchant, "benchmark"), PLACEMENT, revision=draft.head.revision, reason="")
 
 
 async def _listen(waits_seen: list[float]) -> None:

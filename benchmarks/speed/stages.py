@@ -44,7 +44,7 @@ GROUP = 24
 COMMAND = "python -m benchmarks.speed.stages"
 
 
-class Ask(NamedTuple):
+class Request(NamedTuple):
     """One request on its way through the stages."""
 
     body: bytes
@@ -58,28 +58,30 @@ Row = tuple[DecisionRow, list[str]]
 class Stages:
     """Runs each stage over all requests; `cpu` has microseconds a request by stage."""
 
-    def __init__(self, engine: Engine, merchant_id: int, asks: list[Ask]) -> None:
+    def __init__(self, engine: Engine, merchant_id: int, requests: list[Request]) -> None:
         self.cpu: dict[str, float] = {}
-        self._engine, self._merchant, self._asks = engine, merchant_id, asks
-        active = engine.live.get(merchant_id, bench_shop.PLACE)
+        self._engine, self._merchant, self._requests = engine, merchant_id, requests
+        active = engine.live.get(merchant_id, bench_shop.PLACEMENT)
         assert active is not None
         self._active: Active = active
         self._now = now_ms()
 
     async def run(self) -> None:
         decoder = msgspec.json.Decoder(DecisionRequest)
-        self._each("decode the request", self._asks, lambda ask: decoder.decode(ask.body))
+        self._each("decode the request", self._requests, lambda request: decoder.decode(request.body))
         hasher = self._engine.hasher
-        customers = self._each("hash the customer's id", self._asks, lambda ask: hasher(self._merchant, ask.name))
+        customers = self._each(
+            "hash the customer's id", self._requests, lambda request: hasher(self._merchant, request.name)
+        )
         usage = await self._grouped("look up the customer's past", customers, self._look_up)
-        facts = self._each("gather the facts", list(zip(self._asks, customers, usage, strict=True)), self._facts)
+        facts = self._each("gather the facts", list(zip(self._requests, customers, usage, strict=True)), self._facts)
         answers = self._each("rules, chances, draw (the kernel)", facts, self._decide)
         rows = self._each("encode the answer and its row", answers, self._row)
         await self._grouped("append and commit", rows, self._append)
 
     def _each(self, stage: str, inputs: list[Any], act: Callable[[Any], Any]) -> list[Any]:
         began = time.process_time()
-        outputs = [act(one) for one in inputs]
+        outputs = [act(item) for item in inputs]
         self.cpu[stage] = 1e6 * (time.process_time() - began) / len(inputs)
         return outputs
 
@@ -89,7 +91,7 @@ class Stages:
         began = time.process_time()
         groups = [await act(inputs[start : start + GROUP]) for start in range(0, len(inputs), GROUP)]
         self.cpu[stage] = 1e6 * (time.process_time() - began) / len(inputs)
-        return [one for group in groups for one in group]
+        return [item for group in groups for item in group]
 
     async def _look_up(self, names: list[str]) -> list[Sequence[UsageRow]]:
         keys = [(self._merchant, name) for name in names]
@@ -100,10 +102,10 @@ class Stages:
         customers = await self._engine.database.look_up(work)
         return [customers.get(key, NO_CUSTOMER).usage for key in keys]
 
-    def _facts(self, given: tuple[Ask, str, Sequence[UsageRow]]) -> Facts:
-        ask, customer, usage = given
+    def _facts(self, given: tuple[Request, str, Sequence[UsageRow]]) -> Facts:
+        request, customer, usage = given
         plan, weights = self._active.plan, self._engine.decider._weights
-        values = plan.intake.values(ask.context)
+        values = plan.intake.values(request.context)
         past = history(usage, plan.placement.key, today=self._now // DAY, weight=weights) if usage else {}
         derive(values, past, now=rfc3339(self._now))
         return Facts(values, past, customer)
@@ -116,7 +118,7 @@ class Stages:
 
     def _row(self, answer: DecisionAnswer) -> Row:
         row = log_row(answer._replace(body=encode(answer.decision)), self._merchant, "", self._now, closes=True)
-        return row, [one.id for one in answer.decision.ranking]
+        return row, [item.id for item in answer.decision.ranking]
 
     async def _append(self, rows: list[Row]) -> list[Row]:
         await asyncio.gather(*(self._engine.recorder.append(*row, self._active.learning) for row in rows))
@@ -132,7 +134,7 @@ async def measure(folder: Path, *, customers: int, decisions: int, count: int) -
     await engine.live.refresh(at_once=True)
     try:
         merchant = await engine.accounts.merchant("bench")
-        stages = Stages(engine, merchant.id, [_ask(Random(seed), customers) for seed in range(count)])
+        stages = Stages(engine, merchant.id, [_request(Random(seed), customers) for seed in range(count)])
         tune()
         engine.recorder.start()
         await stages.run()
@@ -142,10 +144,10 @@ async def measure(folder: Path, *, customers: int, decisions: int, count: int) -
         await engine.database.close()
 
 
-def _ask(random: Random, customers: int) -> Ask:
+def _request(random: Random, customers: int) -> Request:
     context, name = bench_shop.context(random), bench_shop.customer(random, customers)
-    body = {"placement": bench_shop.PLACE, "customer_id": name, "context": context}
-    return Ask(msgspec.json.encode(body), context, name)
+    body = {"placement": bench_shop.PLACEMENT, "customer_id": name, "context": context}
+    return Request(msgspec.json.encode(body), context, name)
 
 
 def main(*, write: bool) -> None:

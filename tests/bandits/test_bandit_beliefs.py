@@ -15,7 +15,9 @@ from bandits import (
     recency_weight,
 )
 
-known = st.integers(0, 100_000).flatmap(lambda trials: st.builds(Statistics, st.just(trials), st.integers(0, trials)))
+statistics = st.integers(0, 100_000).flatmap(
+    lambda trials: st.builds(Statistics, st.just(trials), st.integers(0, trials))
+)
 
 
 def test_statistics_add_and_subtract():
@@ -30,7 +32,7 @@ def test_untried_candidate_has_the_flat_prior():
     assert interval(Statistics()) == pytest.approx((0.025, 0.975))
 
 
-@given(known)
+@given(statistics)
 def test_the_flat_prior_adds_exactly_one_success_and_failure(statistics):
     expected = (1.0 + statistics.successes, 1.0 + statistics.trials - statistics.successes)
     assert posterior(statistics) == posterior(statistics, FLAT) == expected
@@ -58,7 +60,7 @@ def test_more_successes_than_trials_are_refused():
         posterior(Statistics(1, 2))
 
 
-@given(known, st.sampled_from([0.5, 0.9, 0.95, 0.999]))
+@given(statistics, st.sampled_from([0.5, 0.9, 0.95, 0.999]))
 def test_the_interval_is_scipys(statistics, level):
     low, high = interval(statistics, level)
     expected = stats.beta(*posterior(statistics)).ppf([(1 - level) / 2, (1 + level) / 2])

@@ -71,8 +71,8 @@ def test_chances_sum_to_1_and_the_taken_have_none(case):
 
 
 def test_replayed_keys_agree_with_the_chances():
-    everything = [case for case in cases(12, np.random.default_rng(2)) if case.count % 3 == 2]
-    assert min(slot_p_value(case, 4_000) for case in everything) > 1e-4 / len(everything)
+    selected_cases = [case for case in cases(12, np.random.default_rng(2)) if case.count % 3 == 2]
+    assert min(slot_p_value(case, 4_000) for case in selected_cases) > 1e-4 / len(selected_cases)
 
 
 def test_the_scores_are_left_alone():

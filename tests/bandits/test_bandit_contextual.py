@@ -13,7 +13,7 @@ from bandits.posterior.weight_posterior import (
     shared_weights,
 )
 
-TRUTH = {"card": np.array([-1.0, 1.0, 0.0]), "paypal": np.array([-1.0, -0.5, 0.5])}
+TRUE_WEIGHTS = {"card": np.array([-1.0, 1.0, 0.0]), "paypal": np.array([-1.0, -0.5, 0.5])}
 
 
 def observations(weights, count, *, seed=0):
@@ -27,25 +27,27 @@ def part(batch, start, stop):
 
 
 def evidence_of(count, *, seed=0):
-    return WeightEvidence(3).updated({item: observations(weights, count, seed=seed) for item, weights in TRUTH.items()})
+    return WeightEvidence(3).updated(
+        {item: observations(weights, count, seed=seed) for item, weights in TRUE_WEIGHTS.items()}
+    )
 
 
-def same(one, other, tolerance=1e-9):
-    pairs = ((one.information, other.information), (one.precision, other.precision))
+def same(first, second, tolerance=1e-9):
+    pairs = ((first.information, second.information), (first.precision, second.precision))
     return all(np.allclose(left, right, atol=tolerance) for left, right in pairs)
 
 
 def test_the_true_weights_are_recovered():
-    for candidate, belief in beliefs_of(evidence_of(20_000), list(TRUTH)).items():
-        assert belief.mean == pytest.approx(TRUTH[candidate], abs=0.08)
+    for candidate, belief in beliefs_of(evidence_of(20_000), list(TRUE_WEIGHTS)).items():
+        assert belief.mean == pytest.approx(TRUE_WEIGHTS[candidate], abs=0.08)
 
 
 def test_95_percent_intervals_hold_the_true_weights():
     inside = []
     for seed in range(60):
-        beliefs = beliefs_of(evidence_of(300, seed=seed), list(TRUTH))
+        beliefs = beliefs_of(evidence_of(300, seed=seed), list(TRUE_WEIGHTS))
         for candidate, belief in beliefs.items():
-            away = (belief.mean - TRUTH[candidate]) / np.sqrt(np.diag(belief.covariance))
+            away = (belief.mean - TRUE_WEIGHTS[candidate]) / np.sqrt(np.diag(belief.covariance))
             inside.extend(np.abs(away) < 1.96)
     assert 0.92 < np.mean(inside) < 0.99
 
@@ -70,13 +72,13 @@ def test_refit_without_data_is_empty():
 
 
 def test_a_refit_shrinks_a_rare_candidate_to_the_others():
-    many, few = observations(TRUTH["card"], 5_000), observations(TRUTH["card"], 3)
+    many, few = observations(TRUE_WEIGHTS["card"], 5_000), observations(TRUE_WEIGHTS["card"], 3)
     beliefs = beliefs_of(refitted({"card": many, "new": few}, 3), ["card", "new"])
-    assert beliefs["new"].mean == pytest.approx(TRUTH["card"], abs=0.8)
+    assert beliefs["new"].mean == pytest.approx(TRUE_WEIGHTS["card"], abs=0.8)
 
 
 def test_many_small_batches_agree_with_a_large_batch():
-    batch = observations(TRUTH["card"], 2000)
+    batch = observations(TRUE_WEIGHTS["card"], 2000)
     once = WeightEvidence(3).updated({"card": batch})
     bit_by_bit = WeightEvidence(3)
     for start in range(0, 2000, 20):
@@ -87,7 +89,7 @@ def test_many_small_batches_agree_with_a_large_batch():
 
 
 def test_the_order_within_a_batch_does_not_matter():
-    batch = observations(TRUTH["card"], 200)
+    batch = observations(TRUE_WEIGHTS["card"], 200)
     turned = Observations(batch.features[::-1], batch.trials[::-1], batch.successes[::-1])
     assert same(
         WeightEvidence(3).updated({"card": batch}).factors["card"],
@@ -106,7 +108,7 @@ def test_a_refund_in_the_same_batch_cancels_the_success():
 
 
 def test_a_later_refund_leads_to_nearly_the_same_belief():
-    batch = observations(TRUTH["card"], 500)
+    batch = observations(TRUE_WEIGHTS["card"], 500)
     never = Observations(batch.features, batch.trials, np.where(np.arange(500) < 50, 0.0, batch.successes))
     back = Observations(batch.features[:50], np.zeros(50), -batch.successes[:50])
     later = WeightEvidence(3).updated({"card": batch}).updated({"card": back})
@@ -116,7 +118,7 @@ def test_a_later_refund_leads_to_nearly_the_same_belief():
 
 
 def test_trials_that_are_taken_back_are_forgotten():
-    batch = observations(TRUTH["card"], 500)
+    batch = observations(TRUE_WEIGHTS["card"], 500)
     wrong = Observations(batch.features, np.ones(500), np.ones(500))
     back = Observations(wrong.features[:100], -wrong.trials[:100], -wrong.successes[:100])
     later = WeightEvidence(3).updated({"card": batch}).updated({"card": part(wrong, 0, 100)}).updated({"card": back})
@@ -129,7 +131,7 @@ def test_trials_that_are_taken_back_are_forgotten():
 
 
 def test_taking_back_all_trials_leaves_nearly_the_first_belief():
-    batch = observations(TRUTH["card"], 300)
+    batch = observations(TRUE_WEIGHTS["card"], 300)
     back = Observations(batch.features, -batch.trials, -batch.successes)
     belief = beliefs_of(WeightEvidence(3).updated({"card": batch}).updated({"card": back}), ["card"])["card"]
     assert np.linalg.eigvalsh(belief.precision).min() > 0
@@ -182,12 +184,12 @@ def pending_trials(batch, share):
 
 
 def pending_evidence(share, count=1000):
-    batch = observations(TRUTH["card"], count)
+    batch = observations(TRUE_WEIGHTS["card"], count)
     return WeightEvidence(3).updated({}, pending={"card": pending_trials(batch, share)})
 
 
 def test_pending_trials_count_as_failures_by_their_share():
-    batch = observations(TRUTH["card"], 1000)
+    batch = observations(TRUE_WEIGHTS["card"], 1000)
     failed = WeightEvidence(3).updated({"card": Observations(batch.features, batch.trials, np.zeros(1000))})
     assert same(pending_evidence(1.0).pending["card"], failed.factors["card"], 1e-6)
     assert beliefs_of(pending_evidence(0.0), ["card"])["card"].mean == pytest.approx(np.zeros(3), abs=1e-9)
@@ -195,18 +197,18 @@ def test_pending_trials_count_as_failures_by_their_share():
 
 def test_rates_are_right_while_most_successes_are_pending():
     rng = np.random.default_rng(3)
-    batch = observations(TRUTH["card"], 20_000, seed=3)
+    batch = observations(TRUE_WEIGHTS["card"], 20_000, seed=3)
     age, delay = rng.random(20_000), rng.exponential(0.5, 20_000)
     learned = (batch.successes > 0) & (delay < age)
     still = PendingTrials(batch.features[~learned], batch.trials[~learned], 1 - np.exp(-age[~learned] / 0.5))
     evidence = WeightEvidence(3).updated({"card": batch.where(learned)}, pending={"card": still})
-    assert beliefs_of(evidence, ["card"])["card"].mean == pytest.approx(TRUTH["card"], abs=0.15)
+    assert beliefs_of(evidence, ["card"])["card"].mean == pytest.approx(TRUE_WEIGHTS["card"], abs=0.15)
     as_batch = WeightEvidence(3).updated({"card": batch.where(learned)})
     assert beliefs_of(as_batch, ["card"])["card"].mean[0] > 2
 
 
 def test_pending_trials_are_replaced_by_the_next_update():
-    batch = observations(TRUTH["card"], 500)
+    batch = observations(TRUE_WEIGHTS["card"], 500)
     evidence = WeightEvidence(3).updated(
         {"card": batch}, pending={"card": pending_trials(batch, 0.5), "new": pending_trials(batch, 0.5)}
     )
@@ -225,10 +227,10 @@ KINDS = Attributes(2, {**{f"w{n}": (1.0, 0.0) for n in range(4)}, **{f"b{n}": (0
 
 def evidence_of_two_kinds(size=3):
     truths = {name: np.zeros(size) for name in KINDS.rows if name[1] != "3"}
-    for name, truth in truths.items():
-        truth[:2] = (-1.0, 1.5 if name[0] == "w" else -1.5)
+    for name, true_weights in truths.items():
+        true_weights[:2] = (-1.0, 1.5 if name[0] == "w" else -1.5)
     return WeightEvidence(size).updated(
-        {name: observations(truth, 1000, seed=n) for n, (name, truth) in enumerate(truths.items())}
+        {name: observations(true_weights, 1000, seed=n) for n, (name, true_weights) in enumerate(truths.items())}
     )
 
 
@@ -248,10 +250,12 @@ def test_tried_candidate_can_differ_from_its_attributes():
 
 def test_attributes_that_no_candidate_has_change_nothing():
     evidence = evidence_of(200)
-    for item, other in zip(
-        beliefs_of(evidence, list(TRUTH)).values(), beliefs_of(evidence, list(TRUTH), KINDS).values(), strict=True
+    for item, second in zip(
+        beliefs_of(evidence, list(TRUE_WEIGHTS)).values(),
+        beliefs_of(evidence, list(TRUE_WEIGHTS), KINDS).values(),
+        strict=True,
     ):
-        assert item.mean == pytest.approx(other.mean)
+        assert item.mean == pytest.approx(second.mean)
 
 
 def test_many_features_are_solved_separately_with_nearly_the_same_result():
@@ -270,17 +274,17 @@ def test_kinds_still_matter_above_two_hundred_features():
 
 
 def test_other_candidate_hardly_changes_a_tried_candidate():
-    learned = observations(TRUTH["card"], 5000)
+    learned = observations(TRUE_WEIGHTS["card"], 5000)
     alone = beliefs_of(WeightEvidence(3).updated({"card": learned}), ["card"])["card"]
     beside = beliefs_of(
-        WeightEvidence(3).updated({"card": learned, "odd": observations(-3 * TRUTH["card"], 5000)}), ["card"]
+        WeightEvidence(3).updated({"card": learned, "odd": observations(-3 * TRUE_WEIGHTS["card"], 5000)}), ["card"]
     )["card"]
     assert beside.mean == pytest.approx(alone.mean, abs=0.02)
 
 
 def test_observations_with_other_features_are_refused():
     with pytest.raises(ValueError, match="card: observations need 4 features"):
-        WeightEvidence(4).updated({"card": observations(TRUTH["card"], 5)})
+        WeightEvidence(4).updated({"card": observations(TRUE_WEIGHTS["card"], 5)})
 
 
 def test_above_two_hundred_features_only_the_diagonal_is_kept():

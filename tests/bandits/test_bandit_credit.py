@@ -97,9 +97,9 @@ def test_decline_without_a_selection_is_a_failure():
 
 
 def test_success_after_a_decline_is_credited_to_the_next_method():
-    story = ["selected card", "declined card", "selected klarna"]
-    assert converted(*story) == {}
-    assert converted(*story, "converted klarna") == {"card": SEEN, "paypal": SEEN, "klarna": WON}
+    outcomes = ["selected card", "declined card", "selected klarna"]
+    assert converted(*outcomes) == {}
+    assert converted(*outcomes, "converted klarna") == {"card": SEEN, "paypal": SEEN, "klarna": WON}
 
 
 def test_a_decline_does_not_settle_another_payment_in_flight():
@@ -128,9 +128,12 @@ def test_a_payment_by_two_methods_is_a_success_of_both():
 
 @pytest.mark.parametrize("reward", ["revenue", "margin"])
 def test_money_is_credited_as_conversion(reward):
-    story = events("selected paypal", "converted paypal")
-    assert credit("cascade", reward, RANKING, story) == converted("converted paypal")
-    assert credit("cascade", reward, RANKING, [*story, Event("refunded", "paypal")]) == {"card": SEEN, "paypal": SEEN}
+    outcomes = events("selected paypal", "converted paypal")
+    assert credit("cascade", reward, RANKING, outcomes) == converted("converted paypal")
+    assert credit("cascade", reward, RANKING, [*outcomes, Event("refunded", "paypal")]) == {
+        "card": SEEN,
+        "paypal": SEEN,
+    }
 
 
 def test_a_report_on_another_candidate_alone_examined_none():
@@ -157,10 +160,10 @@ def test_position_credits_every_slot():
 
 
 def test_shown_credits_whatever_was_shown():
-    story = ["shown card", "shown klarna", "selected klarna"]
-    assert selected(*story, model="shown") == {"card": SEEN, "klarna": WON}
-    assert converted(*story, model="shown") == {}
-    assert converted(*story, "converted klarna", model="shown") == {"card": SEEN, "klarna": WON}
+    outcomes = ["shown card", "shown klarna", "selected klarna"]
+    assert selected(*outcomes, model="shown") == {"card": SEEN, "klarna": WON}
+    assert converted(*outcomes, model="shown") == {}
+    assert converted(*outcomes, "converted klarna", model="shown") == {"card": SEEN, "klarna": WON}
 
 
 def test_shown_without_a_candidate_counts_all():
@@ -176,12 +179,12 @@ def test_selected_candidate_was_shown_without_a_report():
     assert selected("shown card", "selected ideal", model="shown") == {"card": SEEN, "ideal": WON}
 
 
-@pytest.mark.parametrize(("model", "waiting"), [
+@pytest.mark.parametrize(("model", "pending"), [
     ("choice", RANKING), ("cascade", RANKING), ("position", RANKING), ("first", ["card"]), ("shown", []),
 ])  # fmt: skip
-def test_without_any_outcome_the_examined_are_still_waited_for(model, waiting):
-    assert list(unanswered(model, RANKING)) == waiting
-    assert set(credit(model, "converted", RANKING, events("closed"))) == set(waiting)
+def test_without_any_outcome_the_examined_are_still_waited_for(model, pending):
+    assert list(unanswered(model, RANKING)) == pending
+    assert set(credit(model, "converted", RANKING, events("closed"))) == set(pending)
 
 
 # Whatever happens.
@@ -203,34 +206,34 @@ stories = st.lists(
 
 
 @given(stories, st.sampled_from(PAIRS), st.data())
-def test_differences_in_any_order_of_arrival_sum_to_the_credit(story, pair, data):
-    arrivals = data.draw(st.permutations([*range(len(story)), *range(len(story))]))
+def test_differences_in_any_order_of_arrival_sum_to_the_credit(outcomes, pair, data):
+    arrivals = data.draw(st.permutations([*range(len(outcomes)), *range(len(outcomes))]))
     learned, total, before = set(), Counter(), {}
     for item in arrivals:
         learned.add(item)
-        after = credit(*pair, RANKING, [story[index] for index in sorted(learned)])
+        after = credit(*pair, RANKING, [outcomes[index] for index in sorted(learned)])
         for ranked in RANKING:
             change = after.get(ranked, Statistics()) - before.get(ranked, Statistics())
             total[ranked, "trials"] += change.trials
             total[ranked, "successes"] += change.successes
         before = after
-    whole = credit(*pair, RANKING, story)
+    whole = credit(*pair, RANKING, outcomes)
     assert {ranked: Statistics(total[ranked, "trials"], total[ranked, "successes"]) for ranked in RANKING} == {
         ranked: whole.get(ranked, Statistics()) for ranked in RANKING
     }
 
 
 @given(stories, st.sampled_from(PAIRS))
-def test_repeated_reports_change_nothing(story, pair):
-    twice = [event for event in story for _ in range(2)]
-    assert credit(*pair, RANKING, twice) == credit(*pair, RANKING, story)
+def test_repeated_reports_change_nothing(outcomes, pair):
+    twice = [event for event in outcomes for _ in range(2)]
+    assert credit(*pair, RANKING, twice) == credit(*pair, RANKING, outcomes)
 
 
 @given(stories, st.sampled_from(PAIRS))
-def test_a_candidate_gets_at_most_one_trial_and_success(story, pair):
-    worth = credit(*pair, RANKING, story)
-    assert set(worth) <= set(RANKING)
-    assert all(item in (SEEN, WON) for item in worth.values())
+def test_a_candidate_gets_at_most_one_trial_and_success(outcomes, pair):
+    credits_of_answer = credit(*pair, RANKING, outcomes)
+    assert set(credits_of_answer) <= set(RANKING)
+    assert all(item in (SEEN, WON) for item in credits_of_answer.values())
 
 
 def test_the_result_of_an_unreported_payment_is_a_choice():

@@ -6,37 +6,37 @@ from benchmarks.checks.bandits import largest_correlation, spread_slope
 
 IDS = ["card", "paypal", "klarna"]
 PINNED = [0.3965149223804474, 0.45642927289009094, 0.36328959465026855]
-KNOWN = [Statistics(100, 40), Statistics(10, 2), Statistics()]
+STATISTICS = [Statistics(100, 40), Statistics(10, 2), Statistics()]
 
 
 def test_draws_are_made_again_from_the_same_seed():
-    again = make_draws(IDS, KNOWN, seed=812)
-    assert (make_draws(IDS, KNOWN, seed=812).rates == again.rates).all()
-    assert (make_draws(IDS, KNOWN, seed=813).rates != again.rates).any()
+    again = make_draws(IDS, STATISTICS, seed=812)
+    assert (make_draws(IDS, STATISTICS, seed=812).rates == again.rates).all()
+    assert (make_draws(IDS, STATISTICS, seed=813).rates != again.rates).any()
 
 
 def test_draws_of_a_candidate_do_not_depend_on_other_candidates():
-    alone = make_draws(["klarna"], KNOWN[2:], seed=1).rates[0]
-    assert (make_draws(IDS, KNOWN, seed=1).rates[2] == alone).all()
+    alone = make_draws(["klarna"], STATISTICS[2:], seed=1).rates[0]
+    assert (make_draws(IDS, STATISTICS, seed=1).rates[2] == alone).all()
 
 
 def test_draws_have_a_row_for_each_candidate():
-    draws = make_draws(IDS, KNOWN, seed=1)
+    draws = make_draws(IDS, STATISTICS, seed=1)
     assert draws.rates.shape == (3, DRAWS)
     assert draws.rates.dtype == np.float32
     assert draws.rates.flags.c_contiguous
-    assert list(draws.means) == [mean(learned) for learned in KNOWN]
+    assert list(draws.means) == [mean(learned) for learned in STATISTICS]
 
 
 def test_draws_cannot_be_changed_by_accident():
-    draws = make_draws(IDS, KNOWN, seed=1)
+    draws = make_draws(IDS, STATISTICS, seed=1)
     with pytest.raises(ValueError, match="read-only"):
         draws.rates[0, 0] = 1
 
 
 def test_draws_follow_the_posterior():
-    rates = make_draws(IDS, KNOWN, seed=1, count=100_000).rates
-    assert rates.mean(axis=1) == pytest.approx([mean(learned) for learned in KNOWN], abs=0.005)
+    rates = make_draws(IDS, STATISTICS, seed=1, count=100_000).rates
+    assert rates.mean(axis=1) == pytest.approx([mean(learned) for learned in STATISTICS], abs=0.005)
 
 
 def test_draws_follow_the_prior_with_little_data():
@@ -47,7 +47,9 @@ def test_draws_follow_the_prior_with_little_data():
 
 
 def test_missing_priors_are_flat():
-    assert (make_draws(IDS, KNOWN, seed=7, priors=[FLAT] * 3).rates == make_draws(IDS, KNOWN, seed=7).rates).all()
+    assert (
+        make_draws(IDS, STATISTICS, seed=7, priors=[FLAT] * 3).rates == make_draws(IDS, STATISTICS, seed=7).rates
+    ).all()
 
 
 def test_a_prior_too_faint_to_draw_from_gives_numbers():
@@ -57,7 +59,7 @@ def test_a_prior_too_faint_to_draw_from_gives_numbers():
 
 def test_a_list_of_statistics_of_another_length_is_refused():
     with pytest.raises(ValueError, match="shorter"):
-        make_draws(IDS, KNOWN[:2], seed=1)
+        make_draws(IDS, STATISTICS[:2], seed=1)
 
 
 def test_the_noise_of_arms_is_independent():

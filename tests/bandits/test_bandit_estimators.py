@@ -210,7 +210,7 @@ def test_a_p_value_is_two_sided(estimate, error, p):
     assert p_value(estimate, error) == pytest.approx(p, abs=1e-3)
 
 
-@pytest.mark.parametrize(("values", "found"), [
+@pytest.mark.parametrize(("values", "significant"), [
     ([], []),
     ([0.5], [False]),
     ([FALSE_SHARE], [True]),
@@ -219,8 +219,8 @@ def test_a_p_value_is_two_sided(estimate, error, p):
     ([0.06, 0.9], [False, False]),
     ([0.9, 0.001, 0.04, 0.06], [False, True, True, True]),
 ])  # fmt: skip
-def test_significance_depends_on_all_hypotheses(values, found):
-    assert discoveries(values).tolist() == found
+def test_significance_depends_on_all_hypotheses(values, significant):
+    assert discoveries(values).tolist() == significant
 
 
 def test_pages_of_null_effects_seldom_call_anything_sure():

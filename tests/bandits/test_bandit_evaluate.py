@@ -78,9 +78,9 @@ def test_logged_policy_has_the_sample_mean_and_interval():
 def test_doubly_robust_corrects_the_errors_of_its_model():
     weights, rewards, actions = logged(100_000)
     expected = models(actions, off=0.05)
-    truth = NEW @ RATES
-    assert direct(weights, expected["expected_new"]).value == pytest.approx(truth + 0.05)
-    assert doubly_robust(weights, rewards, **expected).value == pytest.approx(truth, abs=0.01)
+    true_value = NEW @ RATES
+    assert direct(weights, expected["expected_new"]).value == pytest.approx(true_value + 0.05)
+    assert doubly_robust(weights, rewards, **expected).value == pytest.approx(true_value, abs=0.01)
 
 
 def test_shrinkage_goes_from_the_direct_method_to_doubly_robust():
@@ -98,9 +98,9 @@ def test_a_policy_that_the_log_never_followed_is_refused():
     assert not snips(weights, rewards).refused
     blind = snips(np.where(weights > 1, 0, weights), rewards)
     assert "the log holds too little of what this policy does" in blind.refused
-    nothing = snips(np.zeros(10_000), rewards)
-    assert nothing.refused
-    assert np.isnan(nothing.value)
+    without_overlap = snips(np.zeros(10_000), rewards)
+    assert without_overlap.refused
+    assert np.isnan(without_overlap.value)
 
 
 def test_weights_that_are_too_large_on_average_are_refused():
@@ -185,9 +185,9 @@ def test_unchanged_policy_has_no_effect():
 @pytest.mark.parametrize(("n", "rate"), [(2_000, 0.1), (8_000, 0.05)])
 def test_the_effects_interval_covers_rare_rewards_and_large_weights(n, rate):
     old, new, rates = np.array([0.85, 0.15]), np.array([0.2, 0.8]), np.array([rate, 0.6 * rate])
-    truth = (new - old) @ rates
+    true_value = (new - old) @ rates
     estimates = [effect(*logged(n, seed, old=old, new=new, rates=rates)[:2]) for seed in range(500)]
-    covered = np.mean([estimate.low <= truth <= estimate.high for estimate in estimates])
+    covered = np.mean([estimate.low <= true_value <= estimate.high for estimate in estimates])
     assert 0.925 <= covered <= 0.975
 
 
@@ -229,9 +229,9 @@ def test_reward_interaction_ips_allows_slots_to_depend_on_those_above():
     by_position = np.stack([ratio[0][items[0]], ratio[1][items[1]]], axis=1)
     low, high = unskewed_interval((by_position * rewards).sum(axis=1))
     interacting = reward_interaction_ips(steps, rewards)
-    truth = true_value_of_rankings()
-    assert interacting.low < truth < interacting.high
-    assert not low < truth < high
+    true_value = true_value_of_rankings()
+    assert interacting.low < true_value < interacting.high
+    assert not low < true_value < high
     assert not interacting.refused
 
 

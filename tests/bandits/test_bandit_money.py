@@ -5,7 +5,7 @@ from bandits import DRAWS, Amounts, Candidates, Statistics, first_chances, make_
 from bandits.drawing.money import TYPICAL_STRENGTH
 
 IDS = ["card", "paypal", "klarna"]
-KNOWN = [Amounts(400, 400 * 8_000), Amounts(40, 40 * 8_000), Amounts()]
+AMOUNTS = [Amounts(400, 400 * 8_000), Amounts(40, 40 * 8_000), Amounts()]
 MANY = 200_000
 
 
@@ -13,7 +13,7 @@ def chances(scores):
     return first_chances(Candidates.of(["a", "b"], scores))
 
 
-def amount_draws(amounts=KNOWN, ids=IDS, *, seed=812, typical=5_000.0, **options):
+def amount_draws(amounts=AMOUNTS, ids=IDS, *, seed=812, typical=5_000.0, **options):
     return make_amount_draws(ids, amounts, seed=seed, typical=typical, **options)
 
 
@@ -26,7 +26,7 @@ def test_mean_amount_is_between_prior_and_data():
 def test_draws_follow_the_mean_amount():
     made = amount_draws(count=MANY)
     assert made.draws.mean(axis=1) == pytest.approx(made.means, rel=0.02)
-    assert made.means == pytest.approx([mean_amount(learned, typical=5_000) for learned in KNOWN])
+    assert made.means == pytest.approx([mean_amount(learned, typical=5_000) for learned in AMOUNTS])
 
 
 def test_draws_narrow_with_more_amounts():
@@ -47,7 +47,7 @@ def test_value_of_a_success_is_margin_minus_fee():
 def test_draws_depend_on_the_seed_and_the_id_alone():
     assert (amount_draws().draws == amount_draws().draws).all()
     assert (amount_draws(seed=813).draws != amount_draws().draws).any()
-    assert (amount_draws(KNOWN[1:2], IDS[1:2]).draws[0] == amount_draws().draws[1]).all()
+    assert (amount_draws(AMOUNTS[1:2], IDS[1:2]).draws[0] == amount_draws().draws[1]).all()
 
 
 def test_the_noise_of_amounts_and_rates_is_independent():

@@ -65,8 +65,8 @@ def test_a_curve_in_batches_is_about_that_of_the_whole_log():
 
 
 def test_a_curve_without_successes_is_flat():
-    nothing = PositionCurve.nothing(3).after(np.zeros(0, np.intp), np.zeros((0, 3)))
-    assert nothing.effects().weights.tolist() == [1.0, 1.0, 1.0]
+    empty_curve = PositionCurve.nothing(3).after(np.zeros(0, np.intp), np.zeros((0, 3)))
+    assert empty_curve.effects().weights.tolist() == [1.0, 1.0, 1.0]
     assert PositionCurve.nothing(1).effects().weights.tolist() == [1.0]
     # What the chances rule out says nothing.
     impossible = PositionCurve.nothing(2).after(np.array([1]), np.array([[1.0, 0.0]]))

@@ -9,7 +9,7 @@ import bandits
 from bandits.drawing.weight_draws import make_weights, rates_of
 from bandits.posterior.logistic_update import Factor, Observations, rate
 from bandits.posterior.weight_posterior import WeightEvidence, beliefs_of
-from tests.bandits.test_bandit_contextual import TRUTH, evidence_of, observations
+from tests.bandits.test_bandit_contextual import TRUE_WEIGHTS, evidence_of, observations
 from tests.marks import first_values
 
 
@@ -26,7 +26,7 @@ def test_the_spread_falls_with_the_root_of_the_trials():
     x = np.array([[1.0, 0.3, -0.3]])
     spread = []
     for count in trials:
-        evidence = WeightEvidence(3).updated({"card": observations(TRUTH["card"], count)})
+        evidence = WeightEvidence(3).updated({"card": observations(TRUE_WEIGHTS["card"], count)})
         spread.append(make_weights(["card"], evidence, seed=2).score(x)[0].astype(float).std())
     assert np.polyfit(np.log(trials), np.log(spread), 1)[0] == pytest.approx(-0.5, abs=0.03)
 

@@ -14,8 +14,10 @@ def observed(count, *, seed=0, utilities=(0.8, -0.5, 0.2), outside=(0.5, 2.0), e
     for _ in range(count):
         stratum = int(rng.integers(2))
         candidate_numbers = rng.permutation([0, 1, 2] if stratum == 0 else [0, 2])
-        worth = np.exp([utilities[item] + (effect if slot else 0.0) for slot, item in enumerate(candidate_numbers)])
-        chances = np.append(worth, np.exp(outside[stratum])) / (worth.sum() + np.exp(outside[stratum]))
+        attractions = np.exp(
+            [utilities[item] + (effect if slot else 0.0) for slot, item in enumerate(candidate_numbers)]
+        )
+        chances = np.append(attractions, np.exp(outside[stratum])) / (attractions.sum() + np.exp(outside[stratum]))
         slot = int(rng.choice(len(chances), p=chances))
         chosen = (slot,) if slot < len(candidate_numbers) else ()
         seen.append(ChoiceObservation(tuple(IDS[number] for number in candidate_numbers), f"s{stratum}", chosen))
@@ -50,16 +52,16 @@ def test_many_batches_agree_with_a_single_batch():
 def test_slope_and_curvature_are_those_of_the_likelihood():
     choices = aggregate(observed(200))
     layout = Layout().with_more(choices.layout)
-    given, nothing = tabulate(choices, layout), tabulate(NOTHING, layout)
+    given, empty_table = tabulate(choices, layout), tabulate(NOTHING, layout)
     flat = Normal(np.zeros(layout.size), np.eye(layout.size))
-    top = most_likely(flat, given, nothing)
-    evidence, _ = touching(top, given, nothing)
+    top = most_likely(flat, given, empty_table)
+    evidence, _ = touching(top, given, empty_table)
     # At the top the prior's pull is the likelihood's slope.
     assert evidence.mean - evidence.precision @ top == pytest.approx(top, abs=1e-6)
     for number in (0, EFFECTS, EFFECTS + 1, layout.size - 1):
         moved = top.copy()
         moved[number] += 1e-4
-        after, _ = touching(moved, given, nothing)
+        after, _ = touching(moved, given, empty_table)
         change = (after.mean - after.precision @ moved) - (evidence.mean - evidence.precision @ top)
         assert change / 1e-4 == pytest.approx(-evidence.precision[:, number], abs=0.02)
 
@@ -157,8 +159,8 @@ def test_known_favourite_gets_no_credit():
     rng, seen, strong = np.random.default_rng(3), [], 3.0
     for number in range(6_000):
         offsets = (0.0, strong if number % 2 else 0.0)
-        worth = np.append(np.exp(np.array([0.0, 0.0]) + offsets), np.exp(1.0))
-        slot = int(rng.choice(3, p=worth / worth.sum()))
+        attractions = np.append(np.exp(np.array([0.0, 0.0]) + offsets), np.exp(1.0))
+        slot = int(rng.choice(3, p=attractions / attractions.sum()))
         seen.append(ChoiceObservation(("card", "paypal"), "s0", (slot,) if slot < 2 else (), 1.0, offsets))
     item = learned(seen, batches=6).belief()
     card, paypal = item.utilities(["card", "paypal"], "s0")

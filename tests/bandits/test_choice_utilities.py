@@ -67,8 +67,8 @@ def test_chances_of_choices_sum_to_one(belief):
 def test_a_favourite_moves_a_customer_as_a_dirichlet_would():
     utilities, own = np.array([1.0, 0.0, -1.0]), np.array([0.0, 0.0, 6.0])
     moved = np.exp(utilities + own_offsets(utilities, own, strength=4.0))
-    everybody = np.exp(utilities) / np.exp(utilities).sum()
-    assert moved / moved.sum() == pytest.approx((4 * everybody + own) / 10)
+    all_chances = np.exp(utilities) / np.exp(utilities).sum()
+    assert moved / moved.sum() == pytest.approx((4 * all_chances + own) / 10)
     assert own_offsets(utilities, np.zeros(3)) == pytest.approx(0.0)
 
 
@@ -80,10 +80,12 @@ def test_the_best_order_of_money_is_the_best_of_all(belief):
         return chosen(belief, order, "s0")[:-1] @ [values[name] for name in order]
 
     attractions = attractions_of(belief.utilities(IDS, "s0"), belief.outside("s0"))
-    worth = np.array([values[name] for name in IDS])
-    earned = best_earned(attractions, worth, slot_factors(belief))
+    values_by_candidate = np.array([values[name] for name in IDS])
+    earned = best_earned(attractions, values_by_candidate, slot_factors(belief))
     assert earned == pytest.approx(max(map(earns, permutations(IDS))))
-    assert earns([IDS[number] for number in np.argsort(-attractions * (worth - earned))]) == pytest.approx(earned)
+    assert earns(
+        [IDS[number] for number in np.argsort(-attractions * (values_by_candidate - earned))]
+    ) == pytest.approx(earned)
 
 
 def test_weights_move_as_a_dirichlet_would():

@@ -31,9 +31,9 @@ def test_balanced_groups_are_rarely_reported() -> None:
 
 
 def test_a_group_that_loses_units_is_reported_alone() -> None:
-    found = np.array([looked(seed, lost=0.5)[-1] for seed in range(200)])
-    assert found[:, -1].mean() > 0.95
-    assert found[:, :-1].mean() < 0.01
+    p_values = np.array([looked(seed, lost=0.5)[-1] for seed in range(200)])
+    assert p_values[:, -1].mean() > 0.95
+    assert p_values[:, :-1].mean() < 0.01
 
 
 def test_the_most_certain_groups_are_reported_by_e_bh() -> None:

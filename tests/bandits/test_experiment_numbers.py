@@ -180,11 +180,11 @@ def test_zero_variance_proves_nothing():
 
 
 @pytest.mark.parametrize(
-    ("rate", "n", "ready"),
+    ("rate", "n", "has_estimate"),
     [(0.5, 99, False), (0.5, 100, True), (0.01, 1_000, False), (0.99, 1_000, False), (0.1, 200, True)],
 )
-def test_a_rate_needs_units_with_and_without_the_event(rate, n, ready):
-    assert is_ready(MetricEstimate(rate, rate * (1 - rate), n), binary=True) == ready
+def test_a_rate_needs_units_with_and_without_the_event(rate, n, has_estimate):
+    assert is_ready(MetricEstimate(rate, rate * (1 - rate), n), binary=True) == has_estimate
 
 
 @pytest.mark.parametrize("tolerated", [0.0, 0.05, 0.2])

@@ -127,10 +127,10 @@ def test_the_sequence_is_narrowest_for_the_planned_number_of_units():
 
 
 @pytest.mark.parametrize(
-    ("units", "ready"), [([1.0] * 10 + [0.0] * 990, False), ([1.0] * 50 + [0.0] * 950, True), ([1.0] * 50, False)]
+    ("units", "has_verdict"), [([1.0] * 10 + [0.0] * 990, False), ([1.0] * 50 + [0.0] * 950, True), ([1.0] * 50, False)]
 )
-def test_no_verdict_before_events(units, ready):
-    assert is_ready(mean_of(Moments.of(units)), binary=True) is ready
+def test_no_verdict_before_events(units, has_verdict):
+    assert is_ready(mean_of(Moments.of(units)), binary=True) is has_verdict
 
 
 def test_chance_to_win_and_loss_of_two_variants_have_closed_forms():

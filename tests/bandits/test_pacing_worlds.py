@@ -37,5 +37,5 @@ def test_the_best_gain_is_bounded_by_every_price():
 def test_a_budget_for_everything_gains_everything():
     world = WORLDS["steady"](default_rng(1))
     rich = world._replace(budget=2 * world.budget / BUDGET_SHARE)
-    everything = np.maximum(world.chances * world.values, 0).sum()
-    assert pacing.clairvoyant_gain(rich) == pytest.approx(everything)
+    greatest_value = np.maximum(world.chances * world.values, 0).sum()
+    assert pacing.clairvoyant_gain(rich) == pytest.approx(greatest_value)

@@ -391,8 +391,9 @@ def _is_accessible(page: Page, rules: Any = RULES) -> None:
     page.evaluate(AXE.read_text("utf-8"))
     result = page.evaluate("rules => axe.run(document, rules)", rules)["violations"]
     bad = [
-        f"{one['id']} ({one['impact']}): {one['help']}: {[node['target'] for node in one['nodes']][:4]}"
-        for one in result
-        if one["impact"] in ("serious", "critical")
+        f"{violation['id']} ({violation['impact']}): {violation['help']}: "
+        f"{[node['target'] for node in violation['nodes']][:4]}"
+        for violation in result
+        if violation["impact"] in ("serious", "critical")
     ]
     assert bad == []

@@ -140,10 +140,10 @@ def test_figures_do_not_refresh_while_being_read(stays: Page) -> None:
     open_at(stays, "/admin/placements/payment_methods")
     stays.locator("#arms table").hover()
     expect(stays.get_by_text("Paused while you read")).to_be_visible()
-    asked: list[str] = []
-    stays.on("request", lambda request: asked.append(request.url) if "/arms" in request.url else None)
+    requested_urls: list[str] = []
+    stays.on("request", lambda request: requested_urls.append(request.url) if "/arms" in request.url else None)
     stays.wait_for_timeout(6500)
-    assert asked == []
+    assert requested_urls == []
     with stays.expect_response("**/arms*"):
         stays.mouse.move(5, 5)
 

@@ -74,8 +74,8 @@ def checks(page: Page, name: str) -> None:
 def test_customer_walks_through_the_center(shop: httpx.Client, page: Page) -> None:
     assert decide(shop)["prompt_consent"] is True
     purposes = {"personalization": True, "analytics": False}
-    said = {"customer_id": CUSTOMER, "method": "save", "purposes": purposes, "served_at": "/checkout"}
-    assert shop.post("/v1/personalize/consents", json=said).status_code == 201
+    consents = {"customer_id": CUSTOMER, "method": "save", "purposes": purposes, "served_at": "/checkout"}
+    assert shop.post("/v1/personalize/consents", json=consents).status_code == 201
     assert "prompt_consent" not in decide(shop)
 
     page.goto(link(shop))

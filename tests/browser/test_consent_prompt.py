@@ -31,7 +31,7 @@ class Shop:
         self.page = page
         self._api, self._options = api, options
 
-    def ask(self, **more: Any) -> None:
+    def request_prompt(self, **more: Any) -> None:
         """Ask for consent; `answer` of the page is then a promise."""
         options = json.dumps(self._options | more)
         self.page.evaluate(f"() => {{ window.answer = tap2Consent.promptConsent({options}); }}")
@@ -71,7 +71,7 @@ def shop(chromium: Browser, package: Path, killable_server: Killable) -> Iterato
 
 def test_customer_accepts_some_purposes_and_sees_no_prompt_again(shop: Shop):
     shop.page.get_by_label("Card").fill("4111")
-    shop.ask(language="de-AT")
+    shop.request_prompt(language="de-AT")
     expect(shop.page.get_by_role("heading", name="Ihre Wahl bei")).to_be_visible()
     expect(shop.page.get_by_label("Card")).to_be_focused()
     is_accessible(shop.page)
@@ -85,16 +85,16 @@ def test_customer_accepts_some_purposes_and_sees_no_prompt_again(shop: Shop):
     assert (entry["method"], entry["source"]) == ("save", "customer")
     assert entry["served_at"].endswith("/checkout")
     assert "Statistik" in entry["notice"]["text"]
-    shop.ask()
+    shop.request_prompt()
     assert shop.answer() is None
-    shop.ask(again=True)
+    shop.request_prompt(again=True)
     expect(shop.page.get_by_role("checkbox", name="Statistics")).to_be_checked()
     shop.page.get_by_role("button", name="Allow all").click()
     assert shop.answer()["personalized"] is True
 
 
 def test_closing_stores_no_consent_and_arabic_is_right_to_left(shop: Shop):
-    shop.ask(language="ar")
+    shop.request_prompt(language="ar")
     dialog = shop.page.get_by_role("dialog")
     expect(dialog).to_be_visible()
     assert dialog.evaluate("each => getComputedStyle(each).direction") == "rtl"
@@ -108,7 +108,7 @@ def test_closing_stores_no_consent_and_arabic_is_right_to_left(shop: Shop):
 
 def test_checkout_continues_without_the_server(shop: Shop, killable_server: Killable):  # noqa: F811
     killable_server.process.freeze()
-    shop.ask(timeoutMs=200)
+    shop.request_prompt(timeoutMs=200)
     assert shop.answer() is None
     expect(shop.page.get_by_role("dialog")).to_have_count(0)
     killable_server.process.thaw()

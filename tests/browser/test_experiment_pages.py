@@ -209,7 +209,7 @@ def start_by_keyboard(page: Page) -> None:
 
 def guardrail_stopped(page: Page) -> None:
     """Wait until the other experiment has been stopped by itself."""
-    here, waited = page.url, 0
+    url, waited = page.url, 0
     page.goto("/admin/live/experiments/payment_methods/card-last")
     stopped = page.get_by_text("everybody gets the control: guardrail: No card loses more than 5% of conversion")
     while not stopped.count() and waited < COUNTED_MS:
@@ -218,7 +218,7 @@ def guardrail_stopped(page: Page) -> None:
         page.reload()
     expect(stopped).to_be_visible()
     is_accessible(page)
-    page.goto(here)
+    page.goto(url)
 
 
 def apply_by_keyboard(page: Page) -> None:
@@ -236,10 +236,10 @@ def apply_by_keyboard(page: Page) -> None:
 
 def archive(page: Page) -> None:
     """See the version that was published, then take the experiment off the list."""
-    here = page.url
+    url = page.url
     page.goto("/admin/live/placements/payment_methods/versions")
     expect(page.get_by_text("It sells more").first).to_be_visible()
-    page.goto(here)
+    page.goto(url)
     page.get_by_role("button", name="Archive").click()
     expect(page.get_by_role("button", name="Restore")).to_be_visible()
     page.goto("/admin/live/experiments")

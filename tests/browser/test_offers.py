@@ -22,7 +22,7 @@ ANSWERED_WITHIN_MS = 40_000
 class Checkout(Shop):
     """A shop whose checkout asks for offers and redeems them."""
 
-    def ask(self, path: str, body: object) -> dict[str, Any]:
+    def post(self, path: str, body: object) -> dict[str, Any]:
         headers = {"authorization": f"Bearer {self.key}"}
         answer = httpx.post(f"{self.site.url}{path}", json=body, headers=headers, timeout=20)
         assert answer.status_code == 200, answer.text
@@ -30,7 +30,7 @@ class Checkout(Shop):
         return result
 
     def offers(self, customer: str) -> dict[str, Any]:
-        return self.ask("/v1/personalize/offers", {"customer_id": customer, "context": {"cart": CART}})
+        return self.post("/v1/personalize/offers", {"customer_id": customer, "context": {"cart": CART}})
 
 
 def test_offer_is_created_shown_and_used_up(page: Page, site: Site) -> None:
@@ -50,7 +50,7 @@ def test_offer_is_created_shown_and_used_up(page: Page, site: Site) -> None:
     publish_by_keyboard(page)
     [offer] = shop.offers("anna")["offers"]
     assert (offer["title"], offer["discount"]) == ("10% off", {"amount": 1000, "currency": "EUR"})
-    shop.ask("/v1/redemptions/redeem", {"hold_id": offer["hold_id"], "cart": CART, "order_id": "o-1"})
+    shop.post("/v1/redemptions/redeem", {"hold_id": offer["hold_id"], "cart": CART, "order_id": "o-1"})
     burn_down_moves(page)
     exhaust(page, shop)
 
@@ -151,7 +151,7 @@ def exhaust(page: Page, shop: Checkout) -> None:
     """Hold what is left; the next customer gets none, and the decision says why."""
     cart = {"total": 5_000, "currency": "EUR"}
     body = {"customer_id": "ben", "context": {"cart": cart}}
-    assert len(shop.ask("/v1/personalize/offers", body)["offers"]) == 1
+    assert len(shop.post("/v1/personalize/offers", body)["offers"]) == 1
     refused = shop.offers("carl")
     assert refused["offers"] == []
     assert refused["excluded"] == [{"id": "ten", "reason": "budget “spring” has too little left"}]

@@ -39,7 +39,7 @@ def admin(page: Page, site: Site, slug: str) -> Page:
     return page
 
 
-def furnish(site: Site, slug: str, side: str = "live") -> None:
+def create_resources(site: Site, slug: str, side: str = "live") -> None:
     """Add payment methods to a side of a merchant."""
     key = site.output("keys", "create", "--merchant", slug, "--kind", "secret", "--mode", side, "--json")["key"]
     methods = [{"id": "card", "label": "Card", "type": "card"}, examples.CANDIDATE]
@@ -94,7 +94,7 @@ def change(admin: Page, name: str) -> None:
 def test_invited_person_joins_gets_another_role_and_is_removed(
     admin: Page, opens: Opens, site: Site, slug: str
 ) -> None:
-    furnish(site, slug)
+    create_resources(site, slug)
     noor = opens()
     join(noor, invite(admin, f"noor@{slug}.example", "Viewer"), "Noor")
     noor.goto("/admin/live/methods")
@@ -132,8 +132,8 @@ def test_used_link_has_a_message(admin: Page, opens: Opens, slug: str) -> None:
 
 
 def test_tab_on_test_changes_test_while_another_shows_live(admin: Page, site: Site, slug: str) -> None:
-    furnish(site, slug, "live")
-    furnish(site, slug, "test")
+    create_resources(site, slug, "live")
+    create_resources(site, slug, "test")
     admin.goto("/admin/test/methods")
     live = admin.context.new_page()
     live.goto("/admin/live/methods")
@@ -148,7 +148,7 @@ def test_tab_on_test_changes_test_while_another_shows_live(admin: Page, site: Si
 
 
 def test_emergency_pause_is_visible_to_others_and_undone(admin: Page, opens: Opens, site: Site, slug: str) -> None:
-    furnish(site, slug)
+    create_resources(site, slug)
     admin.goto(f"/admin/live/placements/{examples.PLACEMENT['key']}/changes")
     admin.get_by_role("button", name="Turn on review").click()
     expect(admin.get_by_role("status")).to_contain_text("Review is on")

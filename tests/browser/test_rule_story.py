@@ -20,7 +20,7 @@ from tests.browser.test_access import _is_accessible as is_accessible
 pytestmark = pytest.mark.browser
 OBEYS_WITHIN_SECONDS = 2
 PREVIEWED_WITHIN_MS = 60_000
-ASKED = 12
+DECISIONS = 12
 METHODS = (
     {"id": "card", "label": "Card", "type": "card"},
     {"id": "paypal", "label": "PayPal", "type": "paypal"},
@@ -32,7 +32,7 @@ EXPENSIVE = {"geo": {"country": "DE"}, "cart": {"total": 80_000, "currency": "EU
 Act = Callable[[Locator], None]
 
 
-class Hands:
+class UserActions:
     """How one acts on a page."""
 
     name = "mouse"
@@ -55,7 +55,7 @@ class Hands:
         self.page.get_by_role("button", name=act, exact=True).filter(visible=True).click()
 
 
-class Keys(Hands):
+class Keys(UserActions):
     """The same with the keyboard alone: controls are reached with Tab, in the order of the page."""
 
     name = "keyboard"
@@ -135,28 +135,32 @@ class Shop:
         raise AssertionError(f"still {offered} after {OBEYS_WITHIN_SECONDS} s")
 
 
-@pytest.mark.parametrize("hands", [Hands, pytest.param(Keys, marks=pytest.mark.long)], ids=["mouse", "keyboard"])
-def test_rule_is_created_published_and_rolled_back(page: Page, colleague: Page, site: Site, hands: type[Hands]) -> None:
-    shop = Shop(site, f"story-{hands.name}")
+@pytest.mark.parametrize(
+    "user_actions", [UserActions, pytest.param(Keys, marks=pytest.mark.long)], ids=["mouse", "keyboard"]
+)
+def test_rule_is_created_published_and_rolled_back(
+    page: Page, colleague: Page, site: Site, user_actions: type[UserActions]
+) -> None:
+    shop = Shop(site, f"story-{user_actions.name}")
     log_in(page, shop.email)
-    hand = hands(page)
-    for _ in range(ASKED - 1):
+    user = user_actions(page)
+    for _ in range(DECISIONS - 1):
         assert "klarna" in shop.offered(EXPENSIVE)
-    _starts_from_a_template(page, hand)
-    _edits_it(page, hand)
-    _plants_a_mistake_and_mends_it(page, hand)
-    _tries_a_customer(page, hand)
-    _saves_it(page, hand)
+    _starts_from_a_template(page, user)
+    _edits_the_rule(page, user)
+    _makes_and_corrects_a_mistake(page, user)
+    _tries_a_customer(page, user)
+    _saves_the_rule(page, user)
     assert "klarna" in shop.offered(EXPENSIVE), "a draft changes nothing"
-    _tries_it_on_the_past(page, hand)
-    _sends_it_for_review(page, hand)
+    _previews_the_rule(page, user)
+    _requests_a_review(page, user)
     log_in(colleague, shop.add_colleague())
-    _reviews_and_publishes_it(colleague, hands(colleague))
+    _approves_and_publishes(colleague, user_actions(colleague))
     shop.obeys(EXPENSIVE, without="klarna")
-    _finds_it_in_force(page, hand)
-    _rolls_back(page, hand)
+    _sees_the_published_rule(page, user)
+    _rolls_back(page, user)
     shop.obeys(EXPENSIVE, with_="klarna")
-    _finds_both_versions(page, hand)
+    _sees_both_versions(page, user)
 
 
 @pytest.fixture
@@ -175,137 +179,137 @@ def _looked_at(page: Page, name: str) -> None:
     save_screenshot(page, f"story-{name}")
 
 
-def _starts_from_a_template(page: Page, hand: Hands) -> None:
+def _starts_from_a_template(page: Page, user: UserActions) -> None:
     page.goto("/admin/rules")
-    _looked_at(page, f"{hand.name}-empty")
-    hand.press(page.get_by_role("link", name="New rule"))
-    hand.press(page.get_by_role("link", name="No pay-later for large carts"))
+    _looked_at(page, f"{user.name}-empty")
+    user.press(page.get_by_role("link", name="New rule"))
+    user.press(page.get_by_role("link", name="No pay-later for large carts"))
     expect(page.get_by_label("Name", exact=True)).to_have_value("No pay-later for large carts")
     expect(page.locator("#rule-said")).to_contain_text("Cart total is over")
-    _looked_at(page, f"{hand.name}-template")
+    _looked_at(page, f"{user.name}-template")
 
 
-def _edits_it(page: Page, hand: Hands) -> None:
+def _edits_the_rule(page: Page, user: UserActions) -> None:
     sentence = page.locator("#rule-said")
-    hand.write(page.get_by_label("Cart total, value"), "500")
+    user.write(page.get_by_label("Cart total, value"), "500")
     expect(sentence).to_contain_text("€500.00")
-    hand.press(page.get_by_role("button", name="Condition", exact=True))
+    user.press(page.get_by_role("button", name="Condition", exact=True))
     expect(page.get_by_label("What condition 2 is about")).to_be_focused()
-    hand.choose(page.get_by_label("What condition 2 is about"), "Country")
-    hand.write(page.get_by_label("Add to Country, value"), "Germany")
+    user.choose(page.get_by_label("What condition 2 is about"), "Country")
+    user.write(page.get_by_label("Add to Country, value"), "Germany")
     page.keyboard.press("Enter")
     expect(sentence).to_contain_text("Country is Germany")
-    hand.menu("condition 2", "Put into a group")
+    user.menu("condition 2", "Put into a group")
     expect(page.get_by_role("group", name="Group 2")).to_be_visible()
-    hand.press(page.get_by_role("group", name="Group 2").get_by_role("button", name="Condition", exact=True))
-    hand.choose(page.get_by_label("What condition 2.2 is about"), "Device")
-    hand.press(page.get_by_role("group", name="Device, value").get_by_label("mobile"))
+    user.press(page.get_by_role("group", name="Group 2").get_by_role("button", name="Condition", exact=True))
+    user.choose(page.get_by_label("What condition 2.2 is about"), "Device")
+    user.press(page.get_by_role("group", name="Device, value").get_by_label("mobile"))
     expect(sentence).to_contain_text("mobile")
-    _looked_at(page, f"{hand.name}-edited")
-    hand.menu("group 2", "Ungroup")
+    _looked_at(page, f"{user.name}-edited")
+    user.menu("group 2", "Ungroup")
     expect(page.get_by_role("group", name="Condition 3")).to_be_visible()
-    hand.press(page.get_by_label("Remove condition 3"))
+    user.press(page.get_by_label("Remove condition 3"))
     expect(sentence).not_to_contain_text("mobile")
 
 
-def _plants_a_mistake_and_mends_it(page: Page, hand: Hands) -> None:
-    hand.press(page.get_by_role("button", name="Condition", exact=True))
-    hand.choose(page.get_by_label("What condition 3 is about"), "Country")
-    hand.write(page.get_by_label("Add to Country, value").nth(1), "Austria")
+def _makes_and_corrects_a_mistake(page: Page, user: UserActions) -> None:
+    user.press(page.get_by_role("button", name="Condition", exact=True))
+    user.choose(page.get_by_label("What condition 3 is about"), "Country")
+    user.write(page.get_by_label("Add to Country, value").nth(1), "Austria")
     page.keyboard.press("Enter")
     expect(page.locator("#rule-found")).to_contain_text("never")
-    _looked_at(page, f"{hand.name}-mistake")
+    _looked_at(page, f"{user.name}-mistake")
     for _ in ("Austria", "the country", "the row"):
         before = page.locator("input[name=history]").input_value()
-        hand.press(page.get_by_role("button", name="Undo", exact=True))
+        user.press(page.get_by_role("button", name="Undo", exact=True))
         expect(page.locator("input[name=history]")).not_to_have_value(before)
     expect(page.get_by_role("group", name="Condition 3")).to_have_count(0)
     expect(page.locator("#rule-found")).to_contain_text("No problems found")
     expect(page.locator("#rule-said")).to_contain_text("Country is Germany")
 
 
-def _tries_a_customer(page: Page, hand: Hands) -> None:
+def _tries_a_customer(page: Page, user: UserActions) -> None:
     """The facts are those of the last decision; what would have to be otherwise is said while one changes them."""
     panel, answer = page.locator("#try"), page.locator("#try-answer")
     expect(answer).to_contain_text("It fires")
-    hand.write(panel.get_by_label(re.compile("^Cart total")), "100")
+    user.write(panel.get_by_label(re.compile("^Cart total")), "100")
     expect(answer).to_contain_text("It does not fire")
     expect(answer).to_contain_text("Cart total would have to be over €500.00")
-    _looked_at(page, f"{hand.name}-tried")
+    _looked_at(page, f"{user.name}-tried")
 
 
-def _saves_it(page: Page, hand: Hands) -> None:
-    hand.press(page.get_by_role("button", name="Create"))
+def _saves_the_rule(page: Page, user: UserActions) -> None:
+    user.press(page.get_by_role("button", name="Create"))
     expect(page.get_by_role("status").first).to_contain_text("It takes effect when the changes are published.")
-    hand.write(page.get_by_label("Cart total, value"), "600")
+    user.write(page.get_by_label("Cart total, value"), "600")
     expect(page.locator("#rule-said")).to_contain_text("€600.00")
-    hand.press(page.get_by_role("button", name="Save"))
+    user.press(page.get_by_role("button", name="Save"))
     expect(page.get_by_text("Saved in the draft", exact=True)).to_be_visible()
-    _looked_at(page, f"{hand.name}-saved")
+    _looked_at(page, f"{user.name}-saved")
 
 
-def _tries_it_on_the_past(page: Page, hand: Hands) -> None:
+def _previews_the_rule(page: Page, user: UserActions) -> None:
     """Run to its end: every answer that was given had Klarna in it, and none would have with the draft."""
-    hand.press(page.get_by_role("link", name="Review changes"))
+    user.press(page.get_by_role("link", name="Review changes"))
     expect(page.get_by_text("No pay-later for large carts").first).to_be_visible()
-    hand.press(page.get_by_role("link", name="Preview on past decisions"))
+    user.press(page.get_by_role("link", name="Preview on past decisions"))
     expect(page.get_by_role("heading", name="Preview the draft on past decisions")).to_be_visible()
-    _looked_at(page, f"{hand.name}-preview")
-    hand.press(page.locator("#preview-start"))
+    _looked_at(page, f"{user.name}-preview")
+    user.press(page.locator("#preview-start"))
     expect(page.locator("#preview-verdict")).to_be_visible(timeout=PREVIEWED_WITHIN_MS)
     figures = page.locator("dl.figures")
     for name in ("Decisions previewed", "Would change"):
-        expect(figures.locator("div", has_text=name)).to_contain_text(f"{ASKED}")
+        expect(figures.locator("div", has_text=name)).to_contain_text(f"{DECISIONS}")
     shown = page.get_by_role("region", name="Positions of each candidate").get_by_role("row", name="Klarna")
-    expect(shown.get_by_role("cell").nth(-3)).to_have_text(f"{ASKED}")
+    expect(shown.get_by_role("cell").nth(-3)).to_have_text(f"{DECISIONS}")
     expect(shown.get_by_role("cell").nth(-2)).to_have_text("0")
     expect(page.get_by_role("region", name="Rules and how often they fire")).to_contain_text("No pay-later")
-    _looked_at(page, f"{hand.name}-previewed")
+    _looked_at(page, f"{user.name}-previewed")
 
 
-def _sends_it_for_review(page: Page, hand: Hands) -> None:
+def _requests_a_review(page: Page, user: UserActions) -> None:
     page.goto("/admin/placements/payment_methods/changes")
-    hand.press(page.get_by_role("button", name="Turn on review"))
+    user.press(page.get_by_role("button", name="Turn on review"))
     expect(page.get_by_role("status").first).to_contain_text("a second person must approve")
     expect(page.get_by_role("button", name="Publish now")).to_have_count(0)
-    _looked_at(page, f"{hand.name}-changes")
-    hand.write(page.get_by_label("Why"), "Losses on large carts")
-    hand.press(page.get_by_role("button", name="Send for review"))
+    _looked_at(page, f"{user.name}-changes")
+    user.write(page.get_by_label("Why"), "Losses on large carts")
+    user.press(page.get_by_role("button", name="Send for review"))
     expect(page.get_by_role("status").first).to_contain_text("Sent for review")
     expect(page.get_by_role("button", name="Approve")).to_have_count(0)
-    _looked_at(page, f"{hand.name}-asked")
+    _looked_at(page, f"{user.name}-asked")
 
 
-def _reviews_and_publishes_it(page: Page, hand: Hands) -> None:
+def _approves_and_publishes(page: Page, user: UserActions) -> None:
     page.goto("/admin/placements/payment_methods/changes")
     expect(page.get_by_text("Cart total is over €600.00 and Country is Germany").first).to_be_visible()
     expect(page.get_by_label("Why")).to_have_value("Losses on large carts")
-    _looked_at(page, f"{hand.name}-review")
-    hand.press(page.get_by_role("button", name="Approve"))
+    _looked_at(page, f"{user.name}-review")
+    user.press(page.get_by_role("button", name="Approve"))
     expect(page.get_by_role("status").first).to_contain_text("It can be published now.")
-    hand.press(page.get_by_role("button", name="Publish now"))
+    user.press(page.get_by_role("button", name="Publish now"))
     expect(page.get_by_role("status").first).to_contain_text("is in force.")
 
 
-def _finds_it_in_force(page: Page, hand: Hands) -> None:
+def _sees_the_published_rule(page: Page, user: UserActions) -> None:
     page.goto("/admin/rules")
     expect(page.get_by_role("row", name="No pay-later for large carts")).to_contain_text("In force")
-    _looked_at(page, f"{hand.name}-list")
+    _looked_at(page, f"{user.name}-list")
 
 
-def _rolls_back(page: Page, hand: Hands) -> None:
+def _rolls_back(page: Page, user: UserActions) -> None:
     page.goto("/admin/placements/payment_methods/versions")
-    hand.press(page.get_by_role("link", name="Roll back").first)
+    user.press(page.get_by_role("link", name="Roll back").first)
     expect(page.get_by_role("heading", name="Rolling back would change")).to_be_visible()
-    hand.write(page.get_by_label("Why"), "Orders fell")
-    hand.press(page.get_by_role("button", name="Roll back to this version"))
+    user.write(page.get_by_label("Why"), "Orders fell")
+    user.press(page.get_by_role("button", name="Roll back to this version"))
     expect(page.get_by_role("status").first).to_contain_text("in force")
 
 
-def _finds_both_versions(page: Page, hand: Hands) -> None:
+def _sees_both_versions(page: Page, user: UserActions) -> None:
     page.goto("/admin/placements/payment_methods/versions")
     expect(page.get_by_role("row", name="Losses on large carts")).to_contain_text("colleague@")
-    _looked_at(page, f"{hand.name}-versions")
+    _looked_at(page, f"{user.name}-versions")
 
 
 def test_builder_and_json_stay_synchronised_after_a_reload(demo: Page) -> None:

@@ -26,7 +26,7 @@ def test_merchant_watches_arms_publishes_a_rule_and_replays_a_decision(demo: Pag
     key = _make_key(demo)
     assert "klarna" in _ranking(site, key)
     _write_rule(demo)
-    decision = _ask(site, key)
+    decision = _decide(site, key)
     assert "klarna" not in [item["id"] for item in decision["ranking"]]
     assert {"id": "klarna", "reason": f"hidden by rule “{RULE}”"} in decision["excluded"]
     _explained_and_replayed(demo, decision["decision_id"])
@@ -101,7 +101,7 @@ def _rule_off(page: Page) -> None:
     _publish(page)
 
 
-def _ask(site: Site, key: str) -> dict[str, object]:
+def _decide(site: Site, key: str) -> dict[str, object]:
     body = {"placement": "payment_methods", "customer_id": "walker", "context": CONTEXT}
     headers = {"authorization": f"Bearer {key}"}
     answer = httpx.post(f"{site.url}/v1/personalize/decisions", json=body, headers=headers, timeout=20)
@@ -111,6 +111,6 @@ def _ask(site: Site, key: str) -> dict[str, object]:
 
 
 def _ranking(site: Site, key: str) -> list[str]:
-    ranking = _ask(site, key)["ranking"]
+    ranking = _decide(site, key)["ranking"]
     assert isinstance(ranking, list)
     return [ranked["id"] for ranked in ranking]

@@ -29,7 +29,7 @@ PREFERENCES = st.builds(
     language=st.none() | st.sampled_from(("de", "ar")),
     personalization_enabled=st.none() | st.booleans(),
     notifications=st.dictionaries(st.sampled_from(("email", "sms")), st.booleans()),
-).filter(lambda said: not {said.default_method, *said.favorites} & set(said.excluded))
+).filter(lambda preferences: not {preferences.default_method, *preferences.favorites} & set(preferences.excluded))
 SETTINGS = st.builds(
     CustomerSettings,
     preferences=PREFERENCES,
@@ -64,8 +64,8 @@ async def purchases(shop: Any, customer: str) -> dict[str, int]:
 @given(SETTINGS, SETTINGS)
 def test_joined_preferences_are_consistent(own: CustomerSettings, other: CustomerSettings):
     both = joined(own, other)
-    said = both.preferences
-    assert not {said.default_method, *said.favorites} & set(said.excluded)
+    preferences = both.preferences
+    assert not {preferences.default_method, *preferences.favorites} & set(preferences.excluded)
     pairs = [(own.consents, other.consents, both.consents)]
     pairs.append(tuple({"all": each.preferences.personalization_enabled} for each in (own, other, both)))
     for mine, theirs, result in pairs:

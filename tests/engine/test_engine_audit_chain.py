@@ -22,7 +22,7 @@ from web.http import logs
 
 pytestmark = pytest.mark.anyio
 
-PLACE = "payment_methods"
+PLACEMENT = "payment_methods"
 REASON = "Anna Weber called about her order"
 
 
@@ -217,7 +217,7 @@ async def test_export_lists_look_ups_of_the_customer(shop):
     assert others["access"] == []
 
 
-WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+BLOCKED_LOCKS = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 
 
 @pytest.mark.parametrize("database_kind", ["postgres"], indirect=True)
@@ -225,14 +225,14 @@ WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 async def test_a_publication_and_a_change_of_the_draft_wait_in_the_same_order(shop):
     """Both lock the draft and the end of the chain; in another order, PostgreSQL would end one of them."""
     rule = factories.rule({"boost": {"candidates": ["klarna"], "factor": 1.5}})
-    await shop.engine.drafts.save(shop.actor(), PLACE, rule, revision=None)
-    draft = await shop.engine.drafts.get(shop.id, PLACE)
+    await shop.engine.drafts.save(shop.actor(), PLACEMENT, rule, revision=None)
+    draft = await shop.engine.drafts.get(shop.id, PLACEMENT)
     async with shop.engine.database.write() as connection:
-        await drafts.expect(connection, shop.id, PLACE, draft.head.revision)
+        await drafts.expect(connection, shop.id, PLACEMENT, draft.head.revision)
         publication = asyncio.create_task(
-            shop.engine.releases.publish(shop.actor(), PLACE, revision=draft.head.revision, reason="")
+            shop.engine.releases.publish(shop.actor(), PLACEMENT, revision=draft.head.revision, reason="")
         )
-        while not await connection.scalar(text(WAITING)):
+        while not await connection.scalar(text(BLOCKED_LOCKS)):
             await asyncio.sleep(0.01)
         await audit.write(connection, note(shop))
     await publication

@@ -16,7 +16,7 @@ class Database:
     """Runs look-ups at once, and keeps what was asked in each."""
 
     def __init__(self) -> None:
-        self.asked: list[list[str]] = []
+        self.loaded: list[list[str]] = []
 
     async def look_up(self, work):
         await asyncio.sleep(0)
@@ -25,7 +25,7 @@ class Database:
 
 def loader_of(database: Database) -> BatchLoader[str, str]:
     async def read(_connection, keys):
-        database.asked.append(sorted(keys))
+        database.loaded.append(sorted(keys))
         return {key: key.upper() for key in keys if key != "none"}
 
     return BatchLoader(database, read, partial(str, "nothing"))
@@ -37,7 +37,7 @@ async def test_keys_during_a_look_up_share_the_next_one():
     first = loader.load("a")
     await asyncio.sleep(0)
     assert await asyncio.gather(first, loader.load("b"), loader.load("c"), loader.load("b")) == ["A", "B", "C", "B"]
-    assert database.asked == [["a"], ["b", "c"]]
+    assert database.loaded == [["a"], ["b", "c"]]
 
 
 async def test_a_key_without_a_value_gets_the_missing_one():
@@ -48,4 +48,4 @@ async def test_a_loader_works_again_after_it_was_idle():
     database = Database()
     loader = loader_of(database)
     assert [await loader.load("a"), await loader.load("a")] == ["A", "A"]
-    assert database.asked == [["a"], ["a"]]
+    assert database.loaded == [["a"], ["a"]]

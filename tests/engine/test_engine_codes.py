@@ -53,8 +53,8 @@ async def counts(shop):
 
 
 async def quote(shop, code, customer="", offer=""):
-    asked = OfferRequest("offers", offer, code, customer, {"cart": {"currency": "EUR", "total": 10_000}})
-    return await shop.engine.redemptions.quote(shop.id, asked, now=now_ms())
+    request = OfferRequest("offers", offer, code, customer, {"cart": {"currency": "EUR", "total": 10_000}})
+    return await shop.engine.redemptions.quote(shop.id, request, now=now_ms())
 
 
 # Pools
@@ -101,8 +101,8 @@ async def test_spent_budget_releases_the_code(shop, monkeypatch):
         await shop.engine.holds.take(make_hold("h", merchant_id=shop.id, amount=9_999), now=now_ms())
     blind = shop.engine.decider._budgets.load
 
-    async def stale(plan, asking):
-        return (await blind(plan, asking))._replace(balances={})
+    async def stale(plan, context):
+        return (await blind(plan, context))._replace(balances={})
 
     monkeypatch.setattr(shop.engine.decider._budgets, "load", stale)
     assert shown_offers(await decide_offers(shop)) == []
@@ -144,8 +144,8 @@ async def test_typed_code_is_reserved(shop):
 async def test_shown_code_can_be_typed(shop):
     await open_pool(shop, "AAAA")
     [shown_hold] = (await decide_offers(shop, "anna")).holds
-    asked = await quote(shop, "AAAA", "anna")
-    assert (asked.reason, (await shop.engine.redemptions.hold(asked)).id) == ("", shown_hold.id)
+    quoted = await quote(shop, "AAAA", "anna")
+    assert (quoted.reason, (await shop.engine.redemptions.hold(quoted)).id) == ("", shown_hold.id)
     assert (await quote(shop, "AAAA", "ben")).reason == "the code is held for another customer"
     assert (await balance(shop)).held_uses == 1
 

@@ -23,8 +23,8 @@ VALUES (1, 's', 'live', 'S', 'DE', 'EUR', 'de', 'UTC', 1, 0)
 """
 
 
-def resource(id, position, *, place=KEY):
-    return Resource("candidate", place, id, 1, candidate(id, position=position), 0)
+def resource(id, position, *, placement_key=KEY):
+    return Resource("candidate", placement_key, id, 1, candidate(id, position=position), 0)
 
 
 def test_numbers_follow_the_order_and_are_not_reused():
@@ -58,9 +58,14 @@ def test_earlier_candidates_keep_the_colours_of_their_positions(tmp_path):
     with engine.begin() as connection:
         command.upgrade(migrations(connection), "0033")
         connection.execute(text(MERCHANT))
-        for place, id, position in ((KEY, "card", 7), (KEY, "ideal", 2), (KEY, "paypal", 2), ("offers", "gift", 0)):
+        for placement_key, id, position in (
+            (KEY, "card", 7),
+            (KEY, "ideal", 2),
+            (KEY, "paypal", 2),
+            ("offers", "gift", 0),
+        ):
             document = json.dumps({"id": id, "position": position})
-            values = {"place": place, "id": id, "document": document}
+            values = {"place": placement_key, "id": id, "document": document}
             row = "INSERT INTO resources VALUES (1, 'candidate', :place, :id, 1, :document, 0)"
             connection.execute(text(row), values)
     with engine.begin() as connection:

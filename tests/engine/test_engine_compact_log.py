@@ -20,7 +20,7 @@ from engine.store.log.records import compressed, decompressed, dictionary_of, tr
 from tests.factories import candidate
 
 pytestmark = pytest.mark.anyio
-PLACE = "payment_methods"
+PLACEMENT = "payment_methods"
 TEXTS = ("mobile|DE", "a1", '{"geo.country":"DE","note":"größer"}', "{}", '{"decision_id":"","ranking":["card"]}')
 
 
@@ -45,7 +45,7 @@ async def log_rows(shop, moments, customers):
     return rows
 
 
-async def found(shop, customer, **limits):
+async def customer_ids(shop, customer, **limits):
     async with shop.engine.database.read() as connection:
         return [row.id for row in await decisions.newest(connection, shop.id, customer=customer, **limits)]
 
@@ -165,7 +165,7 @@ async def log_rows_of_one(shop):
 
 async def test_replaced_dictionaries_are_deleted_after_the_retention(shop):
     now = now_ms()
-    rows = [DictionaryHead(shop.id, PLACE, dictionary_of(bytes([age])).id, 1, now - age * DAY) for age in (9, 5, 1)]
+    rows = [DictionaryHead(shop.id, PLACEMENT, dictionary_of(bytes([age])).id, 1, now - age * DAY) for age in (9, 5, 1)]
     async with shop.engine.database.write() as connection:
         for row in rows:
             await dictionaries.add(connection, row, b"content")
@@ -174,7 +174,7 @@ async def test_replaced_dictionaries_are_deleted_after_the_retention(shop):
         async with shop.engine.database.write() as connection:
             await connection.execute(expired.table.delete().where(expired.condition))
             assert len((await connection.execute(expired.table.select())).all()) == left
-            assert (await dictionaries.newest(connection))[shop.id, PLACE] == rows[2]
+            assert (await dictionaries.newest(connection))[shop.id, PLACEMENT] == rows[2]
 
 
 # Customers
@@ -192,10 +192,10 @@ async def test_customers_are_found_in_segments_and_since(shop):
     for name in names:
         if name is not None:
             own = sorted((row.id for row in rows if row.customer == name), reverse=True)
-            assert await found(shop, name) == own
-            assert await found(shop, name, limit=3) == own[:3]
-            assert await found(shop, name, before_id=own[4], limit=4) == own[5:9]
-    assert await found(shop, "0" * 32) == []
+            assert await customer_ids(shop, name) == own
+            assert await customer_ids(shop, name, limit=3) == own[:3]
+            assert await customer_ids(shop, name, before_id=own[4], limit=4) == own[5:9]
+    assert await customer_ids(shop, "0" * 32) == []
 
 
 @pytest.mark.usefixtures("few")
@@ -205,7 +205,7 @@ async def test_the_last_minute_is_in_no_segment(shop):
     rows = await log_rows(shop, [now - 30_000 + number for number in range(40)], [name])
     await shop.engine.index_customers()
     assert await segments(shop) == 0
-    assert len(await found(shop, name)) == len(rows)
+    assert len(await customer_ids(shop, name)) == len(rows)
 
 
 @pytest.mark.usefixtures("few")
@@ -219,12 +219,12 @@ async def test_decisions_that_are_logged_late_are_found(shop):
     async with shop.engine.database.read() as connection:
         row = (await decisions.newest(connection, shop.id, limit=1))[0]
     late = [
-        msgspec.structs.replace(row, id=decision_id(at), decided_at=at, customer=name)
-        for at in (now - 10 * MINUTE, now - 10 * MINUTE, now - 2 * MINUTE)
+        msgspec.structs.replace(row, id=decision_id(decided_at), decided_at=decided_at, customer=name)
+        for decided_at in (now - 10 * MINUTE, now - 10 * MINUTE, now - 2 * MINUTE)
     ]
     async with shop.engine.database.write() as connection:
         await decisions.append(connection, late, now=now)
-    assert sorted(await found(shop, name)) == sorted(row.id for row in late)
+    assert sorted(await customer_ids(shop, name)) == sorted(row.id for row in late)
 
 
 @pytest.mark.usefixtures("few")
@@ -239,7 +239,7 @@ async def test_two_processes_make_a_segment_once(shop):
         async with shop.engine.database.write() as connection:
             await customer_segments.add(connection, segment, rows, begins_at=0)
     assert await segments(shop) == segment.ends_at
-    assert len(await found(shop, "a" * 32)) == 40
+    assert len(await customer_ids(shop, "a" * 32)) == 40
 
 
 @pytest.mark.usefixtures("few")
@@ -249,7 +249,7 @@ async def test_segments_are_deleted_with_their_decisions(shop, monkeypatch):
     await log_rows(shop, [now - 500 * DAY + number for number in range(30)], [name])
     await shop.engine.index_customers()
     await shop.engine.purge()
-    assert await found(shop, name) == []
+    assert await customer_ids(shop, name) == []
     async with shop.engine.database.read() as connection:
         assert (await connection.execute(customer_segments.customer_segments.select())).all() == []
 
@@ -325,9 +325,9 @@ async def test_a_changed_plan_trains_again_a_day_later_if_that_saves_enough(shop
 async def test_another_process_uses_the_dictionary_too(shop):
     theirs = dictionary_of(b"theirs")
     async with shop.engine.database.write() as connection:
-        await dictionaries.add(connection, DictionaryHead(shop.id, PLACE, theirs.id, 1, now_ms()), theirs.content)
+        await dictionaries.add(connection, DictionaryHead(shop.id, PLACEMENT, theirs.id, 1, now_ms()), theirs.content)
     await shop.engine.dictionary_trainer.follow()
-    assert shop.engine.recorder.dictionaries == {(shop.id, PLACE): theirs}
+    assert shop.engine.recorder.dictionaries == {(shop.id, PLACEMENT): theirs}
 
 
 async def test_a_rare_placement_is_not_searched_in_the_whole_log(shop):
@@ -335,7 +335,7 @@ async def test_a_rare_placement_is_not_searched_in_the_whole_log(shop):
     ids = sorted((answer.decision.decision_id for answer in answers), reverse=True)
     async with shop.engine.database.read() as connection:
         for latest, limit, expected in ((4, 9, ids[:5]), (4, 2, ids[:2]), (99, 9, ids)):
-            rows = await decisions.among_latest(connection, shop.id, PLACE, latest=latest, limit=limit)
+            rows = await decisions.among_latest(connection, shop.id, PLACEMENT, latest=latest, limit=limit)
             assert [row.id for row in rows] == expected
 
 
@@ -346,4 +346,4 @@ async def test_decisions_of_the_same_millisecond_are_in_one_segment(shop):
     await log_rows(shop, [moment] * 25, ["a" * 32])
     await shop.engine.index_customers()
     await shop.engine.index_customers()
-    assert len(await found(shop, "a" * 32)) == 25
+    assert len(await customer_ids(shop, "a" * 32)) == 25

@@ -31,7 +31,7 @@ async def store(empty_shop):
     return empty_shop
 
 
-async def told(shop):
+async def described_effects(shop):
     """(decision, candidate, trials, successes) of all lessons in order."""
     columns = (observations.c.decision_id, observations.c.candidate, observations.c.trials, observations.c.successes)
     async with shop.engine.database.read() as connection:
@@ -96,9 +96,9 @@ async def test_a_settled_decision_is_an_observation_for_each_examined_candidate(
     first, second = order(answer.decision)
     id = answer.decision.decision_id
     await store.report(answer, "selected", second)
-    assert await told(store) == []
+    assert await described_effects(store) == []
     await store.report(answer, "converted", second)
-    assert sorted(await told(store)) == sorted([(id, first, 1, 0), (id, second, 1, 1)])
+    assert sorted(await described_effects(store)) == sorted([(id, first, 1, 0), (id, second, 1, 1)])
 
 
 async def test_later_descriptions_are_appended(store):
@@ -106,19 +106,19 @@ async def test_later_descriptions_are_appended(store):
     first, second = order(answer.decision)
     id = answer.decision.decision_id
     await store.engine.recorder.close_due(now_ms() + LATER)
-    before = await told(store)
+    before = await described_effects(store)
     assert sorted(before) == sorted([(id, first, 1, 0), (id, second, 1, 0)])
     await store.report(answer, "converted", first)
-    assert sorted((await told(store))[2:]) == sorted([(id, first, 0, 1), (id, second, -1, 0)])
+    assert sorted((await described_effects(store))[2:]) == sorted([(id, first, 0, 1), (id, second, -1, 0)])
     await store.report(answer, "refunded", first)
-    assert (await told(store))[4:] == [(id, first, 0, -1)]
+    assert (await described_effects(store))[4:] == [(id, first, 0, -1)]
 
 
 async def test_a_rebuild_appends_missing_observations(store):
     await shoppers(store, 20)
     assert await rebuild.compare(store.engine.database) == []
     learned = beliefs(store).evidence
-    [gone, *_] = await told(store)
+    [gone, *_] = await described_effects(store)
     async with store.engine.database.write() as connection:
         await connection.execute(
             delete(observations).where(observations.c.decision_id == gone[0], observations.c.candidate == gone[1])
@@ -127,7 +127,7 @@ async def test_a_rebuild_appends_missing_observations(store):
     assert (difference.fold, difference.rebuilt) == ("lessons", list(gone[2:]))
     await rebuild.rebuild(store.engine.database)
     assert await rebuild.compare(store.engine.database) == []
-    assert (await told(store))[-1] == gone
+    assert (await described_effects(store))[-1] == gone
     assert {name: item.trials for name, item in learned.factors.items()} == {
         name: item.trials for name, item in beliefs(store).evidence.factors.items()
     }
@@ -136,7 +136,7 @@ async def test_a_rebuild_appends_missing_observations(store):
 async def test_placements_without_a_contextual_policy_keep_no_observations(shop):
     answer = await shop.decide()
     await shop.report(answer, "converted", order(answer.decision)[0])
-    assert await told(shop) == []
+    assert await described_effects(shop) == []
 
 
 @SQLITE_FIRST
@@ -157,10 +157,10 @@ async def test_evidence_survives_a_restart_and_counts_once(store, start_engine):
     answer = await store.decide(device_type="mobile")
     await store.report(answer, "converted", "paypal")
     other = await start_engine()
-    assert trials(store, other) == sum(observation[2] for observation in await told(store)) > before
+    assert trials(store, other) == sum(observation[2] for observation in await described_effects(store)) > before
     await store.engine.follow()
-    asked = [await item.decider.decide(store.id, ["payment_methods"], None, {}) for item in (store.engine, other)]
-    assert len({answers[0].decision.beliefs_version for answers in asked}) == 1
+    decisions = [await item.decider.decide(store.id, ["payment_methods"], None, {}) for item in (store.engine, other)]
+    assert len({answers[0].decision.beliefs_version for answers in decisions}) == 1
 
 
 async def test_two_processes_use_each_observation_once(store, start_engine):
@@ -173,7 +173,7 @@ async def test_two_processes_use_each_observation_once(store, start_engine):
         await other.live.refresh(at_once=True)
         await learn(store)
     await store.engine.follow()
-    assert trials(store) == sum(observation[2] for observation in await told(store)) >= 6
+    assert trials(store) == sum(observation[2] for observation in await described_effects(store)) >= 6
 
 
 async def test_repeated_refit_changes_nothing(store):
@@ -198,7 +198,7 @@ async def test_changed_features_refit_from_all_observations(store):
     await publish(store, Contextual(("cart.total",)))
     assert beliefs(store).evidence.factors == {}
     await learn(store)
-    assert trials(store) == sum(observation[2] for observation in await told(store)) >= 100
+    assert trials(store) == sum(observation[2] for observation in await described_effects(store)) >= 100
     await publish(store, POLICY)
     await learn(store)
     assert await first_chance(store, "paypal", device_type="mobile") > 0.9
@@ -240,7 +240,7 @@ async def test_observations_of_purged_decisions_are_skipped(store):
     async with store.engine.database.write() as connection:
         await connection.execute(insert(observations).values(dict(zip(names, row, strict=True))))
     await shoppers(store, 3)
-    assert trials(store) == sum(observation[2] for observation in (await told(store))[1:]) >= 3
+    assert trials(store) == sum(observation[2] for observation in (await described_effects(store))[1:]) >= 3
 
 
 async def bought(shop, count, amounts):

@@ -106,12 +106,12 @@ class Database:
     """Answers each query with what was asked for; `errors` are raised by the next ones."""
 
     def __init__(self) -> None:
-        self.asked: list[list[tuple[int, str]]] = []
+        self.queries: list[list[tuple[int, str]]] = []
         self.errors: list[Exception] = []
 
     async def look_up(self, query):
         customers = query.keywords["keys"]
-        self.asked.append(sorted(customers))
+        self.queries.append(sorted(customers))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         if self.errors:
@@ -132,7 +132,7 @@ async def test_requests_that_wait_share_the_next_query() -> None:
         ["usage of c"],
         ["usage of b"],
     ]
-    assert database.asked == [[(1, "a")], [(1, "b"), (1, "c")]]
+    assert database.queries == [[(1, "a")], [(1, "b"), (1, "c")]]
 
 
 @pytest.mark.anyio
@@ -166,4 +166,4 @@ async def test_customer_of_two_merchants_is_queried_twice() -> None:
     database = Database()
     loader = CustomerLoader(database)
     await asyncio.gather(loader.load(1, "a"), loader.load(2, "a"))
-    assert database.asked == [[(1, "a"), (2, "a")]]
+    assert database.queries == [[(1, "a"), (2, "a")]]

@@ -13,8 +13,8 @@ from tests.offers import make_hold
 def _events(*events: tuple[str, int | None], currency: str = "EUR") -> list[OutcomeRow]:
     """Return the outcomes of one decision, in order of time."""
     return [
-        OutcomeRow(1, f"{name}-{at}", "d", None, "", name, "card", amount, currency, at, at)  # type: ignore[arg-type]
-        for at, (name, amount) in enumerate(events)
+        OutcomeRow(1, f"{name}-{occurred_at}", "d", None, "", name, "card", amount, currency, occurred_at, occurred_at)  # type: ignore[arg-type]
+        for occurred_at, (name, amount) in enumerate(events)
     ]
 
 

@@ -53,13 +53,13 @@ async def test_value_of_another_policy_is_estimated_from_the_log(empty_shop):
     await empty_shop.add_placement(placement(shape=One(), policy=Split(weights=SHARES)), *candidates(*RATES))
     await play(empty_shop, 3_000)
     truths = {First("paypal"): 0.6, InOrder(): 0.2, Evenly(): 0.4}
-    for alternative, truth in truths.items():
+    for alternative, true_value in truths.items():
         result = await evaluation(empty_shop, alternative)
         assert result.decisions == 3_000
         assert not result.snips.refused
         for estimate in (result.ips, result.snips, result.by_slot):
-            assert estimate.low < truth < estimate.high
-        assert result.difference.low < truth - 0.34 < result.difference.high
+            assert estimate.low < true_value < estimate.high
+        assert result.difference.low < true_value - 0.34 < result.difference.high
 
 
 @SQLITE_FIRST

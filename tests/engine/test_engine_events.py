@@ -22,7 +22,7 @@ from engine.store.events import outbox
 from engine.store.events.notices import note_jumps
 from tests.engine.test_engine_outages import COUNTS, add_minutes
 
-PLACE = "payment_methods"
+PLACEMENT = "payment_methods"
 
 
 async def events(shop, type):
@@ -58,12 +58,12 @@ def test_events_of_a_hold_share_a_subject():
 async def test_each_published_version_is_an_event(shop):
     before = await events(shop, "version.published")
     new = Candidate(id="bancontact", label="Bancontact")
-    await shop.engine.catalogue.create(shop.actor(), "candidate", PLACE, [new])
+    await shop.engine.catalogue.create(shop.actor(), "candidate", PLACEMENT, [new])
     [event] = (await events(shop, "version.published"))[len(before) :]
-    version = shop.engine.live.versions()[shop.id, PLACE]
-    assert event == {"placement": PLACE, "version": version, "reason": "", "emergency": False}
+    version = shop.engine.live.versions()[shop.id, PLACEMENT]
+    assert event == {"placement": PLACEMENT, "version": version, "reason": "", "emergency": False}
     with pytest.raises(Conflict):
-        await shop.engine.catalogue.create(shop.actor(), "candidate", PLACE, [new, new])
+        await shop.engine.catalogue.create(shop.actor(), "candidate", PLACEMENT, [new, new])
     assert len(await events(shop, "version.published")) == len(before) + 1
 
 
@@ -71,22 +71,28 @@ async def test_each_published_version_is_an_event(shop):
 async def test_experiment_event_has_its_conclusion(shop):
     variants = (Variant(id="a", name="As it is"), Variant(id="b", name="PayPal first", order=("paypal",)))
     service, actor = shop.engine.experiments, shop.actor()
-    await service.create(actor, PLACE, Experiment(id="paypal", name="PayPal first", variants=variants))
-    await service.start(actor, PLACE, "paypal")
+    await service.create(actor, PLACEMENT, Experiment(id="paypal", name="PayPal first", variants=variants))
+    await service.start(actor, PLACEMENT, "paypal")
     assert await events(shop, "experiment.completed") == []
-    await service.stop(actor, PLACE, "paypal", reason="enough seen")
-    await service.conclude(actor, PLACE, "paypal", winner="b", reason="it sells more")
+    await service.stop(actor, PLACEMENT, "paypal", reason="enough seen")
+    await service.conclude(actor, PLACEMENT, "paypal", winner="b", reason="it sells more")
     assert await events(shop, "experiment.completed") == [
-        {"placement": PLACE, "experiment_id": "paypal", "state": "stopped", "winner": None, "reason": "enough seen"},
         {
-            "placement": PLACE,
+            "placement": PLACEMENT,
+            "experiment_id": "paypal",
+            "state": "stopped",
+            "winner": None,
+            "reason": "enough seen",
+        },
+        {
+            "placement": PLACEMENT,
             "experiment_id": "paypal",
             "state": "concluded",
             "winner": "b",
             "reason": "it sells more",
         },
     ]
-    await service.archive(actor, PLACE, "paypal")
+    await service.archive(actor, PLACEMENT, "paypal")
     assert len(await events(shop, "experiment.completed")) == 2
 
 
@@ -111,15 +117,15 @@ async def test_outage_start_and_end_are_reported_once(shop, monkeypatch):
     assert await notices.run(now=now_ms()) == 0
     await add_minutes(shop, down=("card",), minutes=5)
     await shop.engine.live.watch()
-    [outage] = shop.engine.live.outages(shop.id, PLACE)
+    [outage] = shop.engine.live.outages(shop.id, PLACEMENT)
     assert await notices.run(now=now_ms()) == 1
     assert await notices.run(now=now_ms()) == 0
-    body = {"placement": PLACE, "candidate_id": "card", "since": rfc3339(outage.since)}
+    body = {"placement": PLACEMENT, "candidate_id": "card", "since": rfc3339(outage.since)}
     assert await events(shop, "outage.noticed") == [body]
     await shop.engine.metric_watch.run(now=now_ms() + 2 * DAY)
 
     # A process that has not looked yet knows of no outage, and ends none.
-    shop.engine.live._watches[shop.id, PLACE].has_looked = False
+    shop.engine.live._watches[shop.id, PLACEMENT].has_looked = False
     assert await others(shop.engine.database, shop.engine.live).run(now=now_ms()) == 0
 
     later = now_ms() + 10 * MINUTE
@@ -129,16 +135,16 @@ async def test_outage_start_and_end_are_reported_once(shop, monkeypatch):
     assert await notices.run(now=later) == 1
     assert await events(shop, "outage.ended") == [body]
     past = PastOutage("card", outage.since, later)
-    assert await shop.engine.events.past_outages(shop.id, PLACE, since=later) == [past]
-    assert await shop.engine.events.past_outages(shop.id, PLACE, since=later + 1) == []
+    assert await shop.engine.events.past_outages(shop.id, PLACEMENT, since=later) == [past]
+    assert await shop.engine.events.past_outages(shop.id, PLACEMENT, since=later + 1) == []
     assert await shop.engine.events.past_outages(shop.id, "another", since=0) == []
     assert await events(shop, "outage.noticed") == [body]
 
 
 @pytest.mark.anyio
 async def test_jump_is_reported_once_a_day(shop):
-    scope, now = Scope(shop.id, PLACE, "converted"), now_ms()
+    scope, now = Scope(shop.id, PLACEMENT, "converted"), now_ms()
     for after in (0, MINUTE, DAY + MINUTE):
         async with shop.engine.database.write() as connection:
             await note_jumps(connection, scope, ["klarna"], now=now + after)
-    assert await events(shop, "arm.jumped") == 2 * [{"placement": PLACE, "candidate_id": "klarna"}]
+    assert await events(shop, "arm.jumped") == 2 * [{"placement": PLACEMENT, "candidate_id": "klarna"}]

@@ -32,8 +32,8 @@ TODAY = 20_000
 NOW = TODAY * DAY + DAY // 2
 
 
-def day(candidate, trials, successes, *, at=TODAY, slot=0):
-    return DayRow(candidate, slot, at, trials, successes, 0, 0)
+def day(candidate, trials, successes, *, on_day=TODAY, slot=0):
+    return DayRow(candidate, slot, on_day, trials, successes, 0, 0)
 
 
 def reading(*, half_life=90.0, examination=(), memory=None, window=60):
@@ -43,7 +43,7 @@ def reading(*, half_life=90.0, examination=(), memory=None, window=60):
 
 
 def test_evidence_of_one_half_life_ago_counts_half():
-    rows = [day("card", 100, 40, at=TODAY - 30), day("card", 100, 10)]
+    rows = [day("card", 100, 40, on_day=TODAY - 30), day("card", 100, 10)]
     learned = arm_beliefs(rows, [], {}, reading(half_life=30.0))["card"]
     assert (learned.trials, learned.successes) == pytest.approx((150, 30))
 
@@ -51,17 +51,17 @@ def test_evidence_of_one_half_life_ago_counts_half():
 def test_older_pending_decisions_count_more_as_failures():
     counted = []
     for age in (0, 15, 30, 61):
-        waiting = [PendingRow("card", 0, NOW // MINUTE - age, 100)]
-        counted.append(arm_beliefs([day("card", 100, 20)], waiting, {}, reading())["card"].trials)
+        pending = [PendingRow("card", 0, NOW // MINUTE - age, 100)]
+        counted.append(arm_beliefs([day("card", 100, 20)], pending, {}, reading())["card"].trials)
     assert counted == sorted(counted)
     assert counted[0] == pytest.approx(100)
     assert counted[-1] == pytest.approx(200, abs=0.5)
 
 
 def test_a_step_counts_at_the_age_of_its_middle():
-    waiting = [PendingRow("card", 0, NOW // MINUTE - 30, 100)]
+    pending = [PendingRow("card", 0, NOW // MINUTE - 30, 100)]
     one_by_one = [PendingRow("card", 0, NOW // MINUTE - age, 10) for age in range(30, 10, -2)]
-    together = arm_beliefs([], waiting, {}, reading()._replace(step=20))["card"].trials
+    together = arm_beliefs([], pending, {}, reading()._replace(step=20))["card"].trials
     assert together == pytest.approx(
         arm_beliefs([], one_by_one, {}, reading()._replace(step=2))["card"].trials, rel=0.02
     )
@@ -76,8 +76,8 @@ def test_a_trial_in_a_rarely_examined_slot_counts_little():
 
 def test_evidence_before_a_jump_is_forgotten():
     days = range(TODAY - 20, TODAY)
-    jumped = [day("card", 500, 200 if moment < TODAY - 10 else 25, at=moment) for moment in days]
-    steady = [day("ideal", 500, 50, at=moment) for moment in days]
+    jumped = [day("card", 500, 200 if moment < TODAY - 10 else 25, on_day=moment) for moment in days]
+    steady = [day("ideal", 500, 50, on_day=moment) for moment in days]
     remembered = memory([*jumped, *steady], (), before_day=TODAY)
     learned = arm_beliefs([*jumped, *steady], [], {}, reading(half_life=10_000, memory=remembered))
     assert learned["card"].successes / learned["card"].trials == pytest.approx(0.05, abs=0.01)
@@ -92,7 +92,7 @@ def test_weekends_and_sales_cause_no_forgetting():
             name,
             2_000,
             int(rng.binomial(2_000, rate * (1.25 if moment % 7 >= 5 else 1.5 if moment > TODAY - 9 else 1))),
-            at=moment,
+            on_day=moment,
         )
         for name, rate in rates.items()
         for moment in range(TODAY - 60, TODAY)
@@ -101,7 +101,7 @@ def test_weekends_and_sales_cause_no_forgetting():
 
 
 def test_incomplete_day_is_not_tested():
-    rows = [day("card", 500, 200, at=TODAY - 1), day("card", 500, 5)]
+    rows = [day("card", 500, 200, on_day=TODAY - 1), day("card", 500, 5)]
     assert memory(rows, (), before_day=TODAY) == {}
 
 
@@ -188,7 +188,7 @@ async def _with_a_row_for_each_candidate(database):
 
 @pytest.mark.parametrize("stored", ["now", "earlier"])
 async def test_decision_is_pending_until_its_outcome_or_close(shop, stored):
-    async def waiting():
+    async def pending():
         async with shop.engine.database.read() as connection:
             rows = await folds.waiting_trials(connection, (shop.id, "payment_methods", "converted"), bucket=None)
         return {row.candidate: row.trials for row in rows}
@@ -196,14 +196,14 @@ async def test_decision_is_pending_until_its_outcome_or_close(shop, stored):
     answer, other = await shop.decide(), await shop.decide()
     if stored == "earlier":
         await _with_a_row_for_each_candidate(shop.engine.database)
-    assert await waiting() == dict.fromkeys(METHODS, 2)
+    assert await pending() == dict.fromkeys(METHODS, 2)
     assert await rebuild.compare(shop.engine.database) == []
     await shop.report(answer, "converted", order(answer.decision)[0])
-    assert await waiting() == dict.fromkeys(METHODS, 1)
+    assert await pending() == dict.fromkeys(METHODS, 1)
     await shop.report(other, "selected", order(other.decision)[0])
-    assert await waiting() != {}
+    assert await pending() != {}
     await shop.engine.recorder.close_due(now_ms() + 2 * 60 * MINUTE)
-    assert await waiting() == {}
+    assert await pending() == {}
     assert await rebuild.compare(shop.engine.database) == []
 
 
@@ -213,10 +213,10 @@ async def test_pending_decisions_show_delays_before_any_window_closes(empty_shop
     for _ in range(20):
         await shop.report(answer := await shop.decide(), "converted", order(answer.decision)[0])
         await shop.decide()
-    nothing = delay_curves(Fit(), month).common
+    common_curve = delay_curves(Fit(), month).common
     fit = await fit_placement(shop.engine.database, shop.id, month, now_ms() + 15 * DAY)
     assert sum(row.successes for row in fit.pending) == sum(row.failures for row in fit.pending) == 20
-    assert delay_curves(fit, month).common.share(10 * MINUTE) > 0.8 > nothing.share(10 * MINUTE)
+    assert delay_curves(fit, month).common.share(10 * MINUTE) > 0.8 > common_curve.share(10 * MINUTE)
     assert fit.delays == ()
     assert await rebuild.compare(shop.engine.database) == []
 
@@ -242,7 +242,7 @@ async def test_cost_of_exploration_falls_with_evidence(shop):
 
 
 def test_a_move_to_a_better_slot_is_no_jump():
-    days = [day("card", 2_000, 300 if moment < TODAY - 10 else 600, at=moment, slot=2 if moment < TODAY - 10 else 1)
+    days = [day("card", 2_000, 300 if moment < TODAY - 10 else 600, on_day=moment, slot=2 if moment < TODAY - 10 else 1)
             for moment in range(TODAY - 20, TODAY)]  # fmt: skip
     assert memory(days, (1.0, 0.5), before_day=TODAY) == {}
     assert memory(days, (), before_day=TODAY) != {}

@@ -233,8 +233,8 @@ def test_an_experiment_that_ends_alters_answers_too():
 
 
 def test_experiments_are_sorted_by_start():
-    def began(id: str, at: int) -> Change:
-        document = experiment(id=id, status=ExperimentStatus(state="running", started_at=at))
+    def began(id: str, started_at: int) -> Change:
+        document = experiment(id=id, status=ExperimentStatus(state="running", started_at=started_at))
         return Change(None, Resource("experiment", PLACEMENT, id, 1, document, 0))
 
     after = configuration().with_changes([began("b", 5), began("a", 5), began("c", 1)])
@@ -270,8 +270,8 @@ def taking(id: str, offset: float, share: float, state: str = "running", layer: 
     ],
 )
 def test_share_uses_the_first_sufficient_gap(share, others, offset):
-    found = free_offset(experiment(id="new", share=share), others)
-    assert found == (None if offset is None else pytest.approx(offset))
+    free = free_offset(experiment(id="new", share=share), others)
+    assert free == (None if offset is None else pytest.approx(offset))
 
 
 @given(st.lists(st.floats(0.01, 1.0), min_size=1, max_size=8))

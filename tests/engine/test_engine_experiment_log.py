@@ -8,7 +8,7 @@ import pytest
 from bandits.experiments.moments import MetricEstimate
 from bandits.experiments.past import agrees, allowed_error, units_worth, with_past
 from benchmarks.checks.past_experiments import merchants
-from benchmarks.checks.preview_log import furnish, make_log, store_log
+from benchmarks.checks.preview_log import create_plan, make_log, store_log
 from engine.clock import now_ms
 from engine.experiments.comparisons import VariantTotals, compare
 from engine.experiments.log_answers import ALIKE, CONTROL_CHANGES, OTHER_METRIC, answers_of, digest_of
@@ -47,7 +47,7 @@ def experiment(*variants: Variant, **changes: object) -> Experiment:
 @pytest.fixture
 async def merchant(engine):
     item, _ = await engine.accounts.add_merchant("shop", "Shop")
-    made = make_log(await furnish(engine, item.id), item.id, count=DECISIONS, seed=4, until=now_ms() - DAY)
+    made = make_log(await create_plan(engine, item.id), item.id, count=DECISIONS, seed=4, until=now_ms() - DAY)
     await store_log(engine.database, made)
     return item.id
 

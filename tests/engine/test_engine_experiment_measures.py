@@ -372,8 +372,8 @@ async def test_sizes_of_other_metrics_come_from_the_log(empty_shop: Shop, metric
 
 def test_a_margin_pays_the_discount_of_redeemed_offers() -> None:
     rows = [
-        OutcomeRow(1, name, "d", None, "", name, "card", amount, "EUR", at, at)
-        for at, (name, amount) in enumerate((("redeemed", 700), ("converted", 10_000)))
+        OutcomeRow(1, name, "d", None, "", name, "card", amount, "EUR", occurred_at, occurred_at)
+        for occurred_at, (name, amount) in enumerate((("redeemed", 700), ("converted", 10_000)))
     ]
     terms = MeasureTerms(frozenset({"margin"}), {}, 30.0, {"card": CandidateFees("card", 1.0, 10)})
     order = paid_order(rows, "EUR")

@@ -124,11 +124,11 @@ def seen(of: PlanDocument, experiment: Experiment, variant: Variant, facts: Fact
 
 @settings(max_examples=60, deadline=None)
 @given(experiments, st.lists(requests, min_size=1, max_size=8))
-def test_answers_and_exposures_follow_the_definition(tried, asked):
+def test_answers_and_exposures_follow_the_definition(tried, requests):
     of = document(*tried)
     active = Active(Plan(of, version=1))
-    for number, request in enumerate(asked * 2):
-        facts, key = facts_of(*request), f"dec_{number % len(asked)}"
+    for number, request in enumerate(requests * 2):
+        facts, key = facts_of(*request), f"dec_{number % len(requests)}"
         deciding, assignments, question = active.evaluate(facts, key)
         plan, assigned = expected(of, facts, key)
         assert list(assignments) == assigned

@@ -133,14 +133,17 @@ def test_a_device_is_kept_as_a_hash():
 
 
 def test_a_part_of_the_layer_is_free_again_after_an_end():
-    def at(id: str, offset: float, state: str = "running") -> Experiment:
+    def experiment_at(id: str, offset: float, state: str = "running") -> Experiment:
         return experiment(id, share=0.4, status=ExperimentStatus(state=state, offset=offset))  # type: ignore[arg-type]
 
     new = experiment("new", share=0.4)
-    assert free_offset(new, [at("a", 0.0)]) == 0.4
-    assert free_offset(new, [at("a", 0.0), at("b", 0.4)]) is None
-    assert free_offset(new, [at("a", 0.0, "concluded"), at("b", 0.4)]) == 0.0
-    assert free_offset(msgspec.structs.replace(new, layer="other"), [at("a", 0.0), at("b", 0.4)]) == 0.0
+    assert free_offset(new, [experiment_at("a", 0.0)]) == 0.4
+    assert free_offset(new, [experiment_at("a", 0.0), experiment_at("b", 0.4)]) is None
+    assert free_offset(new, [experiment_at("a", 0.0, "concluded"), experiment_at("b", 0.4)]) == 0.0
+    assert (
+        free_offset(msgspec.structs.replace(new, layer="other"), [experiment_at("a", 0.0), experiment_at("b", 0.4)])
+        == 0.0
+    )
 
 
 def test_changed_fields_leave_the_status_out():
@@ -154,9 +157,9 @@ def test_changed_fields_leave_the_status_out():
 
 def test_a_covariate_narrows_the_interval():
     plain = UnitTotals(units=4_000, converted=2_000, orders=2_000, orders_squared=2_000)
-    known = plain._replace(past=2_000, past_squared=2_000, past_converted=1_800, past_orders=1_800)
+    with_history = plain._replace(past=2_000, past_squared=2_000, past_converted=1_800, past_orders=1_800)
     widths = []
-    for each in (plain, known):
+    for each in (plain, with_history):
         [comparison] = compare(experiment(), VariantTotals(("control", "paypal"), (each, each)), planned_units=8_000)
         assert comparison.low is not None
         assert comparison.high is not None

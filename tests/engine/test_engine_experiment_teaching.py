@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.checks.experiment_learning import bias_of, truth
+from benchmarks.checks.experiment_learning import bias_of, true_rates
 from engine.kernel.experiments.teaching import groups_of, learner_of, teaching_of
 from engine.kernel.plan import Plan, PlanDocument
 from engine.learning.active import Active
@@ -70,10 +70,10 @@ def test_variant_starts_from_the_nearest_beliefs() -> None:
     assert _wider("converted|a=x") == ["converted"]
 
 
-@pytest.mark.parametrize(("decided_at", "teaches"), [(STARTED - 1, True), (STARTED, False)])
-def test_pending_decisions_before_the_start_update_every_variant(decided_at: int, teaches: bool) -> None:
+@pytest.mark.parametrize(("decided_at", "is_learned"), [(STARTED - 1, True), (STARTED, False)])
+def test_pending_decisions_before_the_start_update_every_variant(decided_at: int, is_learned: bool) -> None:
     learning = Learning.of(placement(), experiments=(APART,))
-    assert learning.teaches("converted|apart=other", [], decided_at) is teaches
+    assert learning.teaches("converted|apart=other", [], decided_at) is is_learned
     own = [EnrolmentHead("apart", "other", 1, "no")]
     assert learning.teaches("converted|apart=other", own, STARTED)
 
@@ -113,7 +113,7 @@ def test_paused_experiment_learns_in_the_common_track() -> None:
 
 def test_shared_learning_flatters_a_bandit_and_apart_does_not() -> None:
     """See `python -m benchmarks.verify experiment-learning` for more runs."""
-    real = truth(10, 500)
+    real = true_rates(10, 500)
     apart, shared = (bias_of(learning, real, 10, 500) for learning in ("apart", "shared"))
     assert abs(apart.mean) < 3 * apart.error
     assert shared.mean > 3 * shared.error

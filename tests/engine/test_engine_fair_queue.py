@@ -27,36 +27,36 @@ def test_merchants_are_served_in_turn():
 
 
 def test_the_next_group_begins_with_another_merchant():
-    waiting = queue("1a", "1b", "2a", "2b")
-    assert [waiting.take(1) for _ in range(5)] == [["1a"], ["2a"], ["1b"], ["2b"], []]
+    fair_queue = queue("1a", "1b", "2a", "2b")
+    assert [fair_queue.take(1) for _ in range(5)] == [["1a"], ["2a"], ["1b"], ["2b"], []]
 
 
 def test_group_has_about_the_requested_cost():
-    waiting = queue("1a*4", "1b*4", "1c*4")
-    assert waiting.take(4) == ["1a"]
-    assert waiting.take(5) == ["1b", "1c"]
-    assert waiting.cost == 0
+    fair_queue = queue("1a*4", "1b*4", "1c*4")
+    assert fair_queue.take(4) == ["1a"]
+    assert fair_queue.take(5) == ["1b", "1c"]
+    assert fair_queue.cost == 0
 
 
 def test_taking_zero_items_keeps_all():
-    waiting = queue("1a")
-    assert waiting.take(0) == []
-    assert (len(waiting), waiting.cost) == (1, 1)
+    fair_queue = queue("1a")
+    assert fair_queue.take(0) == []
+    assert (len(fair_queue), fair_queue.cost) == (1, 1)
 
 
 def test_an_item_is_taken_out_by_its_key_once():
-    waiting = queue("1a*3", "1b")
-    assert waiting.pop(1, "1a") == "1a"
-    assert waiting.pop(1, "1a") is None
-    assert (len(waiting), waiting.cost) == (1, 1)
-    assert waiting.take(9) == ["1b"]
+    fair_queue = queue("1a*3", "1b")
+    assert fair_queue.pop(1, "1a") == "1a"
+    assert fair_queue.pop(1, "1a") is None
+    assert (len(fair_queue), fair_queue.cost) == (1, 1)
+    assert fair_queue.take(9) == ["1b"]
 
 
 @pytest.mark.parametrize(("merchant", "key"), [(1, "other"), (2, "1a")])
 def test_unknown_key_removes_nothing(merchant, key):
-    waiting = queue("1a")
-    assert waiting.pop(merchant, key) is None
-    assert len(waiting) == 1
+    fair_queue = queue("1a")
+    assert fair_queue.pop(merchant, key) is None
+    assert len(fair_queue) == 1
 
 
 @pytest.mark.parametrize(("items", "extra", "fits"), [
@@ -69,23 +69,23 @@ def test_unknown_key_removes_nothing(merchant, key):
     ([], "1a*10", True),
 ])  # fmt: skip
 def test_there_is_room_for_so_much_in_all_and_by_merchant(items, extra, fits):
-    waiting = queue(*items, most=20, most_of_one=10)
-    before = waiting.cost
+    fair_queue = queue(*items, most=20, most_of_one=10)
+    before = fair_queue.cost
     name, _, cost = extra.partition("*")
     if fits:
-        waiting.put(int(name[0]), name, name, cost=int(cost or 1))
-        assert waiting.cost == before + int(cost or 1)
+        fair_queue.put(int(name[0]), name, name, cost=int(cost or 1))
+        assert fair_queue.cost == before + int(cost or 1)
     else:
         with pytest.raises(Overloaded):
-            waiting.put(int(name[0]), name, name, cost=int(cost or 1))
-        assert waiting.cost == before
+            fair_queue.put(int(name[0]), name, name, cost=int(cost or 1))
+        assert fair_queue.cost == before
 
 
 def test_taken_items_free_capacity():
-    waiting = queue("1a*10", most=20, most_of_one=10)
-    waiting.take(10)
-    waiting.put(1, "1b", "1b", cost=10)
-    assert waiting.take(10) == ["1b"]
+    fair_queue = queue("1a*10", most=20, most_of_one=10)
+    fair_queue.take(10)
+    fair_queue.put(1, "1b", "1b", cost=10)
+    assert fair_queue.take(10) == ["1b"]
 
 
 ITEMS = st.lists(st.tuples(st.integers(1, 4), st.integers(1, 5)), max_size=40)
@@ -93,14 +93,14 @@ ITEMS = st.lists(st.tuples(st.integers(1, 4), st.integers(1, 5)), max_size=40)
 
 @given(ITEMS, st.lists(st.integers(1, 12), min_size=1, max_size=8))
 def test_every_item_is_taken_once_in_order(items, takes):
-    waiting = FairQueue(most=10_000, most_of_one=10_000)
+    fair_queue = FairQueue(most=10_000, most_of_one=10_000)
     for number, (merchant, cost) in enumerate(items):
-        waiting.put(merchant, number, (merchant, number), cost=cost)
-    assert waiting.cost == sum(cost for _, cost in items)
-    taken = [item for most in takes for item in waiting.take(most)]
-    taken += waiting.take(10_000)
+        fair_queue.put(merchant, number, (merchant, number), cost=cost)
+    assert fair_queue.cost == sum(cost for _, cost in items)
+    taken = [item for most in takes for item in fair_queue.take(most)]
+    taken += fair_queue.take(10_000)
     assert sorted(number for _, number in taken) == list(range(len(items)))
-    assert (len(waiting), waiting.cost) == (0, 0)
+    assert (len(fair_queue), fair_queue.cost) == (0, 0)
     for merchant in range(1, 5):
         own = [number for owner, number in taken if owner == merchant]
         assert own == sorted(own)

@@ -17,7 +17,7 @@ from engine.model.placement import Contextual, FieldDocument
 from engine.model.standard_vocabulary import STANDARD
 from engine.statistics.findings import findings, sentences
 
-EVERYTHING = ("device.type", "customer.returning", "cart.total", "cart.items", "time.now", "geo.country")
+ALL_FEATURES = ("device.type", "customer.returning", "cart.total", "cart.items", "time.now", "geo.country")
 COUNTRIES = {"geo.country": ("DE", "NL")}
 
 
@@ -36,7 +36,7 @@ def problem(*features, fields=STANDARD, values=None):
 
 
 def test_each_type_of_fact_has_its_scale():
-    of = encoding(*EVERYTHING, values=COUNTRIES)
+    of = encoding(*ALL_FEATURES, values=COUNTRIES)
     got = encoded(
         of,
         device_type="mobile",
@@ -59,7 +59,7 @@ def test_each_type_of_fact_has_its_scale():
 
 
 def test_a_missing_or_invalid_fact_has_zero_features():
-    of = encoding(*EVERYTHING, values=COUNTRIES)
+    of = encoding(*ALL_FEATURES, values=COUNTRIES)
     assert encoded(of) == {"1": 1.0}
     broken = {
         "device_type": ["mobile"],
@@ -128,7 +128,7 @@ PHONES = encoding("device.type", "customer.returning", affinity=True)
 LABELS = {"paypal": "PayPal", "card": "Card"}
 
 
-def taught(weights, count=20_000, *, seed=1, mobile=0.5):
+def fitted(weights, count=20_000, *, seed=1, mobile=0.5):
     """PayPal, tried by customers on mobile and desktop, of whom a third return."""
     # Its streams are frozen for good, so what lies inside an interval once always does.
     rng = np.random.RandomState(seed)
@@ -143,13 +143,13 @@ def taught(weights, count=20_000, *, seed=1, mobile=0.5):
     return WeightEvidence(len(PHONES)).updated({"paypal": Observations(x, np.ones(count), wins)})
 
 
-def found(learned, where):
+def find(learned, where):
     return next(finding for finding in findings(PHONES, learned, ["paypal", "card"]) if finding.where == where)
 
 
 def test_interval_of_a_ratio_covers_the_true_value():
-    learned = taught({"1": math.log(0.1 / 0.9), "device.type=mobile": math.log(0.2 / 0.8) - math.log(0.1 / 0.9)})
-    phone = found(learned, "Where Device is mobile")
+    learned = fitted({"1": math.log(0.1 / 0.9), "device.type=mobile": math.log(0.2 / 0.8) - math.log(0.1 / 0.9)})
+    phone = find(learned, "Where Device is mobile")
     assert phone.ratio == pytest.approx(2.0, rel=0.1)
     assert phone.low < 2.0 < phone.high
     assert phone.sure
@@ -158,7 +158,7 @@ def test_interval_of_a_ratio_covers_the_true_value():
 
 
 def test_clearest_finding_is_first_and_uncertain_ones_are_omitted():
-    learned = taught({"1": -2.0, "device.type=mobile": 1.0})
+    learned = fitted({"1": -2.0, "device.type=mobile": 1.0})
     sentence = sentences(findings(PHONES, learned, ["paypal", "card"]), LABELS)
     assert sentence[0].startswith(
         ("Where Device is mobile, PayPal is chosen 2.", "Where Device is desktop, PayPal is chosen 0.")
@@ -182,16 +182,16 @@ def test_true_effect_is_found_among_many_features():
 def test_intervals_have_nominal_coverage():
     held = []
     for seed in range(60):
-        item = found(taught({"1": -1.5, "customer.returning": 0.5}, 600, seed=seed), "Where “Returning customer” holds")
-        truth = rate(np.array(-1.0)) / rate(np.array(-1.5))
-        held.append(item.low < truth < item.high)
+        item = find(fitted({"1": -1.5, "customer.returning": 0.5}, 600, seed=seed), "Where “Returning customer” holds")
+        true_ratio = rate(np.array(-1.0)) / rate(np.array(-1.5))
+        held.append(item.low < true_ratio < item.high)
     assert np.mean(held) > 0.88
 
 
 def test_rare_values_have_no_finding():
-    learned = taught({"1": -1.0}, 400, mobile=0.02)
+    learned = fitted({"1": -1.0}, 400, mobile=0.02)
     reports = findings(PHONES, learned, ["paypal"])
     assert [item.where for item in reports] == ["Where “Returning customer” holds"]
     assert findings(PHONES, WeightEvidence(len(PHONES)), ["paypal"]) == []
-    few = taught({"1": -1.0}, 19)
+    few = fitted({"1": -1.0}, 19)
     assert findings(PHONES, few, ["paypal"]) == []

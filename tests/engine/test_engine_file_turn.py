@@ -52,11 +52,11 @@ def wait_for_turn(database: Path) -> float:
 def test_the_next_writer_gets_the_turn_when_its_holder(how, holder, database: Path):
     process, end = holder
     with ThreadPoolExecutor(1) as thread:
-        waiting = thread.submit(wait_for_turn, database)
+        waiter = thread.submit(wait_for_turn, database)
         time.sleep(0.2)
-        assert not waiting.done()
+        assert not waiter.done()
         end.set() if how == "returns" else process.kill()
-        assert waiting.result(timeout=30) >= 0.1
+        assert waiter.result(timeout=30) >= 0.1
 
 
 def test_cancelled_writer_passes_the_turn_on(holder, database: Path):

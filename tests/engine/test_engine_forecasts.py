@@ -26,7 +26,7 @@ from engine.store.previews import PreviewRow
 from tests.factories import candidate, placement, rule
 from tests.marks import SQLITE_FIRST
 
-PLACE = "payment_methods"
+PLACEMENT = "payment_methods"
 GOLDEN = 5**0.5 / 2 - 0.5
 """Its multiples spread evenly over the unit interval (Weyl)."""
 BOOST = rule({"boost": {"candidates": ["card"], "factor": 2}}, id="boost", name="Card up")
@@ -54,15 +54,15 @@ def test_few_decisions_give_no_verdict():
 
 def test_holdback_removes_the_effect_of_a_sale():
     """All buy more from the day of publishing on; the version adds what was expected."""
-    everybody = [
+    all_customers = [
         *earned(0.30, 4_000, after=False),
         *earned(0.55, 4_000, after=True),
         *earned(0.30, 2_000, after=False, held=True),
         *earned(0.50, 2_000, after=True, held=True),
     ]
-    alone = outcome_of(EFFECT, everybody, has_holdback=False)
+    alone = outcome_of(EFFECT, all_customers, has_holdback=False)
     assert (alone.holds, alone.against) == (False, "before")
-    compared = outcome_of(EFFECT, everybody, has_holdback=True)
+    compared = outcome_of(EFFECT, all_customers, has_holdback=True)
     assert (compared.holds, compared.against) == (True, "holdback")
     assert compared.value == pytest.approx(0.05, abs=0.04)
     assert compared.high - compared.low > alone.high - alone.low
@@ -113,7 +113,7 @@ async def previewed(shop, revision, *, effect=EFFECT, reward="converted", altern
     row = PreviewRow(
         id=f"pre_{revision}_{alternative}",
         merchant_id=shop.id,
-        placement=PLACE,
+        placement=PLACEMENT,
         draft=msgspec.json.encode(Subject(revision)).decode(),
         alternative=alternative,
         state="done",
@@ -130,10 +130,10 @@ async def previewed(shop, revision, *, effect=EFFECT, reward="converted", altern
 
 async def published(shop, *rules, **preview):
     for item in rules:
-        await shop.engine.drafts.save(shop.actor(), PLACE, item, revision=None)
-    head, _ = await shop.engine.drafts.held(shop.id, PLACE)
+        await shop.engine.drafts.save(shop.actor(), PLACEMENT, item, revision=None)
+    head, _ = await shop.engine.drafts.held(shop.id, PLACEMENT)
     await previewed(shop, head.revision + preview.pop("behind", 0), **preview)
-    return await shop.engine.releases.publish(shop.actor(), PLACE, revision=head.revision, reason="")
+    return await shop.engine.releases.publish(shop.actor(), PLACEMENT, revision=head.revision, reason="")
 
 
 async def logged(shop, rate, count, moment, *, held=False, amounts=(None,), carts=(None,)):
@@ -149,7 +149,7 @@ async def logged(shop, rate, count, moment, *, held=False, amounts=(None,), cart
         facts = "{}" if cart is None else f'{{"cart.total": {cart}}}'
         rows.append(
             DecisionRow(
-                id, shop.id, PLACE, f"{int(held):016x}{number:016x}", decided_at, None, 1, 0, "", facts, "{}", text
+                id, shop.id, PLACEMENT, f"{int(held):016x}{number:016x}", decided_at, None, 1, 0, "", facts, "{}", text
             )
         )
         if number * GOLDEN % 1 < rate:
@@ -164,13 +164,13 @@ async def looked_at(shop, monkeypatch, *, days):
     later = now_ms() + days * DAY
     monkeypatch.setattr(service, "now_ms", lambda: later)
     await shop.engine.forecasts.check_due()
-    return await shop.engine.forecasts.of(shop.id, PLACE)
+    return await shop.engine.forecasts.of(shop.id, PLACEMENT)
 
 
 @pytest.mark.anyio
 async def test_a_version_keeps_the_forecast_of_its_own_draft(shop):
     version = await published(shop, BOOST)
-    [forecast] = await shop.engine.forecasts.of(shop.id, PLACE)
+    [forecast] = await shop.engine.forecasts.of(shop.id, PLACEMENT)
     assert (forecast.version, forecast.expected, forecast.outcome) == (version, EFFECT, None)
     assert not forecast.is_final
 
@@ -235,9 +235,9 @@ def spent(rate, count, *, after, seed):
 def test_forecasts_of_real_amounts_have_nominal_agreement():
     """Conversion rises by a tenth; forecasts err as previews of 20,000 decisions do, and sides have unequal sizes."""
     mean, held = float(np.mean(MONTHLY)), 0
-    truth, error = 0.03 * mean, mean / 20_000**0.5
+    true_effect, error = 0.03 * mean, mean / 20_000**0.5
     for run in range(300):
-        value = truth + error * float(np.random.default_rng([run, 7]).normal())
+        value = true_effect + error * float(np.random.default_rng([run, 7]).normal())
         effect = Effect(5_000, 5_000, 0.3, value, value - 1.96 * error, value + 1.96 * error, 4_000, 3.0, 0.0, 0.0)
         rows = [*spent(0.30, 1_500, after=False, seed=run), *spent(0.33, 300, after=True, seed=run)]
         held += bool(outcome_of(effect, rows, has_holdback=False).holds)
@@ -275,7 +275,9 @@ async def test_margins_of_both_sides_are_the_versions_own(empty_shop, monkeypatc
     """The version halves the margin, which is no effect of it: the same is bought as before."""
     shop = empty_shop
     await shop.add_placement(placement(reward="margin", margin_percent=60.0), candidate("card"))
-    await shop.engine.drafts.save(shop.actor(), PLACE, placement(reward="margin", margin_percent=30.0), revision=None)
+    await shop.engine.drafts.save(
+        shop.actor(), PLACEMENT, placement(reward="margin", margin_percent=30.0), revision=None
+    )
     await published(shop, BOOST, effect=msgspec.structs.replace(EFFECT, value=0.0, low=-1.0, high=1.0), reward="margin")
     for moment in (-DAY, DAY):
         await logged(shop, 0.3, 800, now_ms() + moment, carts=[5_000])
@@ -287,9 +289,9 @@ async def test_margins_of_both_sides_are_the_versions_own(empty_shop, monkeypatc
 async def test_the_next_version_ends_the_comparison(shop, monkeypatch):
     await published(shop, BOOST)
     await logged(shop, 0.3, 200, now_ms() - DAY)
-    await shop.engine.drafts.save(shop.actor(), PLACE, NO_IDEAL, revision=None)
-    head, _ = await shop.engine.drafts.held(shop.id, PLACE)
-    await shop.engine.releases.publish(shop.actor(), PLACE, revision=head.revision, reason="")
+    await shop.engine.drafts.save(shop.actor(), PLACEMENT, NO_IDEAL, revision=None)
+    head, _ = await shop.engine.drafts.held(shop.id, PLACEMENT)
+    await shop.engine.releases.publish(shop.actor(), PLACEMENT, revision=head.revision, reason="")
     await logged(shop, 0.3, 200, now_ms() + DAY)
     [forecast] = await looked_at(shop, monkeypatch, days=5)
     assert (forecast.outcome.after, forecast.is_final) == (0, True)

@@ -17,7 +17,7 @@ from tests.factories import answer, candidate, order, placement, plan, rule
 from tests.marks import SQLITE_FIRST
 
 LIMITED = (candidate("card"), candidate("paypal", position=1), candidate("invoice", position=2, max_amount=10_000))
-EVERYBODY, TWO = frozenset(("card", "invoice")), frozenset(("card",))
+ALL_METHODS, TWO = frozenset(("card", "invoice")), frozenset(("card",))
 
 
 def seen(offered, count, successes):
@@ -25,15 +25,19 @@ def seen(offered, count, successes):
 
 
 def test_audience_that_buys_more_is_different():
-    card, invoice = audiences(("card", "invoice"), [*seen(EVERYBODY, 400, 220), *seen(TWO, 400, 80)])
+    card, invoice = audiences(("card", "invoice"), [*seen(ALL_METHODS, 400, 220), *seen(TWO, 400, 80)])
     assert (invoice.offered, invoice.rate, invoice.other_rate, invoice.is_unlike) == (400, 0.55, 0.2, True)
     assert (card.offered, card.rate, card.other_rate, card.is_unlike) == (800, 0.375, None, False)
 
 
 def test_similar_or_few_customers_cause_no_warning():
-    assert not any(each.is_unlike for each in audiences(("invoice",), [*seen(EVERYBODY, 400, 90), *seen(TWO, 400, 80)]))
-    assert not any(each.is_unlike for each in audiences(("invoice",), [*seen(EVERYBODY, 400, 200), *seen(TWO, 20, 0)]))
-    assert not any(each.is_unlike for each in audiences(("invoice",), [*seen(EVERYBODY, 90, 0), *seen(TWO, 90, 0)]))
+    assert not any(
+        each.is_unlike for each in audiences(("invoice",), [*seen(ALL_METHODS, 400, 90), *seen(TWO, 400, 80)])
+    )
+    assert not any(
+        each.is_unlike for each in audiences(("invoice",), [*seen(ALL_METHODS, 400, 200), *seen(TWO, 20, 0)])
+    )
+    assert not any(each.is_unlike for each in audiences(("invoice",), [*seen(ALL_METHODS, 90, 0), *seen(TWO, 90, 0)]))
     assert audiences(("card",), [])[0].rate is None
 
 

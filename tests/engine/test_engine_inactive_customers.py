@@ -31,7 +31,7 @@ async def ago(days: int, act: Any) -> Any:
         return await act()
 
 
-async def wish(shop: Shop, customer: str, **change: Any) -> None:
+async def set_preferences(shop: Shop, customer: str, **change: Any) -> None:
     await shop.engine.preferences.change(shop.id, customer, PreferenceChange(**change), SERVER)
 
 
@@ -52,7 +52,7 @@ async def rows(shop: Shop, table: str, customer: str) -> int:
         return int((await connection.execute(select(func.count()).select_from(t).where(own))).scalar_one())
 
 
-async def said(shop: Shop, customer: str) -> dict[str, str]:
+async def stored_preferences(shop: Shop, customer: str) -> dict[str, str]:
     """Return what is in force of what a customer said about purposes."""
     in_force = await shop.engine.consents.get(shop.id, customer)
     return {each.purpose: each.state for each in in_force.purposes if each.state != "unknown"}
@@ -65,8 +65,8 @@ async def forget(shop: Shop, policy: RetentionPolicy = NINETY) -> None:
 
 async def test_only_inactive_customers_are_deleted(shop: Shop):
     for customer in ("anna", "ben"):
-        await ago(120, lambda customer=customer: wish(shop, customer, language="de"))
-        await ago(119, lambda customer=customer: wish(shop, customer, language="fr"))
+        await ago(120, lambda customer=customer: set_preferences(shop, customer, language="de"))
+        await ago(119, lambda customer=customer: set_preferences(shop, customer, language="fr"))
     await ago(50, lambda: visit(shop, "ben"))
     [preview] = await shop.engine.retention.preview(shop.id, NINETY)
     assert (preview.rows, preview.parts.keys()) == (1, {"customers"})
@@ -80,7 +80,7 @@ async def test_only_inactive_customers_are_deleted(shop: Shop):
 @SQLITE
 async def test_no_customer_is_deleted_before_the_period_ends(shop: Shop):
     # The visit six days after the first is not noted, so that the first one counts a week longer.
-    await ago(96, lambda: wish(shop, "anna", language="de"))
+    await ago(96, lambda: set_preferences(shop, "anna", language="de"))
     await ago(91, lambda: visit(shop, "anna"))
     await forget(shop)
     assert (await shop.engine.preferences.get(shop.id, "anna")).preferences.language == "de"
@@ -88,21 +88,21 @@ async def test_no_customer_is_deleted_before_the_period_ends(shop: Shop):
 
 @SQLITE
 async def test_the_server_forgets_after_18_months_without_a_policy(shop: Shop):
-    await ago(560, lambda: wish(shop, "anna", language="de"))
-    await ago(540, lambda: wish(shop, "ben", language="de"))
+    await ago(560, lambda: set_preferences(shop, "anna", language="de"))
+    await ago(540, lambda: set_preferences(shop, "ben", language="de"))
     await shop.engine.purge()
     assert (await shop.engine.preferences.get(shop.id, "anna")).preferences.language is None
     assert (await shop.engine.preferences.get(shop.id, "ben")).preferences.language == "de"
 
 
 async def test_a_refusal_stays_and_is_all_that_stays(shop: Shop):
-    await ago(120, lambda: wish(shop, "anna", language="de", personalization_enabled=False))
+    await ago(120, lambda: set_preferences(shop, "anna", language="de", personalization_enabled=False))
     await ago(120, lambda: consent(shop, "ben", analytics=False, cross_merchant=True))
-    await ago(120, lambda: wish(shop, "ben", excluded=("klarna",)))
+    await ago(120, lambda: set_preferences(shop, "ben", excluded=("klarna",)))
     await forget(shop)
     assert not (await shop.decide("anna")).is_personal
     assert (await shop.engine.preferences.get(shop.id, "anna")).preferences.language is None
-    assert await said(shop, "ben") == {"analytics": "refused"}
+    assert await stored_preferences(shop, "ben") == {"analytics": "refused"}
     assert (await shop.engine.preferences.get(shop.id, "ben")).preferences.excluded == ()
     assert await rows(shop, "customer_setting_versions", "anna") == 0
     # The proof that ben was asked is younger than three years.
@@ -117,7 +117,7 @@ async def test_consents_stay_as_proof_for_three_years(shop: Shop):
     assert [await rows(shop, "customer_consents", name) for name in ("anna", "ben")] == [0, 1]
     assert [await rows(shop, "customer_settings", name) for name in ("anna", "ben")] == [0, 1]
     # Who comes back starts anew, and their next consent stands beside the proof.
-    assert await said(shop, "ben") == {}
+    assert await stored_preferences(shop, "ben") == {}
     await consent(shop, "ben", analytics=False)
     assert await rows(shop, "customer_consents", "ben") == 2
 
@@ -133,7 +133,7 @@ async def test_linked_ids_are_deleted_with_their_customer(shop: Shop):
 
 @SQLITE
 async def test_unrecorded_visits_count_from_now(shop: Shop):
-    await ago(1_000, lambda: wish(shop, "anna", language="de"))
+    await ago(1_000, lambda: set_preferences(shop, "anna", language="de"))
     async with shop.engine.database.write() as connection:
         await connection.execute(text("UPDATE customer_settings SET seen_day = 0"))
     await forget(shop)
@@ -145,7 +145,7 @@ async def test_unrecorded_visits_count_from_now(shop: Shop):
 
 @SQLITE
 async def test_opted_out_customer_has_no_recorded_visit(shop: Shop):
-    await ago(120, lambda: wish(shop, "anna", personalization_enabled=False))
+    await ago(120, lambda: set_preferences(shop, "anna", personalization_enabled=False))
 
     async def seen() -> int:
         async with shop.engine.database.read() as connection:
@@ -158,11 +158,11 @@ async def test_opted_out_customer_has_no_recorded_visit(shop: Shop):
 
 @SQLITE
 async def test_customer_who_returns_during_deletion_is_kept(shop: Shop, monkeypatch: pytest.MonkeyPatch):
-    await ago(120, lambda: wish(shop, "anna", language="de"))
+    await ago(120, lambda: set_preferences(shop, "anna", language="de"))
     service, reduce = shop.engine.inactive_customers, shop.engine.inactive_customers._reduce
 
     async def come_back_first(*given: Any) -> int:
-        await wish(shop, "anna", theme="dark")
+        await set_preferences(shop, "anna", theme="dark")
         return await reduce(*given)
 
     monkeypatch.setattr(service, "_reduce", come_back_first)

@@ -63,7 +63,7 @@ async def shop(empty_shop):
     return empty_shop
 
 
-async def asked(shop, count: int):
+async def decide_and_order(shop, count: int):
     """Return the answers to customers, those who are held back and the others."""
     answers = [await decide_offers(shop, f"customer {number}") for number in range(count)]
     return [each for each in answers if not each.holds], [each for each in answers if each.holds]
@@ -75,7 +75,7 @@ async def effects(shop, *, later: int = 120):
 
 
 async def test_log_has_the_offers_withheld_from_the_holdback(shop):
-    held_back, others = await asked(shop, 12)
+    held_back, others = await decide_and_order(shop, 12)
     assert all(each.answer.facts.values[WITHHELD] == ["ten-percent"] for each in held_back)
     assert not any(WITHHELD in each.answer.facts.values for each in others)
     assert {*map(tuple, map(shown_offers, others))} == {("ten-percent",)}
@@ -85,7 +85,7 @@ async def test_log_has_the_offers_withheld_from_the_holdback(shop):
 
 
 async def test_extra_orders_and_costs_come_from_the_log(shop):
-    held_back, others = await asked(shop, 40)
+    held_back, others = await decide_and_order(shop, 40)
     for number, each in enumerate(others):
         if number % 2:
             await redeem(shop, each.holds[0].id, order_id=f"order-{number}")
@@ -106,7 +106,7 @@ async def test_extra_orders_and_costs_come_from_the_log(shop):
 
 
 async def test_a_purchase_without_an_offer_is_no_success_of_an_offer(shop):
-    _, others = await asked(shop, 8)
+    _, others = await decide_and_order(shop, 8)
     await shop.report(others[0].answer, "converted", amount=10_000)
     database = shop.engine.database
     async with database.read() as connection:
@@ -116,7 +116,7 @@ async def test_a_purchase_without_an_offer_is_no_success_of_an_offer(shop):
 
 
 async def test_decisions_whose_time_is_not_over_do_not_count(shop):
-    await asked(shop, 4)
+    await decide_and_order(shop, 4)
     assert [each.shown for each in (await effects(shop, later=0)).effects] == [0, 0]
 
 

@@ -50,7 +50,7 @@ async def test_each_run_is_logged_with_result_and_pause(monkeypatch):
             raise OSError("away")
 
     await run_until(lambda: len(seen) > 1, run, watch=seen.append)
-    assert [(one.name, one.failed) for one in seen[:2]] == [("count", True), ("count", False)]
+    assert [(result.name, result.failed) for result in seen[:2]] == [("count", True), ("count", False)]
     assert seen[0].pause >= 0.05
 
 

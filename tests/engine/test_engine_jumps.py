@@ -121,8 +121,8 @@ def choice_jumps(order_on, utility_on, *, count=500, seed=0):
         for _ in range(count):
             number += 1
             order = order_on(day, rng)
-            worth = np.exp([utility_on(day, name) + SLOTS[slot] for slot, name in enumerate(order)])
-            picked = int(rng.choice(4, p=np.append(worth, 3.0) / (worth.sum() + 3.0)))
+            attractions = np.exp([utility_on(day, name) + SLOTS[slot] for slot, name in enumerate(order)])
+            picked = int(rng.choice(4, p=np.append(attractions, 3.0) / (attractions.sum() + 3.0)))
             name = (*order, "")[picked]
             rows.append(
                 ChoiceRow(number, name, 1, day * DAY, "s", "{}", answer_of(order), f"dec_{number}", None)

@@ -187,8 +187,8 @@ def test_any_answer_is_lawful(facts, rules, shape, policy, reward, past, key):
     fees = tuple(candidate(id, position=n, fee_fixed=100 * n, fee_percent=2.0 * n) for n, id in enumerate(METHODS))
     item = plan(*documents, placement=placement(shape=shape, policy=policy, reward=reward), candidates=fees)
     history = {name: Past(trials, trials * rate, count) for name, (trials, rate, count) in past.items()}
-    ask = {name.replace(".", "_", 1): value for name, value in facts.items()}
-    decision = answer(item, history=history, customer="c", key=key, **ask)
+    keywords = {name.replace(".", "_", 1): value for name, value in facts.items()}
+    decision = answer(item, history=history, customer="c", key=key, **keywords)
     out = [each.id for each in decision.excluded]
     eligible = set(METHODS) - set(out)
     most = {One: 1, Subset: getattr(shape, "limit", 0), Ranking: len(METHODS)}[type(shape)]
@@ -200,7 +200,7 @@ def test_any_answer_is_lawful(facts, rules, shape, policy, reward, past, key):
     for effect in [each for number in decision.rules for each in documents[int(number[1:])].effects]:
         assert eligible.isdisjoint(effect.get("exclude", ()))
         assert eligible <= set(effect.get("require", METHODS))
-    again = answer(item, beliefs=beliefs(item), history=history, customer="c", key=key, **ask)
+    again = answer(item, beliefs=beliefs(item), history=history, customer="c", key=key, **keywords)
     assert msgspec.json.encode(again) == msgspec.json.encode(decision)
 
 

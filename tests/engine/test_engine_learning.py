@@ -56,12 +56,12 @@ async def test_a_refund_takes_the_success_back(shop):
 
 async def test_order_of_outcomes_does_not_matter(shop):
     now = now_ms()
-    story = [("selected", 0, now), ("declined", 0, now + 1), ("selected", 2, now + 2), ("converted", 2, now + 3)]
+    outcomes = [("selected", 0, now), ("declined", 0, now + 1), ("selected", 2, now + 2), ("converted", 2, now + 3)]
     sums = []
     for turn in range(4):
         before = await shop.counts()
         answer = await shop.decide()
-        for type, index, moment in story[turn:] + story[:turn]:
+        for type, index, moment in outcomes[turn:] + outcomes[:turn]:
             await shop.report(answer, type, order(answer.decision)[index], occurred_at=moment)
         ids, after = order(answer.decision), await shop.counts()
         sums.append([tuple(a - b for a, b in zip(after[id], before.get(id, (0, 0)), strict=True)) for id in ids[:3]])

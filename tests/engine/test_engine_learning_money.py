@@ -23,15 +23,15 @@ def shopped(seed, *, count=4_000, held=0.1, customers=900):
     habit = luck.normal(0, 0.1, customers)
     rows = []
     for number in range(count):
-        who = int(luck.integers(customers))
+        customer = int(luck.integers(customers))
         is_greedy = luck.random() < GREEDY
-        share = OWN_ORDER if is_held[who] else BEST if is_greedy else OTHER
-        bought = bool(luck.random() < share + habit[who])
-        greedy = 1.0 if is_held[who] else is_greedy / GREEDY
+        share = OWN_ORDER if is_held[customer] else BEST if is_greedy else OTHER
+        bought = bool(luck.random() < share + habit[customer])
+        greedy = 1.0 if is_held[customer] else is_greedy / GREEDY
         rows.append(
             SampledDecision(
-                20_000 * DAY + number * DAY // 200, "DE", f"c{who}", frozenset(), frozenset(), "", {}, bought,
-                AMOUNT * bought, bool(is_held[who]), greedy,
+                20_000 * DAY + number * DAY // 200, "DE", f"c{customer}", frozenset(), frozenset(), "", {}, bought,
+                AMOUNT * bought, bool(is_held[customer]), greedy,
             )
         )  # fmt: skip
     return rows
@@ -39,20 +39,20 @@ def shopped(seed, *, count=4_000, held=0.1, customers=900):
 
 @pytest.mark.long
 def test_the_gain_is_that_over_the_held_back_customers():
-    truth = AMOUNT * (GREEDY * BEST + (1 - GREEDY) * OTHER - OWN_ORDER)
+    true_amount = AMOUNT * (GREEDY * BEST + (1 - GREEDY) * OTHER - OWN_ORDER)
     gains = [learning_money(shopped(3_000 + seed)).gain for seed in range(WORLDS)]
-    covered = np.mean([gain.low <= truth <= gain.high for gain in gains])
+    covered = np.mean([gain.low <= true_amount <= gain.high for gain in gains])
     # Three standard errors of a share of 0.95 among 60 are 0.084.
     assert covered >= 0.866
-    assert np.mean([gain.value for gain in gains]) == pytest.approx(truth, rel=0.1)
+    assert np.mean([gain.value for gain in gains]) == pytest.approx(true_amount, rel=0.1)
 
 
 @pytest.mark.long
 def test_cost_is_the_difference_to_the_best_candidate():
-    truth = AMOUNT * (BEST - GREEDY * BEST - (1 - GREEDY) * OTHER)
+    true_amount = AMOUNT * (BEST - GREEDY * BEST - (1 - GREEDY) * OTHER)
     costs = [learning_money(shopped(5_000 + seed)).cost for seed in range(WORLDS)]
-    assert np.mean([cost.low <= truth <= cost.high for cost in costs]) >= 0.866
-    assert np.mean([cost.value for cost in costs]) == pytest.approx(truth, rel=0.1)
+    assert np.mean([cost.low <= true_amount <= cost.high for cost in costs]) >= 0.866
+    assert np.mean([cost.value for cost in costs]) == pytest.approx(true_amount, rel=0.1)
 
 
 def test_the_course_ends_with_the_gain_of_all_decisions():
@@ -75,8 +75,8 @@ def test_result_requires_a_holdback_amounts_and_enough_decisions():
     assert few.gain is None
     assert few.cost_refused
     assert learning_money([]).has_amounts is False
-    one = learning_money([row._replace(customer=f"c{number % 5}") for number, row in enumerate(rows)])
-    assert (one.gain, one.cost) == (None, None)
+    repeated = learning_money([row._replace(customer=f"c{number % 5}") for number, row in enumerate(rows)])
+    assert (repeated.gain, repeated.cost) == (None, None)
 
 
 def test_an_order_that_is_never_drawn_costs_nothing():

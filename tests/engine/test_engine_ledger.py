@@ -182,10 +182,10 @@ async def test_a_key_gives_its_first_answer_again(database):
     async def work(_connection):
         return make_hold(f"h{next(times)}")
 
-    asked = Idempotency.of("k", "redeem", {"hold_id": "h"})
-    assert await service.once(1, asked, work, check=check_nothing, now=0) == make_hold("h0")
-    assert await service.once(1, asked, work, check=check_nothing, now=1) == make_hold("h0")
-    assert await service.once(2, asked, work, check=check_nothing, now=1) == make_hold("h1")
+    request = Idempotency.of("k", "redeem", {"hold_id": "h"})
+    assert await service.once(1, request, work, check=check_nothing, now=0) == make_hold("h0")
+    assert await service.once(1, request, work, check=check_nothing, now=1) == make_hold("h0")
+    assert await service.once(2, request, work, check=check_nothing, now=1) == make_hold("h1")
     assert await service.once(1, None, work, check=check_nothing, now=1) == make_hold("h2")
     with pytest.raises(KeyReused, match="another request"):
         await service.once(1, Idempotency.of("k", "redeem", {"hold_id": "i"}), work, check=check_nothing, now=1)

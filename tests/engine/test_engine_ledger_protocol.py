@@ -177,16 +177,16 @@ def fault(world: World) -> str:
 
 def explore(protocol: Protocol) -> tuple[int, set[str]]:
     """Visit every state that can be reached; return how many there are, and the faults among them."""
-    seen, waiting, faults = {FIRST}, [FIRST], set[str]()
-    while waiting:
-        world = waiting.pop()
+    seen, pending, faults = {FIRST}, [FIRST], set[str]()
+    while pending:
+        world = pending.pop()
         if problem := fault(world):
             faults.add(problem)
             continue
         for other in following(world, protocol):
             if other not in seen:
                 seen.add(other)
-                waiting.append(other)
+                pending.append(other)
     return len(seen), faults
 
 

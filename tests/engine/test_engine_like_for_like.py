@@ -51,10 +51,10 @@ def test_a_mix_of_customers_makes_no_leader():
     dutch = [
         each._replace(seen={"card": each.seen["card"]}) if number % 6 else each for number, each in enumerate(dutch)
     ]
-    [everybody] = compared([*german, *dutch])
-    assert everybody.rates["card"].rate > everybody.rates["paypal"].rate
-    assert (everybody.lead.leader, everybody.lead.rival, everybody.lead.sure) == ("paypal", "card", True)
-    assert everybody.lead.difference.low < 0.1 < everybody.lead.difference.high
+    [all_customers] = compared([*german, *dutch])
+    assert all_customers.rates["card"].rate > all_customers.rates["paypal"].rate
+    assert (all_customers.lead.leader, all_customers.lead.rival, all_customers.lead.sure) == ("paypal", "card", True)
+    assert all_customers.lead.difference.low < 0.1 < all_customers.lead.difference.high
 
 
 def test_candidates_of_different_customers_are_not_compared():
@@ -62,10 +62,10 @@ def test_candidates_of_different_customers_are_not_compared():
     rows = [decision(bucket, {"ideal": 0.9, "bancontact": 0.2}, luck) for bucket in ("NL", "BE") for _ in range(300)]
     table = SampleTable.of(rows, NAMES)
     assert table.difference("ideal", "bancontact") is None
-    everybody, dutch = compare_groups(table, [None, "NL"])
+    all_customers, dutch = compare_groups(table, [None, "NL"])
     # Nobody who is shown iDEAL only in a part of all is the best of all.
-    assert everybody.lead.leader != "ideal"
-    assert everybody.beside["ideal"].value > 0.5
+    assert all_customers.lead.leader != "ideal"
+    assert all_customers.beside["ideal"].value > 0.5
     assert (dutch.lead.leader, dutch.lead.share, dutch.rates["ideal"].offered) == ("ideal", 1.0, 1.0)
 
 
@@ -168,8 +168,8 @@ async def test_only_complete_decisions_are_compared(empty_shop, monkeypatch):
     performance = await again.of(empty_shop.id, "payment_methods", days=30)
     # A placement that began today is looked at in finer slices.
     assert (performance.days, performance.sampled, performance.total) == (1, 300, 300)
-    [everybody] = performance.groups
-    assert (everybody.lead.leader, everybody.lead.sure) == ("paypal", True)
+    [all_customers] = performance.groups
+    assert (all_customers.lead.leader, all_customers.lead.sure) == ("paypal", True)
     assert performance.checkouts.share.low < 0.68 < performance.checkouts.share.high
     with pytest.raises(NotFound):
         await again.of(empty_shop.id, "nowhere", days=30)

@@ -152,8 +152,8 @@ async def test_callers_cannot_create_buckets(empty_shop):
     await shop.create("field", FieldDocument(name="customer.vip", type="boolean"))
     await shop.add_placement(placement(buckets=("geo.country", "device.type", "customer.vip")))
     plan = active(shop).plan
-    asked = [f"{a}{b}" for a in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" for b in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
-    countries = {plan.bucket({"geo.country": country}).split("|")[0] for country in asked}
+    codes = [f"{a}{b}" for a in "ABCDEFGHIJKLMNOPQRSTUVWXYZ" for b in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"]
+    countries = {plan.bucket({"geo.country": country}).split("|")[0] for country in codes}
     assert 240 < len(countries) < 260
     assert {"DE", "-"} <= countries
     senseless = ["de", "DEU", "D", "ÄÖ", "D|", "", None, 7, True, ["DE"], {"a": 1}, "DE\n", "fridge", "mobile "]
@@ -276,10 +276,10 @@ async def test_late_beliefs_do_not_replace_newer_ones(shop, start_engine):
     theirs = type(shop)(other, shop.merchant)
     theirs._events = iter(range(10**6, 10**7))
 
-    async def live_on(one):
+    async def live_on(process):
         for _ in range(8):
-            await buy(one, candidate="card")
-            await one.engine.live.refresh(at_once=True)
+            await buy(process, candidate="card")
+            await process.engine.live.refresh(at_once=True)
 
     await asyncio.gather(live_on(shop), live_on(theirs))
     for engine in (shop.engine, other):

@@ -20,7 +20,7 @@ from engine.store.tables import decisions as table
 from engine.store.tables.columns import LAST_ID, IdSpan, is_decision_id, is_start_of_id
 
 pytestmark = pytest.mark.anyio
-PLACE = "payment_methods"
+PLACEMENT = "payment_methods"
 ALL = IdSpan(first_id_of(0), LAST_ID)
 
 
@@ -39,7 +39,7 @@ async def logged(shop):
                 sample,
                 id=id,
                 decided_at=moment,
-                placement=PLACE if number % 3 else "offers",
+                placement=PLACEMENT if number % 3 else "offers",
                 customer=(None, "a" * 32, "b" * 32)[number % 3],
                 closes_at=None if number < 200 else now + DAY,
                 bucket=f"bucket {number % 2}\n\0",
@@ -75,27 +75,27 @@ async def test_customers_and_answers_are_not_stored_in_plain(shop, logged):
 async def test_page_starts_after_the_previous_page(shop, logged):
     pages: list[DecisionRow] = []
     before = None
-    while part := await read(shop, decisions.newest, shop.id, placement=PLACE, before_id=before, limit=37):
+    while part := await read(shop, decisions.newest, shop.id, placement=PLACEMENT, before_id=before, limit=37):
         pages, before = pages + part, part[-1].id
-    assert pages == [row for row in reversed(logged) if row.placement == PLACE]
+    assert pages == [row for row in reversed(logged) if row.placement == PLACEMENT]
     day = first_id_of(logged[100].decided_at)
     assert (await read(shop, decisions.newest, shop.id, before_id=day, limit=1))[0] == logged[99]
 
 
 async def test_period_includes_its_start_and_excludes_its_end(shop, logged):
-    own = [row for row in logged if row.placement == PLACE]
+    own = [row for row in logged if row.placement == PLACEMENT]
     span = IdSpan(own[10].id, own[20].id)
-    assert await read(shop, decisions.last_between, shop.id, PLACE, span, limit=99) == own[10:20][::-1]
-    assert await read(shop, decisions.last_between, shop.id, PLACE, span, limit=3) == own[17:20][::-1]
-    piece = await read(shop, decisions.piece, shop.id, PLACE, first=own[10].id, last=own[20].id)
+    assert await read(shop, decisions.last_between, shop.id, PLACEMENT, span, limit=99) == own[10:20][::-1]
+    assert await read(shop, decisions.last_between, shop.id, PLACEMENT, span, limit=3) == own[17:20][::-1]
+    piece = await read(shop, decisions.piece, shop.id, PLACEMENT, first=own[10].id, last=own[20].id)
     assert piece == own[10:21]
 
 
 @pytest.mark.parametrize(("limit", "sizes"), [(4, [4]), (7, [5, 2]), (10, [5, 5]), (99, [5, 5]), (6, [5, 1])])
 async def test_newest_decisions_of_a_span_are_split_into_pieces(shop, logged, limit, sizes):
-    own = [row.id for row in logged if row.placement == PLACE]
+    own = [row.id for row in logged if row.placement == PLACEMENT]
     newest = own[10:20][-limit:]
-    pieces = await read(shop, newest_pieces, shop.id, PLACE, IdSpan(own[10], own[20]), limit=limit, size=5)
+    pieces = await read(shop, newest_pieces, shop.id, PLACEMENT, IdSpan(own[10], own[20]), limit=limit, size=5)
     assert [piece.decisions for piece in pieces] == sizes
     starts = [sum(sizes[:number]) for number in range(len(sizes))]
     assert [piece.first for piece in pieces] == [newest[start] for start in starts]
@@ -105,29 +105,31 @@ async def test_newest_decisions_of_a_span_are_split_into_pieces(shop, logged, li
 
 
 async def test_a_span_without_decisions_has_no_pieces(shop, logged):
-    assert await read(shop, newest_pieces, shop.id, PLACE, IdSpan("dec_00", "dec_01"), limit=9, size=5) == []
+    assert await read(shop, newest_pieces, shop.id, PLACEMENT, IdSpan("dec_00", "dec_01"), limit=9, size=5) == []
 
 
 async def test_open_and_closed_windows_are_distinguished(shop, logged):
-    own = [row for row in logged if row.placement == PLACE]
+    own = [row for row in logged if row.placement == PLACEMENT]
     closed = [row for row in own if row.closes_at is None]
-    waiting = [row for row in own if row.closes_at is not None]
-    assert await read(shop, decisions.last_between, shop.id, PLACE, ALL, limit=999, only_closed=True) == closed[::-1]
-    still_open = await read(
-        shop, decisions.still_open, shop.id, PLACE, from_id=ALL.first, before_id=ALL.last, limit=len(waiting)
+    open_rows = [row for row in own if row.closes_at is not None]
+    assert (
+        await read(shop, decisions.last_between, shop.id, PLACEMENT, ALL, limit=999, only_closed=True) == closed[::-1]
     )
-    assert still_open == waiting
+    still_open = await read(
+        shop, decisions.still_open, shop.id, PLACEMENT, from_id=ALL.first, before_id=ALL.last, limit=len(open_rows)
+    )
+    assert still_open == open_rows
     async with shop.engine.database.write() as connection:
-        await decisions.close(connection, waiting[:5])
+        await decisions.close(connection, open_rows[:5])
         due = await decisions.due(connection, now=now_ms() + 2 * DAY, limit=999)
-    assert {row.id for row in due if row.placement == PLACE} == {row.id for row in waiting[5:]}
+    assert {row.id for row in due if row.placement == PLACEMENT} == {row.id for row in open_rows[5:]}
 
 
 async def test_decisions_of_some_milliseconds_are_found(shop, logged):
-    own = [row for row in logged if row.placement == PLACE]
+    own = [row for row in logged if row.placement == PLACEMENT]
     moments = [row.decided_at for row in own[::2]] + [5, own[0].decided_at]
-    assert await read(shop, decisions.at_moments, shop.id, PLACE, moments) == own[::2]
-    assert await read(shop, decisions.at_moments, shop.id, PLACE, []) == []
+    assert await read(shop, decisions.at_moments, shop.id, PLACEMENT, moments) == own[::2]
+    assert await read(shop, decisions.at_moments, shop.id, PLACEMENT, []) == []
 
 
 async def test_groups_are_read_by_bucket_stratum_and_history(shop, logged):
@@ -135,9 +137,9 @@ async def test_groups_are_read_by_bucket_stratum_and_history(shop, logged):
     expected = [
         (row.stratum, row.answer)
         for row in reversed(logged)
-        if row.placement == PLACE and row.bucket == bucket and row.stratum and row.history == "{}"
+        if row.placement == PLACEMENT and row.bucket == bucket and row.stratum and row.history == "{}"
     ]
-    answers = await read(shop, decisions.answers_without_past, shop.id, placement=PLACE, bucket=bucket, limit=999)
+    answers = await read(shop, decisions.answers_without_past, shop.id, placement=PLACEMENT, bucket=bucket, limit=999)
     assert answers == expected
 
 

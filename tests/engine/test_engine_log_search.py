@@ -54,7 +54,7 @@ async def log(engine):
     return item.id, rows
 
 
-async def everything(engine, merchant_id, narrowed, *, limit=25, most_read=1_000):
+async def search_all(engine, merchant_id, narrowed, *, limit=25, most_read=1_000):
     """Follow the pages to the end of the log; return the ids and how many decisions each page looked at."""
     ids, reads, before = [], [], ""
     while True:
@@ -87,7 +87,7 @@ async def everything(engine, merchant_id, narrowed, *, limit=25, most_read=1_000
 )
 async def test_pages_together_are_all_that_passes_once(engine, log, narrowed, passes):
     merchant_id, rows = log
-    ids, reads = await everything(engine, merchant_id, narrowed)
+    ids, reads = await search_all(engine, merchant_id, narrowed)
     assert ids == [rows[number].id for number in reversed(range(DECISIONS)) if passes(number)]
     assert sum(reads) == DECISIONS
 

@@ -29,7 +29,7 @@ from engine.store.tables import metadata
 
 pytestmark = pytest.mark.anyio
 PASSWORD = "correct horse battery"
-HERE, THERE = "192.0.2.1", "192.0.2.2"
+FIRST_ADDRESS, SECOND_ADDRESS = "192.0.2.1", "192.0.2.2"
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def clock(monkeypatch) -> Clock:
 
 
 async def test_ten_attempts_are_allowed_and_the_next_is_not(limits, clock):
-    counters = login_counters(HERE, "ada@shop.example")
+    counters = login_counters(FIRST_ADDRESS, "ada@shop.example")
     for _ in range(MOST_BY_PERSON):
         await limits.count(counters)
     with pytest.raises(TooMany) as refused:
@@ -73,7 +73,7 @@ async def test_ten_attempts_are_allowed_and_the_next_is_not(limits, clock):
 
 
 async def test_a_lock_ends_five_minutes_after_the_first_attempt(limits, clock):
-    counters = login_counters(HERE, "ada@shop.example")
+    counters = login_counters(FIRST_ADDRESS, "ada@shop.example")
     for _ in range(MOST_BY_PERSON):
         await limits.count(counters)
     clock.now += WINDOW_MS - 10_000
@@ -87,16 +87,16 @@ async def test_a_lock_ends_five_minutes_after_the_first_attempt(limits, clock):
 @pytest.mark.parametrize(
     ("other", "is_free"),
     [
-        (login_counters(HERE, "ben@shop.example"), True),
-        (login_counters(THERE, "ada@shop.example"), True),
-        (address_counters(HERE), True),
-        (code_counters(HERE, 1), True),
-        (login_counters(HERE, "ada@shop.example"), False),
+        (login_counters(FIRST_ADDRESS, "ben@shop.example"), True),
+        (login_counters(SECOND_ADDRESS, "ada@shop.example"), True),
+        (address_counters(FIRST_ADDRESS), True),
+        (code_counters(FIRST_ADDRESS, 1), True),
+        (login_counters(FIRST_ADDRESS, "ada@shop.example"), False),
     ],
 )
 async def test_lock_of_a_person_does_not_affect_others(limits, clock, other, is_free):
     for _ in range(MOST_BY_PERSON):
-        await limits.count(login_counters(HERE, "ada@shop.example"))
+        await limits.count(login_counters(FIRST_ADDRESS, "ada@shop.example"))
     if is_free:
         await limits.count(other)
     else:
@@ -106,10 +106,10 @@ async def test_lock_of_a_person_does_not_affect_others(limits, clock, other, is_
 
 async def test_an_address_that_tries_many_people_is_locked(limits, clock):
     for number in range(MOST_BY_ADDRESS):
-        await limits.count(login_counters(HERE, f"person-{number}@shop.example"))
+        await limits.count(login_counters(FIRST_ADDRESS, f"person-{number}@shop.example"))
     with pytest.raises(TooMany):
-        await limits.count(address_counters(HERE))
-    await limits.count(address_counters(THERE))
+        await limits.count(address_counters(FIRST_ADDRESS))
+    await limits.count(address_counters(SECOND_ADDRESS))
 
 
 async def test_codes_are_counted_from_all_addresses_together(limits, clock):
@@ -121,14 +121,14 @@ async def test_codes_are_counted_from_all_addresses_together(limits, clock):
 
 
 async def test_an_attempt_that_succeeds_does_not_count(limits, clock):
-    counters = login_counters(HERE, "ada@shop.example")
+    counters = login_counters(FIRST_ADDRESS, "ada@shop.example")
     for _ in range(3 * MOST_BY_PERSON):
         await limits.count(counters)
         await limits.uncount(counters)
 
 
 async def test_taking_back_more_than_was_counted_gives_no_credit(limits, clock):
-    counters = login_counters(HERE, "ada@shop.example")
+    counters = login_counters(FIRST_ADDRESS, "ada@shop.example")
     await limits.count(counters)
     for _ in range(5):
         await limits.uncount(counters)
@@ -139,23 +139,23 @@ async def test_taking_back_more_than_was_counted_gives_no_credit(limits, clock):
 
 
 async def test_attempts_at_the_same_time_do_not_pass_together(limits, clock):
-    counters = login_counters(HERE, "ada@shop.example")
+    counters = login_counters(FIRST_ADDRESS, "ada@shop.example")
     results = await asyncio.gather(*(limits.count(counters) for _ in range(25)), return_exceptions=True)
     assert sum(result is None for result in results) == MOST_BY_PERSON
 
 
 def test_long_address_cannot_avoid_its_limit():
     long = "a" * 200
-    assert login_counters(HERE, long) == login_counters(HERE, long + "b")
-    assert login_counters(HERE, long) != login_counters(HERE, long[:-1])
+    assert login_counters(FIRST_ADDRESS, long) == login_counters(FIRST_ADDRESS, long + "b")
+    assert login_counters(FIRST_ADDRESS, long) != login_counters(FIRST_ADDRESS, long[:-1])
 
 
 async def test_addresses_and_people_are_kept_as_hashes(engine, limits, clock):
-    await limits.count(login_counters(HERE, "ada@shop.example"))
+    await limits.count(login_counters(FIRST_ADDRESS, "ada@shop.example"))
     async with engine.database.read() as connection:
         rows = (await connection.execute(select(metadata.tables["login_attempts"]))).all()
     assert len(rows) == 2
-    assert not any(secret in str(rows) for secret in (HERE, "ada"))
+    assert not any(secret in str(rows) for secret in (FIRST_ADDRESS, "ada"))
 
 
 # Identities
@@ -250,7 +250,7 @@ async def test_person_who_joined_with_a_provider_has_no_password(engine):
     await engine.identities.person_of(identity(email="ben@shop.example", subject="sub-b"))
     for guess in ("", "ben@shop.example", PASSWORD):
         with pytest.raises(Forbidden):
-            await engine.sessions.log_in("ben@shop.example", guess, address=HERE)
+            await engine.sessions.log_in("ben@shop.example", guess, address=FIRST_ADDRESS)
 
 
 # Second factors
@@ -260,7 +260,7 @@ async def test_person_who_joined_with_a_provider_has_no_password(engine):
 async def test_a_code_without_a_second_factor_is_wrong(engine, code):
     ada = await add_ada(engine)
     with pytest.raises(Forbidden, match=WRONG):
-        await engine.second_factors.check(ada, code, address=HERE)
+        await engine.second_factors.check(ada, code, address=FIRST_ADDRESS)
     assert (await actions(engine, ada.email))[-1] == "failed to log in"
 
 
@@ -269,21 +269,21 @@ async def test_a_setup_that_was_not_confirmed_does_not_count(engine):
     await engine.second_factors.begin(ada)
     assert await engine.second_factors.state(ada) == (False, 0)
     assert await engine.second_factors.owners("shop") == frozenset()
-    assert await engine.sessions.log_in(ada.email, PASSWORD, address=HERE)
+    assert await engine.sessions.log_in(ada.email, PASSWORD, address=FIRST_ADDRESS)
 
 
 async def test_wrong_code_does_not_enable_the_second_factor(engine):
     ada = await add_ada(engine)
     await engine.second_factors.begin(ada)
     with pytest.raises(Invalid):
-        await engine.second_factors.confirm(ada, "not a code", address=HERE, keep_hash="")
+        await engine.second_factors.confirm(ada, "not a code", address=FIRST_ADDRESS, keep_hash="")
     assert await engine.second_factors.state(ada) == (False, 0)
 
 
 async def test_a_confirmation_without_a_setup_is_a_conflict(engine):
     ada = await add_ada(engine)
     with pytest.raises(Conflict):
-        await engine.second_factors.confirm(ada, "123456", address=HERE, keep_hash="")
+        await engine.second_factors.confirm(ada, "123456", address=FIRST_ADDRESS, keep_hash="")
     with pytest.raises(Conflict):
         await engine.second_factors.remove(ada, actor_name="tap2")
 

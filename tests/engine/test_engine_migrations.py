@@ -53,7 +53,7 @@ async def test_empty_database_gets_the_schema_of_the_code(empty_url):
     assert await upgrade(empty_url) == newest
     assert await look(empty_url, differences) == []
     assert {"decisions", "outcomes", "beliefs"} <= set(
-        await look(empty_url, lambda one: inspect(one).get_table_names())
+        await look(empty_url, lambda connection: inspect(connection).get_table_names())
     )
 
 

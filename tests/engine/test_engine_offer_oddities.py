@@ -51,8 +51,8 @@ async def state_of(shop):
         return held, await entries.balances(connection, shop.id), await entries.sums(connection, shop.id)
 
 
-async def update(shop, kind, place, document, id):
-    await shop.engine.catalogue.update(shop.actor(), kind, place, id, document, version=None)
+async def update(shop, kind, placement_key, document, id):
+    await shop.engine.catalogue.update(shop.actor(), kind, placement_key, id, document, version=None)
 
 
 # Odd requests
@@ -105,8 +105,8 @@ async def test_the_hold_of_another_merchant_is_nobodys(shop):
 
 async def test_idempotency_key_reserves_one_code(shop):
     await open_pool(shop)
-    asked = OfferRequest("offers", "ten-percent", "", "", {"cart": {"currency": "EUR", "total": 5_000}})
-    quote = await shop.engine.redemptions.quote(shop.id, asked, now=now_ms())
+    request = OfferRequest("offers", "ten-percent", "", "", {"cart": {"currency": "EUR", "total": 5_000}})
+    quote = await shop.engine.redemptions.quote(shop.id, request, now=now_ms())
     key = Idempotency.of("key", "hold")
     first, again = [await shop.engine.redemptions.hold(quote, key) for _ in range(2)]
     assert (first, first.code) == (again, "BBBB")
@@ -115,8 +115,8 @@ async def test_idempotency_key_reserves_one_code(shop):
 
 async def test_repeated_code_has_one_hold(shop):
     await open_pool(shop)
-    asked = OfferRequest("offers", "", "bbbb", "", {"cart": {"currency": "EUR", "total": 5_000}})
-    quotes = [await shop.engine.redemptions.quote(shop.id, asked, now=now_ms()) for _ in range(8)]
+    request = OfferRequest("offers", "", "bbbb", "", {"cart": {"currency": "EUR", "total": 5_000}})
+    quotes = [await shop.engine.redemptions.quote(shop.id, request, now=now_ms()) for _ in range(8)]
     held = await asyncio.gather(*map(shop.engine.redemptions.hold, quotes), return_exceptions=True)
     assert sum(not isinstance(each, BaseException) for each in held) == 1
     assert {type(each) for each in held if isinstance(each, BaseException)} == {Conflict}

@@ -127,8 +127,8 @@ async def test_an_offer_cools_down_after_it_was_redeemed(shop, monkeypatch):
     refused = await decide_offers(shop, "anna", total=9_000)
     assert exclusion_reasons(refused)["ten-percent"].startswith("this customer has used it; again from 2")
     assert shown_offers(await decide_offers(shop, "ben")) == ["ten-percent"]
-    asked = OfferRequest("offers", "ten-percent", "", "anna", {"cart": {"currency": "EUR", "total": 9_000}})
-    assert "has used it" in (await shop.engine.redemptions.quote(shop.id, asked, now=now_ms())).reason
+    request = OfferRequest("offers", "ten-percent", "", "anna", {"cart": {"currency": "EUR", "total": 9_000}})
+    assert "has used it" in (await shop.engine.redemptions.quote(shop.id, request, now=now_ms())).reason
     later = now_ms() + 24 * HOUR
     monkeypatch.setattr("engine.decisions.decide.now_ms", lambda: later)
     assert shown_offers(await decide_offers(shop, "anna", total=9_000)) == ["ten-percent"]

@@ -86,25 +86,25 @@ def states(draw: st.DrawFn) -> BudgetState:
     return BudgetState(draw(st.dictionaries(st.sampled_from(keys), balances)), holds)
 
 
-def offer_by_offer(plan: Plan, asking: OfferContext, state: BudgetState) -> dict[str, str]:
+def offer_by_offer(plan: Plan, context: OfferContext, state: BudgetState) -> dict[str, str]:
     """Return what is unavailable, by a plain loop."""
-    reasons = {id: reason_of(plan, id, asking, state) for id in plan.offers}
+    reasons = {id: reason_of(plan, id, context, state) for id in plan.offers}
     return {id: reason for id, reason in reasons.items() if reason}
 
 
-def reason_of(plan: Plan, id: str, asking: OfferContext, state: BudgetState) -> str:
+def reason_of(plan: Plan, id: str, context: OfferContext, state: BudgetState) -> str:
     offer = plan.offers[id]
-    amount = discount(offer, asking.cart)
-    if reason := window_reason(offer, asking.now):
+    amount = discount(offer, context.cart)
+    if reason := window_reason(offer, context.now):
         return reason
-    if (asking.cart.currency or asking.currency) not in (None, offer.currency):
+    if (context.cart.currency or context.currency) not in (None, offer.currency):
         return f"is a discount in {offer.currency}"
     if not amount:
         return "takes nothing off this cart"
     if id in state.own_holds:
         return own_reason(plan, id, amount, state)
-    for budget, key in zip(offer.budgets, balances_of(plan, offer, asking), strict=True):
-        if plan.budgets[budget].scope == "customer" and not asking.customer:
+    for budget, key in zip(offer.budgets, balances_of(plan, offer, context), strict=True):
+        if plan.budgets[budget].scope == "customer" and not context.customer:
             return f"budget “{budget}” needs a known customer"
         if amount > room(plan, key, state):
             return too_little(budget)
@@ -128,11 +128,11 @@ def room(plan: Plan, key: BalanceKey, state: BudgetState) -> float:
 
 @given(st.lists(offers, max_size=8), budgets, askings, states())
 def test_many_offers_at_once_get_the_reasons_of_each(
-    all_offers: list[Offer], all_budgets: tuple[OfferBudget, ...], asking: OfferContext, state: BudgetState
+    all_offers: list[Offer], all_budgets: tuple[OfferBudget, ...], context: OfferContext, state: BudgetState
 ):
     plan = plan_of(all_offers, all_budgets)
-    at_once = unavailable(plan, asking, state)
-    assert msgspec.json.encode(at_once) == msgspec.json.encode(offer_by_offer(plan, asking, state))
+    at_once = unavailable(plan, context, state)
+    assert msgspec.json.encode(at_once) == msgspec.json.encode(offer_by_offer(plan, context, state))
 
 
 @given(st.lists(offers, max_size=8), st.builds(Cart, total=totals, shipping=totals))

@@ -123,8 +123,8 @@ async def test_budget_of_an_offer_cannot_be_deleted(shop):
 async def test_used_budget_cannot_be_deleted(shop):
     await open_offers(shop)
     await decide_offers(shop)
-    for kind, place, id in (("candidate", "offers", "ten-percent"), ("budget", "", "spring")):
-        delete = shop.engine.catalogue.delete(shop.actor(), kind, place, id, version=None)
+    for kind, placement_key, id in (("candidate", "offers", "ten-percent"), ("budget", "", "spring")):
+        delete = shop.engine.catalogue.delete(shop.actor(), kind, placement_key, id, version=None)
         if kind == "candidate":
             await delete
         else:
@@ -244,8 +244,8 @@ async def test_offer_refused_late_is_replaced_by_the_next(shop, monkeypatch):
     )
     unlimited = shop.engine.decider._budgets.load
 
-    async def stale(plan, asking):
-        state = await unlimited(plan, asking)
+    async def stale(plan, context):
+        state = await unlimited(plan, context)
         return state._replace(balances={})
 
     monkeypatch.setattr(shop.engine.decider._budgets, "load", stale)
@@ -267,16 +267,16 @@ async def test_many_at_once_never_exceed_the_cap(shop):
 
 async def test_concurrent_requests_share_look_ups(shop, monkeypatch):
     await open_offers(shop)
-    asked, read = [], balances.read
+    queries, read = [], balances.read
 
     async def counted(connection, keys):
-        asked.append(keys)
+        queries.append(keys)
         return await read(connection, keys)
 
     monkeypatch.setattr(balances, "read", counted)
     answers = await asyncio.gather(*(decide_offers(shop, f"customer {number}") for number in range(8)))
     assert all(shown_offers(answer) == ["ten-percent"] for answer in answers)
-    assert len(asked) < 4
+    assert len(queries) < 4
     assert await is_verified(shop)
 
 

@@ -31,20 +31,20 @@ from tests.shop import Shop
 pytestmark = pytest.mark.anyio
 KEY_ID = "key_a"
 CONTEXT = {"cart": {"total": 12_900, "currency": "EUR"}, "device": {"type": "mobile"}}
-PLACE = "payment_methods"
+PLACEMENT = "payment_methods"
 
 
 async def issue(shop: Shop, *, key: str = KEY_ID, is_browser: bool = False, now: int | None = None) -> IssuedSnapshot:
     moment = now_ms() if now is None else now
-    return (await shop.engine.snapshots.issue(SnapshotKey(shop.id, key, is_browser), PLACE, now=moment))[0]
+    return (await shop.engine.snapshots.issue(SnapshotKey(shop.id, key, is_browser), PLACEMENT, now=moment))[0]
 
 
 def made(
-    shop: Shop, snapshot: IssuedSnapshot, number: int = 0, *, at: int | None = None, **changes: Any
+    shop: Shop, snapshot: IssuedSnapshot, number: int = 0, *, decided_at: int | None = None, **changes: Any
 ) -> OfflineDecision:
     """Return what a client sends of a decision that it makes now, by the beliefs in force."""
-    id = f"dec_{now_ms() if at is None else at:012x}{snapshot.id_suffix}{number:06x}"
-    active = shop.engine.live.get(shop.id, PLACE)
+    id = f"dec_{now_ms() if decided_at is None else decided_at:012x}{snapshot.id_suffix}{number:06x}"
+    active = shop.engine.live.get(shop.id, PLACEMENT)
     assert active is not None
     decision = answer_of(active, CONTEXT, id)
     order = [ranked.id for ranked in decision.ranking]
@@ -62,7 +62,7 @@ async def statuses(shop: Shop, *sent: OfflineDecision, **more: Any) -> list[str]
 
 async def counted(shop: Shop) -> int:
     """Return the decisions that the hourly sums of the metrics contain."""
-    span = HourSpan(shop.id, PLACE, 0, now_ms() // HOUR + 1)
+    span = HourSpan(shop.id, PLACEMENT, 0, now_ms() // HOUR + 1)
     async with shop.engine.database.read() as connection:
         return sum(each.totals.decisions for each in await hours.by_hour(connection, span))
 
@@ -157,12 +157,12 @@ async def test_decision_outside_the_validity_of_its_snapshot_is_refused(shop: Sh
         begin + LIFE: "recorded",
         begin + LIFE + 1: "expired",
     }
-    sent = [made(shop, snapshot, number, at=at) for number, at in enumerate(times)]
+    sent = [made(shop, snapshot, number, decided_at=decided_at) for number, decided_at in enumerate(times)]
     assert await statuses(shop, *sent, now=now) == list(times.values())
     future = await issue(shop, now=now)
-    sent = [made(shop, future, number, at=now + number * MINUTE) for number in range(3)]
+    sent = [made(shop, future, number, decided_at=now + number * MINUTE) for number in range(3)]
     assert await statuses(shop, *sent, now=now) == ["recorded", "recorded", "expired"]
-    late = made(shop, snapshot, 9, at=begin + 1)
+    late = made(shop, snapshot, 9, decided_at=begin + 1)
     assert await statuses(shop, late, now=begin + 2 + LONGEST_WAY) == ["expired"]
 
 
@@ -174,7 +174,7 @@ async def test_a_snapshot_gives_so_many_decisions_and_no_more(shop: Shop, monkey
     sent = [made(shop, snapshot, number) for number in range(4)]
     assert await statuses(shop, *sent) == ["recorded"] * 3 + ["too_many"]
     # The same numbers at other times are other ids.
-    assert await statuses(shop, made(shop, snapshot, 1, at=now_ms() + 5)) == ["too_many"]
+    assert await statuses(shop, made(shop, snapshot, 1, decided_at=now_ms() + 5)) == ["too_many"]
     assert await statuses(shop, sent[0]) == ["duplicate"]
 
 
@@ -200,7 +200,7 @@ async def test_missing_snapshot_is_reported(shop: Shop):
         await connection.execute(delete(beliefs))
     (receipt,) = await send(shop, first)
     assert (receipt.status, "no longer kept" in receipt.message) == ("unknown_snapshot", True)
-    await shop.engine.catalogue.delete(shop.actor(), "placement", "", PLACE, version=None)
+    await shop.engine.catalogue.delete(shop.actor(), "placement", "", PLACEMENT, version=None)
     assert await statuses(shop, second) == ["unknown_snapshot"]
 
 
@@ -208,7 +208,7 @@ async def test_missing_snapshot_is_reported(shop: Shop):
 async def test_outcomes_of_a_late_decision_count(shop: Shop):
     begin = now_ms() - 5 * 60 * MINUTE
     snapshot = await issue(shop, now=begin)
-    sent = made(shop, snapshot, at=begin + MINUTE)
+    sent = made(shop, snapshot, decided_at=begin + MINUTE)
     assert await statuses(shop, sent) == ["recorded"]
     row = (await shop.engine.logbook.get(shop.id, sent.decision_id)).row
     assert row.closes_at is not None
@@ -255,10 +255,10 @@ async def test_placement_without_a_snapshot_has_a_reason(
 @SQLITE
 async def test_an_experiment_ends_snapshots(shop: Shop):
     await shop.engine.experiments.create(
-        shop.actor(), PLACE, Experiment(id="other", name="Other", variants=VARIANTS, minimum_days=0)
+        shop.actor(), PLACEMENT, Experiment(id="other", name="Other", variants=VARIANTS, minimum_days=0)
     )
     await issue(shop)
-    await shop.engine.experiments.start(shop.actor(), PLACE, "other")
+    await shop.engine.experiments.start(shop.actor(), PLACEMENT, "other")
     with pytest.raises(Conflict, match="experiment"):
         await issue(shop)
     with pytest.raises(NotFound):
@@ -279,12 +279,12 @@ async def test_browsers_get_no_limits_of_amount(empty_shop: Shop):
 async def test_a_snapshot_is_the_same_until_something_changes(empty_shop: Shop, policy: Any):
     await empty_shop.add_placement(factories.placement(policy=policy))
     service, key, now = empty_shop.engine.snapshots, SnapshotKey(empty_shop.id, KEY_ID, False), now_ms()
-    first, tag = await service.issue(key, PLACE, now=now)
-    second, _ = await service.issue(key, PLACE, now=now)
+    first, tag = await service.issue(key, PLACEMENT, now=now)
+    second, _ = await service.issue(key, PLACEMENT, now=now)
     assert first.plan == second.plan
     assert first.id_suffix != second.id_suffix
-    assert service.still_stands(key, PLACE, tag, now=now + snapshots.FRESH - 1)
-    assert not service.still_stands(key, PLACE, tag, now=now + snapshots.FRESH)
-    assert not service.still_stands(key._replace(key_id="key_b"), PLACE, tag, now=now)
+    assert service.still_stands(key, PLACEMENT, tag, now=now + snapshots.FRESH - 1)
+    assert not service.still_stands(key, PLACEMENT, tag, now=now + snapshots.FRESH)
+    assert not service.still_stands(key._replace(key_id="key_b"), PLACEMENT, tag, now=now)
     await empty_shop.create("rule", factories.rule({"exclude": ["card"]}))
-    assert not service.still_stands(key, PLACE, tag, now=now)
+    assert not service.still_stands(key, PLACEMENT, tag, now=now)

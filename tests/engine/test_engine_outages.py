@@ -35,8 +35,8 @@ async def add_minutes(shop, *, down, minutes, a_minute=20, until=None):
 
 def chances(shop):
     active = shop.engine.live.get(shop.id, "payment_methods")
-    everybody = tuple(range(len(METHODS)))
-    return dict(zip(active.plan.ids, active.beliefs_for("").first_chances(everybody).tolist(), strict=True))
+    all_numbers = tuple(range(len(METHODS)))
+    return dict(zip(active.plan.ids, active.beliefs_for("").first_chances(all_numbers).tolist(), strict=True))
 
 
 async def test_failing_method_gets_only_probes_and_recovers(shop, monkeypatch):
@@ -134,8 +134,10 @@ def looked_at(second, shown, won, delay_seconds):
         inside = slice(minute * 6, min(minute * 6 + 6, second // 10))
         tried, successes = shown[inside], won[inside]
         arrived = np.arange(inside.start, inside.start + len(tried)) * 10 + 10 + delay_seconds <= second
-        known = int(successes[arrived].sum())
-        rows.append(MinuteRow("card", minute, known, known, int(tried.sum()) - known))
+        arrived_successes = int(successes[arrived].sum())
+        rows.append(
+            MinuteRow("card", minute, arrived_successes, arrived_successes, int(tried.sum()) - arrived_successes)
+        )
     return rows
 
 

@@ -166,8 +166,8 @@ def test_new_decisions_are_pending_as_those_without_outcomes(credit):
     entries, expected = [], Sums()
     for number, ids in enumerate([["card", "paypal"], ["paypal", "card"], ["card", "paypal"]]):
         text = msgspec.json.encode({**ANSWER, "ranking": [{"id": id} for id in ids]}).decode()
-        at = DECIDED_AT + number // 2 * 3 * MINUTE
-        row = DecisionRow(f"dec_{number}", 1, "p", None, at, None, 1, 1, "DE", "{}", "{}", text)
+        occurred_at = DECIDED_AT + number // 2 * 3 * MINUTE
+        row = DecisionRow(f"dec_{number}", 1, "p", None, occurred_at, None, 1, 1, "DE", "{}", "{}", text)
         entries.append((row, learning, ids))
         fold(expected, DecisionState(row, learning, read_answer(text), (), closed=False))
     sums = Sums()

@@ -25,7 +25,7 @@ def test_equal_plans_do_not_differ():
     assert compared(plan(rule(HIDE, when=CART_OVER_100))) == []
 
 
-@pytest.mark.parametrize(("new", "found"), [
+@pytest.mark.parametrize(("new", "expected"), [
     (plan(), [("rule", "r1", "deleted")]),
     (plan(rule(HIDE, when=CART_OVER_100), rule(HIDE, id="r2")), [("rule", "r2", "new")]),
     (plan(rule(HIDE)), [("rule", "r1", "changed")]),
@@ -46,8 +46,8 @@ def test_equal_plans_do_not_differ():
         [("field", "a.b", "new")],
     ),
 ])  # fmt: skip
-def test_added_removed_and_changed_documents_are_named(new, found):
-    assert compared(new) == found
+def test_added_removed_and_changed_documents_are_named(new, expected):
+    assert compared(new) == expected
 
 
 def test_rules_are_first_and_sorted_by_id():

@@ -176,7 +176,7 @@ async def test_preview_uses_logged_preferences(shop):
     await shop.engine.drafts.save(actor, "payment_methods", pinned, revision=None)
     preview = await shop.engine.previews.start_draft(actor, "payment_methods", Period(now - DAY, now + DAY, 1000))
     result = (await shop.engine.previews.finish(shop.id, preview.id)).result
-    card = next(place for place in result.places if place.id == "card")
+    card = next(candidate for candidate in result.places if candidate.id == "card")
     assert (result.read, card.shown[1], card.first[1]) == (18, 12, 12)
     # Ben's answers and Anna's stay as they were, whatever chance did with Clara's.
     assert result.changed <= 6
@@ -190,13 +190,13 @@ async def test_opted_out_customer_gets_the_fixed_order_without_a_log(shop):
     await shop.create("rule", factories.rule({"exclude": ["ideal"]}, id="hidden"))
     await say(shop, default_method="paypal", excluded=("card",), personalization_enabled=False)
     kept = [candidate.id for candidate in factories.candidates() if candidate.id not in ("card", "ideal")]
-    everything = await counted(shop)
+    usage = await counted(shop)
     for _ in range(5):
         answer = await shop.decide("anna")
         assert (order(answer), answer.is_personal, answer.facts.customer) == (kept, False, None)
         assert (await shop.report(answer, "converted", kept[0])).status == "unknown_decision"
     await shop.engine.run_jobs()
-    assert await counted(shop) == everything
+    assert await counted(shop) == usage
 
 
 async def test_opt_in_restores_personalization(shop):

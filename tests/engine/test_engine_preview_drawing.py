@@ -14,9 +14,9 @@ from engine.previews.estimation.drawing import AllowedCandidates, Drawing, Reque
 from engine.store.beliefs import Snapshot
 from tests.factories import ALWAYS, EXPIRES, METHODS, candidate, placement, plan, rule
 
-ONE = st.sampled_from(METHODS)
+METHOD = st.sampled_from(METHODS)
 EFFECTS = st.one_of(
-    st.builds(lambda id: {"exclude": [id]}, ONE),
+    st.builds(lambda id: {"exclude": [id]}, METHOD),
     st.builds(lambda id, slot: {"pin": {"candidate": id, "slot": slot}}, st.sampled_from(METHODS), st.integers(1, 7)),
     st.builds(
         lambda id, by: {"boost": {"candidates": [id], "factor": by}}, st.sampled_from(METHODS), st.floats(0.1, 9)
@@ -24,7 +24,7 @@ EFFECTS = st.one_of(
 )
 POLICIES = st.one_of(
     st.just(Fixed()),
-    st.builds(Split, st.dictionaries(ONE, st.sampled_from([0.0, 0.3, 1.0, 7.0]), max_size=6)),
+    st.builds(Split, st.dictionaries(METHOD, st.sampled_from([0.0, 0.3, 1.0, 7.0]), max_size=6)),
     st.builds(Thompson, st.sampled_from([0.0, 0.013, 0.5]), st.integers(1, 7), st.booleans()),
     st.builds(Contextual, st.just(("device.type", "cart.total")), drawn=st.integers(1, 4)),
 )
@@ -35,10 +35,12 @@ PLACEMENTS = st.builds(
     reward=st.sampled_from(["converted", "revenue", "margin"]),
     goal=st.sampled_from(["maximise", "minimise"]),
 )
-PASTS = st.dictionaries(ONE, st.builds(lambda n, s: Past(n, n * s, 1), st.floats(0.1, 9), st.floats(0, 1)), max_size=3)
+PASTS = st.dictionaries(
+    METHOD, st.builds(lambda n, s: Past(n, n * s, 1), st.floats(0.1, 9), st.floats(0, 1)), max_size=3
+)
 REQUESTS = st.lists(st.tuples(PASTS, st.integers(0, 40_000), st.integers(0, 2)), min_size=1, max_size=12)
 # Rates so near to 0 and 1 that draws are equal in single precision: ties are shared.
-KNOWN = [
+HISTORIES = [
     Snapshot(1, "payment_methods", version, "converted", "", Knowledge(arms, customer_strength=3.7), 0)
     for version, arms in enumerate([
         {},
@@ -50,16 +52,16 @@ KNOWN = [
 
 @settings(max_examples=150, deadline=None)
 @given(PLACEMENTS, st.lists(EFFECTS, max_size=3), REQUESTS)
-def test_batch_gives_the_same_answers_as_single_requests(of, effects, asked):
+def test_batch_gives_the_same_answers_as_single_requests(of, effects, cases):
     rules = [rule(effect, id=f"r{number}", when=ALWAYS) for number, effect in enumerate(effects)]
     fees = tuple(candidate(id, position=n, fee_fixed=37 * n) for n, id in enumerate(METHODS))
     active = Active(plan(*rules, placement=of, candidates=fees))
-    made = [active.beliefs_of(item) for item in KNOWN]
+    made = [active.beliefs_of(item) for item in HISTORIES]
     requests = [
         Request(
             f"dec_{number}", Facts({"cart.total": total, "device.type": "mobile"}, past, f"c{total}"), made[version]
         )
-        for number, (past, total, version) in enumerate(asked)
+        for number, (past, total, version) in enumerate(cases)
     ]
     where = AllowedCandidates.of(active.plan, bounds_for(active.plan, {}, active.plan.rules))
     drawing = Drawing(where, requests)

@@ -39,8 +39,8 @@ def log():
 
 def averages(log, draft_rule):
     """Over all answers and outcomes that one decision could have had: the mean weight, what counts, and the truth."""
-    reports, shares, truth = all_outcomes(log, draft_rule)
-    return (*(float(np.dot(shares, values)) for values in (reports.weight, reports.least, reports.most)), truth)
+    reports, shares, true_value = all_outcomes(log, draft_rule)
+    return (*(float(np.dot(shares, values)) for values in (reports.weight, reports.least, reports.most)), true_value)
 
 
 def all_outcomes(log, draft_rule):
@@ -83,17 +83,17 @@ def test_two_plans_are_compared_without_bias_on_the_log_of_a_third(log):
 @pytest.mark.parametrize(("method", "factor"), [("card", 0.7), ("klarna", 1.5), ("ideal", 1.2)])
 def test_a_draft_within_the_logs_support_is_estimated_without_bias(log, method, factor):
     boost = rule({"boost": {"candidates": [method], "factor": factor}}, id="draft", when=GERMANY)
-    weight, least, most, truth = averages(log, boost)
+    weight, least, most, true_value = averages(log, boost)
     assert weight == pytest.approx(1.0)
     # The slots that are not drawn may come in another order.
-    assert least == most == pytest.approx(truth, abs=0.01)
+    assert least == most == pytest.approx(true_value, abs=0.01)
 
 
 @pytest.mark.parametrize("method", METHODS[:3])
 def test_a_draft_that_hides_a_method_has_true_bounds(log, method):
-    weight, least, most, truth = averages(log, rule({"exclude": [method]}, id="draft", when=GERMANY))
+    weight, least, most, true_value = averages(log, rule({"exclude": [method]}, id="draft", when=GERMANY))
     assert weight == pytest.approx(1.0)
-    assert least - 0.01 <= truth <= most + 0.01
+    assert least - 0.01 <= true_value <= most + 0.01
 
 
 @pytest.mark.long

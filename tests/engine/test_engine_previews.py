@@ -7,7 +7,7 @@ import multiprocessing
 import msgspec
 import pytest
 
-from benchmarks.checks.preview_log import furnish, make_log, store_log
+from benchmarks.checks.preview_log import create_plan, make_log, store_log
 from engine.clock import now_ms
 from engine.model.actor import Actor
 from engine.model.errors import Conflict, Invalid, NotFound
@@ -32,7 +32,7 @@ async def merchant(engine):
 
 @pytest.fixture
 async def log(engine, merchant):
-    made = make_log(await furnish(engine, merchant), merchant, count=DECISIONS, seed=4, until=now_ms() - DAY)
+    made = make_log(await create_plan(engine, merchant), merchant, count=DECISIONS, seed=4, until=now_ms() - DAY)
     await store_log(engine.database, made)
     return made
 
@@ -52,8 +52,8 @@ async def tried(engine, merchant, *rules, **changes):
     return preview.result
 
 
-def places_of(result, id):
-    return next(place for place in result.places if place.id == id)
+def counts_of(result, id):
+    return next(candidate for candidate in result.places if candidate.id == id)
 
 
 @SQLITE_FIRST
@@ -63,7 +63,10 @@ async def test_preview_of_the_published_plan_changes_nothing(engine, merchant, l
     assert (result.effect.touched, result.effect.value, result.effect.refused) == (0, 0.0, "")
     matches = {item.id: item for item in result.rules}
     assert matches["big-carts"].fired == matches["big-carts"].fired_before > 0
-    assert all(place.first[0] == place.first[1] and place.shown[0] == place.shown[1] for place in result.places)
+    assert all(
+        candidate.first[0] == candidate.first[1] and candidate.shown[0] == candidate.shown[1]
+        for candidate in result.places
+    )
 
 
 @SQLITE_FIRST
@@ -71,9 +74,9 @@ async def test_draft_is_counted_where_its_rule_fires(engine, merchant, log):
     germans = [decision for decision in log.decisions if decision.facts.values["geo.country"] == "DE"]
     result = await tried(engine, merchant, rule({"exclude": ["card"]}, id="draft", name="No card", when=IN_GERMANY))
     assert result.changed == result.effect.touched == len(germans)
-    card = places_of(result, "card")
+    card = counts_of(result, "card")
     assert card.shown[0] - card.shown[1] == len(germans)
-    assert sum(place.first[1] for place in result.places) == DECISIONS
+    assert sum(candidate.first[1] for candidate in result.places) == DECISIONS
     assert next(item for item in result.rules if item.id == "draft").fired == len(germans)
     assert {example.decision_id for example in result.examples} <= {german.row.id for german in germans}
     assert all("card" in example.before and "card" not in example.after for example in result.examples)
@@ -109,8 +112,8 @@ async def test_effect_of_new_values_is_unknown(engine, merchant, log):
 @SQLITE_FIRST
 async def test_effect_uses_only_closed_decisions(engine, merchant, log):
     late = make_log(log.plan, merchant, count=100, seed=9, until=now_ms())
-    waiting = [msgspec.structs.replace(decision.row, closes_at=now_ms() + DAY) for decision in late.decisions]
-    late.decisions[:] = [item._replace(row=row) for item, row in zip(late.decisions, waiting, strict=True)]
+    open_rows = [msgspec.structs.replace(decision.row, closes_at=now_ms() + DAY) for decision in late.decisions]
+    late.decisions[:] = [item._replace(row=row) for item, row in zip(late.decisions, open_rows, strict=True)]
     late.snapshots.clear()
     await store_log(engine.database, late)
     result = await tried(engine, merchant, NO_SEPA)
@@ -124,8 +127,8 @@ async def test_only_the_newest_of_the_period_are_read(engine, merchant, log):
     assert result.read == 200
     assert result.first_at == log.decisions[-200].row.decided_at
     assert result.last_at == log.decisions[-1].row.decided_at
-    nothing = await tried(engine, merchant, NO_SEPA, since=1, until=2)
-    assert (nothing.read, nothing.effect.refused) == (0, "there is no decision in this period")
+    empty_preview = await tried(engine, merchant, NO_SEPA, since=1, until=2)
+    assert (empty_preview.read, empty_preview.effect.refused) == (0, "there is no decision in this period")
 
 
 @SQLITE_FIRST
@@ -179,7 +182,7 @@ async def test_preview_is_interrupted_if_its_process_dies(engine, merchant, log)
 async def test_server_stop_ends_a_preview(start_engine):
     engine = await start_engine()
     item, _ = await engine.accounts.add_merchant("shop", "Shop")
-    await furnish(engine, item.id)
+    await create_plan(engine, item.id)
     running = await start(engine, item.id, NO_SEPA)
     await engine.previews.stop()
     assert (await engine.previews.get(item.id, running.id)).state == "interrupted"
@@ -197,12 +200,12 @@ async def test_given_rules_replace_the_draft(engine, merchant, log):
 @SQLITE_FIRST
 async def test_merchants_see_only_their_own_previews(engine, merchant, log):
     other, _ = await engine.accounts.add_merchant("other", "Other")
-    await furnish(engine, other.id)
+    await create_plan(engine, other.id)
     mine, theirs = await start(engine, merchant, NO_SEPA), await start(engine, other.id)
-    for actor, whose in ((merchant, theirs), (other.id, mine)):
+    for actor, preview in ((merchant, theirs), (other.id, mine)):
         for act in (engine.previews.get, engine.previews.cancel, engine.previews.finish):
             with pytest.raises(NotFound):
-                await act(actor, whose.id)
+                await act(actor, preview.id)
     ended = [await engine.previews.finish(actor, item.id) for actor, item in ((merchant, mine), (other.id, theirs))]
     assert [(item.state, item.result.read) for item in ended] == [("done", DECISIONS), ("done", 0)]
     newest = [await engine.previews.newest(actor, "payment_methods") for actor in (merchant, other.id)]

@@ -125,9 +125,9 @@ async def test_a_row_that_the_database_refuses_is_refused_alone(shop, second_loo
     rows[3] = msgspec.structs.replace(rows[3], merchant_id=10**6)
     outcome = shop.outcome(good, "converted", "card")
     poisonous = msgspec.structs.replace(shop.outcome(None, "converted", "card", customer="c"), merchant_id=10**6)
-    waiting = [recorder.append(row, order(good.decision), LEARNING) for row in rows]
-    waiting += [recorder.outcomes([outcome]), recorder.outcomes([poisonous])]
-    results = await asyncio.gather(*waiting, return_exceptions=True)
+    futures = [recorder.append(row, order(good.decision), LEARNING) for row in rows]
+    futures += [recorder.outcomes([outcome]), recorder.outcomes([poisonous])]
+    results = await asyncio.gather(*futures, return_exceptions=True)
     assert [number for number, item in enumerate(results) if isinstance(item, Exception)] == [3, 7]
     async with shop.engine.database.read() as connection:
         kept = await decisions.by_ids(connection, shop.id, [row.id for row in rows])
@@ -283,12 +283,12 @@ async def test_full_queue_causes_fallbacks_and_refused_outcomes(shop):
 
 
 async def test_stop_writes_queued_rows(shop, settings, start_engine):
-    asking = [asyncio.ensure_future(shop.decide(f"c{number}")) for number in range(30)]
+    tasks = [asyncio.ensure_future(shop.decide(f"c{number}")) for number in range(30)]
     await asyncio.sleep(0)
     while not shop.engine.recorder.queued:
         await asyncio.sleep(0)
     await shop.engine.recorder.stop()
-    answers = await asyncio.gather(*asking)
+    answers = await asyncio.gather(*tasks)
     given = {answer.decision.decision_id for answer in answers if not answer.decision.fallback}
     other = await start_engine()
     logged = {item.row.id for item in await other.logbook.search(shop.id)}
@@ -299,10 +299,10 @@ async def test_stop_writes_queued_rows(shop, settings, start_engine):
 async def test_stop_during_an_outage_is_quick_and_fails_waiting_requests(shop, away):
     answer = await shop.decide()
     away(shop.engine, times=10**6)
-    asked = [shop.engine.recorder.outcomes([shop.outcome(answer, "converted", "card")]) for _ in range(5)]
+    futures = [shop.engine.recorder.outcomes([shop.outcome(answer, "converted", "card")]) for _ in range(5)]
     async with asyncio.timeout(2):
         await shop.engine.recorder.stop()
-    results = await asyncio.gather(*asked, return_exceptions=True)
+    results = await asyncio.gather(*futures, return_exceptions=True)
     assert all(isinstance(result, OperationalError) for result in results)
 
 

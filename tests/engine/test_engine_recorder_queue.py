@@ -118,10 +118,10 @@ async def test_a_group_takes_a_hundred_outcomes(recorder):
     assert (len(first.reports), len(second.reports)) == (100, 30)
 
 
-@pytest.mark.parametrize(("waiting", "beside"), [(0, 0), (1, 1), (MOST_OUTCOMES_BESIDE, 50), (51, 0)])
-async def test_few_outcomes_share_the_commit_of_decisions(recorder, waiting, beside):
+@pytest.mark.parametrize(("outcome_count", "beside"), [(0, 0), (1, 1), (MOST_OUTCOMES_BESIDE, 50), (51, 0)])
+async def test_few_outcomes_share_the_commit_of_decisions(recorder, outcome_count, beside):
     append(recorder, 1)
-    reports(recorder, waiting)
+    reports(recorder, outcome_count)
     group = recorder._take()
     assert (len(group.entries), len(group.reports)) == (1, beside)
 
@@ -179,11 +179,11 @@ async def test_group_is_counted_and_split(recorder):
 
 
 async def test_waiters_of_a_refused_group_get_the_error(recorder):
-    entry, waiting, given_up = append(recorder, 1), report(recorder), append(recorder, 2)
+    entry, outcome_count, given_up = append(recorder, 1), report(recorder), append(recorder, 2)
     given_up.cancel()
     error = ValueError("refused")
     recorder._take().refuse(error)
-    assert (entry.exception(), waiting.exception()) == (error, error)
+    assert (entry.exception(), outcome_count.exception()) == (error, error)
     assert given_up.cancelled()
 
 
@@ -237,10 +237,10 @@ async def test_new_trials_are_announced_after_the_commit(running, learned):
     await append(running, 1)
     assert learned == []
     await report(running, outcome())
-    assert [dict(news) for news in learned] == [{(1, "p", "converted", ""): 1}]
+    assert [dict(new_trials) for new_trials in learned] == [{(1, "p", "converted", ""): 1}]
 
 
-@pytest.mark.parametrize(("sums", "news"), [
+@pytest.mark.parametrize(("sums", "new_trials"), [
     ([(3, 1)], {(1, "p", "converted", "DE"): 3}),
     ([(-2, 0)], {(1, "p", "converted", "DE"): 2}),
     ([(0, 1)], {(1, "p", "converted", "DE"): 1}),
@@ -249,12 +249,12 @@ async def test_new_trials_are_announced_after_the_commit(running, learned):
     ([(0, 0)], None),
     ([], None),
 ])  # fmt: skip
-def test_new_trials_are_counted_by_bucket(recorder, learned, sums, news):
+def test_new_trials_are_counted_by_bucket(recorder, learned, sums, new_trials):
     changes = Sums()
     for number, (trials, successes) in enumerate(sums):
         changes.add(STATISTICS, Cell(1, "p", "converted", "DE", f"c{number}", 0, 1), trials, successes, 0, 0)
     recorder._announce(changes)
-    assert [dict(each) for each in learned] == ([news] if news else [])
+    assert [dict(each) for each in learned] == ([new_trials] if new_trials else [])
 
 
 # Failing
@@ -357,7 +357,7 @@ async def test_all_windows_that_ended_are_closed(recorder, log, learned, count):
     await log.append(None, [decision(number, closes_at=closes_at) for number in range(count)])
     assert await recorder.close_due(closes_at - 1) == 0
     assert await recorder.close_due(closes_at) == count
-    assert sum(sum(news.values()) for news in learned) == 3 * count
+    assert sum(sum(new_trials.values()) for new_trials in learned) == 3 * count
     assert await recorder.close_due(closes_at) == 0
 
 

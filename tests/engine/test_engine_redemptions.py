@@ -75,14 +75,14 @@ async def test_an_expired_hold_is_tried_again_at_the_price_of_now(shop):
 
 async def test_declined_payment_releases_its_hold(shop):
     await open_offers(shop, offer_candidate(), offer_candidate("second", position=1))
-    asked = await decide_offers(shop)
-    kept = next(hold for hold in asked.holds if hold.offer == "second")
+    request = await decide_offers(shop)
+    kept = next(hold for hold in request.holds if hold.offer == "second")
     for event in ("e-1", "e-1", "e-2"):
-        await shop.report(asked.answer, "declined", "ten-percent", event=event)
+        await shop.report(request.answer, "declined", "ten-percent", event=event)
     assert await balance(shop) == Balance(held=kept.amount, held_uses=1)
-    declined = next(hold for hold in asked.holds if hold.offer == "ten-percent")
+    declined = next(hold for hold in request.holds if hold.offer == "ten-percent")
     assert (await redeem(shop, declined.id, 10_000)).spent == 1_000
-    await shop.report(asked.answer, "declined", "ten-percent", event="e-3")
+    await shop.report(request.answer, "declined", "ten-percent", event="e-3")
     assert (await balance(shop)).spent == 1_000
     assert await is_verified(shop)
 
@@ -114,17 +114,22 @@ async def test_a_redemption_is_reported_once_to_its_decision(shop):
 
 async def quote(shop, **changes):
     context = {"cart": {"currency": "EUR", "total": changes.pop("total", 10_000)}}
-    asked = OfferRequest(
+    request = OfferRequest(
         **({"placement": "offers", "offer_id": "", "code": "", "customer_id": ""} | changes), context=context
     )
-    return await shop.engine.redemptions.quote(shop.id, asked, now=now_ms())
+    return await shop.engine.redemptions.quote(shop.id, request, now=now_ms())
 
 
 async def test_code_is_case_insensitive(shop):
     await open_offers(shop, offer_candidate(code="SPRING10"))
-    asked = await quote(shop, code="spring10")
-    assert (asked.offer_id, asked.discount, asked.reason, asked.offer.code) == ("ten-percent", 1_000, "", "SPRING10")
-    hold = await shop.engine.redemptions.hold(asked)
+    quoted = await quote(shop, code="spring10")
+    assert (quoted.offer_id, quoted.discount, quoted.reason, quoted.offer.code) == (
+        "ten-percent",
+        1_000,
+        "",
+        "SPRING10",
+    )
+    hold = await shop.engine.redemptions.hold(quoted)
     assert (await redeem(shop, hold.id)).spent == 1_000
     for wrong in ({"code": "other"}, {"code": ""}, {"offer_id": "other"}, {"code": "spring10", "placement": "other"}):
         with pytest.raises(NotFound, match="no such offer"):

@@ -112,11 +112,11 @@ async def test_decision_without_its_beliefs_has_a_reason(shop):
 async def test_any_decision_replays_here_and_in_a_new_process(engine):
     shops = await engine_checks.open_shops(engine)
     await engine_checks.play(shops, decision_count=200, outcome_count=300, seed=4)
-    here = await engine_checks.replay_log(engine.database)
-    there = await asyncio.to_thread(engine_checks.replay_in_a_new_process, engine.settings)
-    assert here == there
-    assert here["decisions"] >= 200
-    assert here["different"] == []
+    in_this_process = await engine_checks.replay_log(engine.database)
+    in_a_new_process = await asyncio.to_thread(engine_checks.replay_in_a_new_process, engine.settings)
+    assert in_this_process == in_a_new_process
+    assert in_this_process["decisions"] >= 200
+    assert in_this_process["different"] == []
 
 
 async def test_explanation_has_the_facts_read_by_each_rule(shop):
@@ -145,14 +145,14 @@ async def test_decisions_are_found_by_id_customer_and_placement_of_one_merchant_
     newest_first = [answer.decision.decision_id for answer in reversed(mine)]
     logbook = shop.engine.logbook
 
-    async def found(**by):
+    async def search(**by):
         return [item.decision.decision_id for item in await logbook.search(shop.id, **by)]
 
-    assert sorted(await found()) == sorted(newest_first)
-    assert set(await found(customer_id="c1")) == {newest_first[0], newest_first[2]}
-    assert await found(placement="offers") == newest_first[:1]
-    pages = await found(limit=2)
-    assert sorted(pages + await found(limit=2, before_id=pages[-1])) == sorted(newest_first)
+    assert sorted(await search()) == sorted(newest_first)
+    assert set(await search(customer_id="c1")) == {newest_first[0], newest_first[2]}
+    assert await search(placement="offers") == newest_first[:1]
+    pages = await search(limit=2)
+    assert sorted(pages + await search(limit=2, before_id=pages[-1])) == sorted(newest_first)
     other, _ = await shop.engine.accounts.add_merchant("other", "Other")
     assert await logbook.search(other.id) == []
     for read in (logbook.get, logbook.replay, logbook.explain):

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from benchmarks.checks.preview_log import PLACEMENT, furnish, make_log, store_log
+from benchmarks.checks.preview_log import PLACEMENT, create_plan, make_log, store_log
 from engine.clock import now_ms
 from engine.data_folder import log_reader
 from engine.doctor import examine
@@ -81,7 +81,7 @@ def replica(postgres_process: Any, postgres_server: str) -> Iterator[str]:
 async def test_long_reads_see_what_the_replica_has_applied(replica, start_engine):
     engine = await start_engine(replica_url=postgres_url(replica, "migrated"))
     merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
-    plan = await furnish(engine, merchant.id)
+    plan = await create_plan(engine, merchant.id)
     await store_log(engine.database, make_log(plan, merchant.id, count=300, seed=4, until=now_ms() - DAY))
     [last] = await newest(engine.settings, engine.database, merchant.id)
     assert await previewed(engine, merchant.id) == 300

@@ -28,7 +28,7 @@ NEVER = 10**9
 ZONES = ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata", "America/Santiago", "UTC")
 
 
-def at(zone: str, *parts: int) -> int:
+def timestamp(zone: str, *parts: int) -> int:
     return to_ms(datetime(*parts, tzinfo=ZoneInfo(zone)))  # type: ignore[arg-type, misc]
 
 
@@ -57,15 +57,15 @@ def test_every_day_of_a_year_is_due_once(zone: str, hour: int) -> None:
 
 def test_skipped_hour_is_the_next_hour() -> None:
     due = dict(due_days(schedule(hour=2), "Europe/Berlin", date(2026, 3, 28), date(2026, 3, 31)))
-    assert due["2026-03-28"] == at("UTC", 2026, 3, 28, 1)
-    assert due["2026-03-29"] == at("UTC", 2026, 3, 29, 1)
-    assert due["2026-03-30"] == at("UTC", 2026, 3, 30, 0)
+    assert due["2026-03-28"] == timestamp("UTC", 2026, 3, 28, 1)
+    assert due["2026-03-29"] == timestamp("UTC", 2026, 3, 29, 1)
+    assert due["2026-03-30"] == timestamp("UTC", 2026, 3, 30, 0)
 
 
 def test_repeated_hour_is_the_first() -> None:
     due = dict(due_days(schedule(hour=2), "Europe/Berlin", date(2026, 10, 24), date(2026, 10, 27)))
-    assert due["2026-10-25"] == at("UTC", 2026, 10, 25, 0)
-    assert due["2026-10-26"] == at("UTC", 2026, 10, 26, 1)
+    assert due["2026-10-25"] == timestamp("UTC", 2026, 10, 25, 0)
+    assert due["2026-10-26"] == timestamp("UTC", 2026, 10, 26, 1)
 
 
 def test_weekly_and_monthly_reports_have_a_day() -> None:
@@ -88,14 +88,14 @@ def test_a_report_is_about_whole_days_before() -> None:
 
 @pytest.fixture
 async def mailing(empty_shop: Any) -> Any:
-    mailing = MailingShop(empty_shop, at("Europe/Berlin", 2026, 11, 20, 12))
+    mailing = MailingShop(empty_shop, timestamp("Europe/Berlin", 2026, 11, 20, 12))
     with simulated_time(lambda: mailing.now):
         yield mailing
 
 
 async def test_each_recipient_gets_a_mail_of_their_own(mailing: MailingShop) -> None:
     item = await mailing.add(recipients=("ada@shop.example", "bob@shop.example"))
-    assert (item.next_day, item.next_at) == ("2026-11-21", at("Europe/Berlin", 2026, 11, 21, 8))
+    assert (item.next_day, item.next_at) == ("2026-11-21", timestamp("Europe/Berlin", 2026, 11, 21, 8))
     await mailing.run()
     assert mailing.server.attempts == 0
     await mailing.run(to=item.next_at)
@@ -111,11 +111,11 @@ async def test_each_recipient_gets_a_mail_of_their_own(mailing: MailingShop) -> 
 
 async def test_missed_days_are_sent_later_unless_too_old(mailing: MailingShop) -> None:
     await mailing.add()
-    await mailing.run(to=at("Europe/Berlin", 2026, 11, 24, 7))
+    await mailing.run(to=timestamp("Europe/Berlin", 2026, 11, 24, 7))
     assert [str(message["Subject"]) for message in mailing.server.messages] == [
         f"Report 2026-11-{day}" for day in (21, 22, 23)
     ]
-    await mailing.run(to=at("Europe/Berlin", 2027, 2, 1, 12))
+    await mailing.run(to=timestamp("Europe/Berlin", 2027, 2, 1, 12))
     assert len(mailing.server.messages) == 3 + 31
 
 
@@ -198,7 +198,7 @@ async def test_the_same_day_is_never_sent_twice_after_a_change(mailing: MailingS
     await mailing.run(to=item.next_at)
     again = await mailing.shop.engine.mail.schedules.replace(mailing.shop.actor(), item.id, schedule(hour=15))
     assert again.next_day == "2026-11-22"
-    await mailing.run(to=at("Europe/Berlin", 2026, 11, 21, 23))
+    await mailing.run(to=timestamp("Europe/Berlin", 2026, 11, 21, 23))
     assert len(mailing.server.accepted) == 1
 
 
@@ -207,7 +207,7 @@ async def test_changed_timezone_sends_each_day_once(mailing: MailingShop) -> Non
     await mailing.run(to=item.next_at)
     async with mailing.database.write() as connection:
         await connection.execute(update(merchants).values(timezone="Pacific/Kiritimati"))
-    await mailing.run(to=at("Europe/Berlin", 2026, 11, 25, 12))
+    await mailing.run(to=timestamp("Europe/Berlin", 2026, 11, 25, 12))
     subjects = [str(message["Subject"]) for message in mailing.server.messages]
     assert subjects == sorted(set(subjects))
     assert len(subjects) == 5, "the 26th begins there, but 8 o'clock is still to come"
@@ -220,7 +220,7 @@ async def test_pause_cancels_queued_mails_and_skips_days(mailing: MailingShop) -
     paused = await service.switch(mailing.shop.actor(), item.id, enabled=False)
     assert paused.next_at is None
     mailing.server.fault = ""
-    await mailing.run(to=at("Europe/Berlin", 2026, 11, 25, 12))
+    await mailing.run(to=timestamp("Europe/Berlin", 2026, 11, 25, 12))
     assert not mailing.server.accepted
     going = await service.switch(mailing.shop.actor(), item.id, enabled=True)
     assert going.next_day == "2026-11-26"
@@ -247,7 +247,7 @@ async def test_test_mail_is_sent_to_its_requester_and_counts_for_no_day(mailing:
     with pytest.raises(Conflict):
         await service.test(mailing.shop.actor(), item.id, "me@shop.example")
     await mailing.run()
-    assert [(str(one["To"]), str(one["Subject"])) for one in mailing.server.messages] == [
+    assert [(str(message["To"]), str(message["Subject"])) for message in mailing.server.messages] == [
         ("me@shop.example", "Report 2026-11-20")
     ]
     assert item.id not in await service.summaries(mailing.shop.id)

@@ -9,7 +9,7 @@ from engine.model.errors import Invalid, NotFound
 from engine.model.placement import Expectation, Fixed, One, Pinned, Scenario, Subset
 from tests.factories import CART_OVER_100, METHODS, placement, plan, rule
 
-PLACE = "payment_methods"
+PLACEMENT = "payment_methods"
 LARGE = {"cart": {"total": 20_000}}
 
 
@@ -17,8 +17,8 @@ def scenario(context=LARGE, **expect):
     return Scenario(id="s1", name="Large carts", context=context, expect=Expectation(**expect))
 
 
-def misses(of, wanted):
-    return [miss.text for miss in try_out(of, wanted).misses]
+def misses(of, scenario_document):
+    return [miss.text for miss in try_out(of, scenario_document).misses]
 
 
 HIDES = plan(rule({"exclude": ["klarna"]}, name="No instalments", when=CART_OVER_100))
@@ -85,26 +85,26 @@ def test_undeclared_facts_are_found_at_any_depth():
 
 async def save(shop, *rules):
     for document in rules:
-        await shop.engine.drafts.save(shop.actor("ada"), PLACE, document, revision=None)
+        await shop.engine.drafts.save(shop.actor("ada"), PLACEMENT, document, revision=None)
 
 
 async def publish(shop):
-    draft = await shop.engine.drafts.get(shop.id, PLACE)
-    return await shop.engine.releases.publish(shop.actor("ada"), PLACE, revision=draft.head.revision, reason="")
+    draft = await shop.engine.drafts.get(shop.id, PLACEMENT)
+    return await shop.engine.releases.publish(shop.actor("ada"), PLACEMENT, revision=draft.head.revision, reason="")
 
 
 def version_of(shop):
-    return shop.engine.live.get(shop.id, PLACE).plan.version
+    return shop.engine.live.get(shop.id, PLACEMENT).plan.version
 
 
 @pytest.mark.anyio
 async def test_a_draft_that_breaks_a_scenario_is_not_published_and_the_scenario_is_named(shop):
-    await shop.create("scenario", scenario(shown=("klarna",)), placement=PLACE)
+    await shop.create("scenario", scenario(shown=("klarna",)), placement=PLACEMENT)
     before = version_of(shop)
     await save(shop, rule({"exclude": ["klarna"]}, name="No instalments", when=CART_OVER_100))
-    [outcome] = await shop.engine.scenarios.try_draft(shop.id, PLACE)
+    [outcome] = await shop.engine.scenarios.try_draft(shop.id, PLACEMENT)
     assert (outcome.id, outcome.holds) == ("s1", False)
-    assert [item.holds for item in await shop.engine.scenarios.try_live(shop.id, PLACE)] == [True]
+    assert [item.holds for item in await shop.engine.scenarios.try_live(shop.id, PLACEMENT)] == [True]
     with pytest.raises(Invalid) as refused:
         await publish(shop)
     [problem] = refused.value.problems
@@ -117,7 +117,7 @@ async def test_a_draft_that_breaks_a_scenario_is_not_published_and_the_scenario_
 
 @pytest.mark.anyio
 async def test_scenario_of_a_draft_must_pass_when_published(shop):
-    await shop.create("scenario", scenario(hidden=("klarna",)), placement=PLACE)
+    await shop.create("scenario", scenario(hidden=("klarna",)), placement=PLACEMENT)
     await save(shop, rule({"exclude": ["ideal"]}))
     with pytest.raises(Invalid, match="klarna should be hidden"):
         await publish(shop)
@@ -125,20 +125,20 @@ async def test_scenario_of_a_draft_must_pass_when_published(shop):
 
 @pytest.mark.anyio
 async def test_edits_must_not_break_passing_scenarios(shop):
-    await shop.create("scenario", scenario(shown=("klarna",)), placement=PLACE)
+    await shop.create("scenario", scenario(shown=("klarna",)), placement=PLACEMENT)
     with pytest.raises(Invalid, match="Large carts"):
-        await shop.engine.catalogue.delete(shop.actor("ada"), "candidate", PLACE, "klarna", version=None)
+        await shop.engine.catalogue.delete(shop.actor("ada"), "candidate", PLACEMENT, "klarna", version=None)
     with pytest.raises(Invalid, match="Large carts"):
         await shop.create("rule", rule({"exclude": ["klarna"]}))
-    await shop.engine.catalogue.delete(shop.actor("ada"), "scenario", PLACE, "s1", version=None)
-    await shop.create("scenario", scenario(hidden=("klarna",)), placement=PLACE)
+    await shop.engine.catalogue.delete(shop.actor("ada"), "scenario", PLACEMENT, "s1", version=None)
+    await shop.create("scenario", scenario(hidden=("klarna",)), placement=PLACEMENT)
     await shop.create("rule", rule({"exclude": ["ideal"]}))
 
 
 @pytest.mark.anyio
 async def test_a_scenario_alone_publishes_nothing(shop):
     before = version_of(shop)
-    await shop.create("scenario", scenario(shown=("klarna",)), placement=PLACE)
+    await shop.create("scenario", scenario(shown=("klarna",)), placement=PLACEMENT)
     assert version_of(shop) == before
 
 
@@ -146,23 +146,23 @@ async def test_a_scenario_alone_publishes_nothing(shop):
 async def test_going_back_is_possible_whatever_the_scenarios_say(shop):
     first = version_of(shop)
     await shop.create("rule", rule({"exclude": ["klarna"]}))
-    await shop.create("scenario", scenario(hidden=("klarna",)), placement=PLACE)
-    await shop.engine.versions.roll_back(shop.actor("ada"), PLACE, first)
-    assert [item.holds for item in await shop.engine.scenarios.try_live(shop.id, PLACE)] == [False]
+    await shop.create("scenario", scenario(hidden=("klarna",)), placement=PLACEMENT)
+    await shop.engine.versions.roll_back(shop.actor("ada"), PLACEMENT, first)
+    assert [item.holds for item in await shop.engine.scenarios.try_live(shop.id, PLACEMENT)] == [False]
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(
-    ("wanted", "field"),
+    ("scenario_document", "field"),
     [
         (scenario({"moon": {"phase": "full"}}), "context"),
         (scenario(shown=("bitcoin",)), "expect"),
         (scenario(shown=("card",), hidden=("card",)), "expect"),
     ],
 )
-async def test_a_scenario_that_makes_no_sense_is_refused(shop, wanted, field):
+async def test_a_scenario_that_makes_no_sense_is_refused(shop, scenario_document, field):
     with pytest.raises(Invalid) as refused:
-        await shop.create("scenario", wanted, placement=PLACE)
+        await shop.create("scenario", scenario_document, placement=PLACEMENT)
     assert refused.value.field == field
 
 
@@ -175,7 +175,7 @@ async def test_decision_becomes_a_passing_scenario(shop):
     )
     answer = await shop.decide(cart_total=20_000, geo_country="DE")
     key, made = await shop.engine.scenarios.from_decision(shop.id, answer.decision.decision_id)
-    assert key == PLACE
+    assert key == PLACEMENT
     assert made.context["cart"] == {"total": 20_000}
     assert made.expect == Expectation(
         shown=tuple(id for id in METHODS if id != "klarna"),
@@ -183,24 +183,24 @@ async def test_decision_becomes_a_passing_scenario(shop):
         pinned=(Pinned("ideal", 2),),
         values={"show_cvv": True},
     )
-    await shop.create("scenario", made, placement=PLACE)
-    assert [item.holds for item in await shop.engine.scenarios.try_live(shop.id, PLACE)] == [True]
+    await shop.create("scenario", made, placement=PLACEMENT)
+    assert [item.holds for item in await shop.engine.scenarios.try_live(shop.id, PLACEMENT)] == [True]
 
 
 @pytest.mark.anyio
 async def test_complete_set_of_scenarios_replaces_another(shop):
-    await shop.create("scenario", scenario(shown=("klarna",)), placement=PLACE)
+    await shop.create("scenario", scenario(shown=("klarna",)), placement=PLACEMENT)
     other = Scenario(id="s2", name="Other", context={}, expect=Expectation(shown=("card",)))
-    stored = await shop.engine.catalogue.replace(shop.actor("ci"), "scenario", PLACE, [other])
+    stored = await shop.engine.catalogue.replace(shop.actor("ci"), "scenario", PLACEMENT, [other])
     assert [(item.id, item.version) for item in stored] == [("s2", 1)]
 
 
 @pytest.mark.anyio
 async def test_scenarios_of_other_merchants_are_not_found(shop):
-    await shop.create("scenario", scenario(shown=("klarna",)), placement=PLACE)
+    await shop.create("scenario", scenario(shown=("klarna",)), placement=PLACEMENT)
     answer = await shop.decide()
     other, _ = await shop.engine.accounts.add_merchant("other", "Other")
     with pytest.raises(NotFound):
-        await shop.engine.scenarios.try_live(other.id, PLACE)
+        await shop.engine.scenarios.try_live(other.id, PLACEMENT)
     with pytest.raises(NotFound):
         await shop.engine.scenarios.from_decision(other.id, answer.decision.decision_id)

@@ -48,11 +48,12 @@ def test_a_rule_without_a_schedule_is_compiled_as_it_is_written():
 
 
 def problems(document):
-    here = [Resource("placement", "", "payment_methods", 1, placement(), 0)]
-    here += [Resource("candidate", "payment_methods", candidate.id, 1, candidate, 0) for candidate in candidates()]
+    resources = [Resource("placement", "", "payment_methods", 1, placement(), 0)]
+    resources += [Resource("candidate", "payment_methods", candidate.id, 1, candidate, 0) for candidate in candidates()]
     item = Resource("rule", "payment_methods", "r1", 1, document, 0)
     return {
-        problem.field: problem.message for problem in problems_of(Surroundings(Configuration([*here, item], 1)), item)
+        problem.field: problem.message
+        for problem in problems_of(Surroundings(Configuration([*resources, item], 1)), item)
     }
 
 

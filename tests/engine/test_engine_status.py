@@ -30,10 +30,10 @@ async def test_beliefs_of_a_placement_have_an_age(shop, monkeypatch):
     moment = status.now_ms() + DAY
     monkeypatch.setattr(status, "now_ms", lambda: moment)
     aged = await status.read(shop.engine.database)
-    [young], [old] = fresh.beliefs, aged.beliefs
+    [unchanged], [old] = fresh.beliefs, aged.beliefs
     assert (old.merchant, old.side, old.placement) == ("shop", shop.merchant.mode, "payment_methods")
-    assert young.beliefs_version == old.beliefs_version == 1
-    assert young.seconds_old < 3600 < old.seconds_old
+    assert unchanged.beliefs_version == old.beliefs_version == 1
+    assert unchanged.seconds_old < 3600 < old.seconds_old
 
 
 async def test_leader_is_shown_until_its_lease_ends(shop):

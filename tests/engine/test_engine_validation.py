@@ -26,10 +26,10 @@ KEY = "payment_methods"
 SEGMENTS = FieldDocument(name="customer.plan", type="string", allowed=("basic", "gold"))
 
 
-def resource(document, place=None, version=1):
+def resource(document, placement_key=None, version=1):
     kind = kind_of(document)
     inside = KEY if KINDS[kind].in_placement else ""
-    return Resource(kind, inside if place is None else place, id_of(document), version, document, 0)
+    return Resource(kind, inside if placement_key is None else placement_key, id_of(document), version, document, 0)
 
 
 def configuration(*documents, fields=(*MERCHANT_FIELDS, SEGMENTS), **more):
@@ -37,9 +37,9 @@ def configuration(*documents, fields=(*MERCHANT_FIELDS, SEGMENTS), **more):
     return Configuration([resource(document) for document in (*basic, *documents)], 1, **more)
 
 
-def problems(*documents, place=None, **more):
+def problems(*documents, placement_key=None, **more):
     """Return the problems that documents have in a configuration that holds them."""
-    changes = [Change(None, resource(document, place)) for document in documents]
+    changes = [Change(None, resource(document, placement_key)) for document in documents]
     try:
         check(configuration(**more).with_changes(changes), changes)
     except Invalid as error:
@@ -50,7 +50,7 @@ def problems(*documents, place=None, **more):
 # Placements
 
 
-@pytest.mark.parametrize(("changes", "found"), [
+@pytest.mark.parametrize(("changes", "expected"), [
     ({}, []),
     ({"buckets": ("geo.country", "customer.plan", "customer.returning")}, []),
     ({"buckets": ("geo.contry",)}, [("buckets/0", "there is no field “geo.contry”")]),
@@ -106,8 +106,8 @@ def problems(*documents, place=None, **more):
     ),
     ({"policy": Thompson(), "credit": "position", "buckets": ("geo.country",)}, []),
 ])  # fmt: skip
-def test_a_placement_names_fields_that_fit(changes, found):
-    assert problems(placement(**changes)) == found
+def test_a_placement_names_fields_that_fit(changes, expected):
+    assert problems(placement(**changes)) == expected
 
 
 def test_a_policy_weighs_only_so_many_values():
@@ -121,7 +121,7 @@ def test_a_policy_weighs_only_so_many_values():
 # Candidates
 
 
-@pytest.mark.parametrize(("limits", "found"), [
+@pytest.mark.parametrize(("limits", "expected"), [
     ({"min_amount": 5, "max_amount": 5}, []),
     ({"min_amount": 6, "max_amount": 5}, [("max_amount", "must not be below min_amount")]),
     ({"min_amount": {"EUR": 6}, "max_amount": {"EUR": 5}}, [("max_amount", "must not be below min_amount")]),
@@ -132,12 +132,12 @@ def test_a_policy_weighs_only_so_many_values():
         [("min_amount/XXY", 'must be an ISO 4217 currency code in capitals, such as "EUR"')],
     ),
 ])  # fmt: skip
-def test_minimum_amount_is_below_the_maximum(limits, found):
-    assert problems(candidate("card", **limits)) == found
+def test_minimum_amount_is_below_the_maximum(limits, expected):
+    assert problems(candidate("card", **limits)) == expected
 
 
 def test_documents_of_a_placement_require_the_placement():
-    assert problems(candidate("card"), place="homepage") == [("placement", "there is no placement “homepage”")]
+    assert problems(candidate("card"), placement_key="homepage") == [("placement", "there is no placement “homepage”")]
 
 
 def test_a_placement_has_so_many_candidates_and_no_more():
@@ -153,7 +153,7 @@ def test_a_placement_has_so_many_candidates_and_no_more():
 HIDE = {"exclude": ["klarna"]}
 
 
-@pytest.mark.parametrize(("document", "found"), [
+@pytest.mark.parametrize(("document", "expected"), [
     (rule(HIDE, when=CART_OVER_100), []),
     (rule({"exclude": ["bitcoin"]}), [("/effects/0", f"there is no candidate “bitcoin” in “{KEY}”")]),
     (rule(HIDE, {"require": ["card", "wero"]}), [("/effects/1", f"there is no candidate “wero” in “{KEY}”")]),
@@ -171,8 +171,8 @@ HIDE = {"exclude": ["klarna"]}
         [("/active_to", "must be after active_from, or the rule is never in force")],
     ),
 ])  # fmt: skip
-def test_rule_requires_existing_candidates_and_a_future_time(document, found):
-    assert problems(document) == found
+def test_rule_requires_existing_candidates_and_a_future_time(document, expected):
+    assert problems(document) == expected
 
 
 @pytest.mark.parametrize(("changes", "path", "words"), [
@@ -200,7 +200,7 @@ def test_each_problem_names_its_change():
 # Scenarios, fields
 
 
-@pytest.mark.parametrize(("context", "expect", "found"), [
+@pytest.mark.parametrize(("context", "expect", "expected"), [
     ({"cart": {"total": 5}}, {"shown": ("card",), "hidden": ("klarna",)}, []),
     ({"cart": {"totl": 5}, "x": 1}, {}, [
         ("context", "there is no field “cart.totl”"), ("context", "there is no field “x”"),
@@ -211,11 +211,11 @@ def test_each_problem_names_its_change():
     ({}, {"shown": ("card",), "hidden": ("card",)}, [("expect", "“card” cannot be both shown and hidden")]),
     ({"time": {"now": "2026-11-27T00:00:00Z"}}, {}, []),
 ])  # fmt: skip
-def test_a_scenario_names_facts_and_candidates_that_exist(context, expect, found):
-    assert problems(Scenario(id="s", name="S", context=context, expect=Expectation(**expect))) == found
+def test_a_scenario_names_facts_and_candidates_that_exist(context, expect, expected):
+    assert problems(Scenario(id="s", name="S", context=context, expect=Expectation(**expect))) == expected
 
 
-@pytest.mark.parametrize(("field", "found"), [
+@pytest.mark.parametrize(("field", "expected"), [
     (FieldDocument(name="cart.weight", type="number"), []),
     (FieldDocument(name="cart.kind", type="string", allowed=("a",)), []),
     (FieldDocument(name="cart.kinds", type="list", allowed=("a",)), []),
@@ -236,8 +236,8 @@ def test_a_scenario_names_facts_and_candidates_that_exist(context, expect, found
         [("allowed", "a field of type number has no list of allowed values")],
     ),
 ])  # fmt: skip
-def test_a_field_is_the_merchants_own_and_of_a_type_that_fits(field, found):
-    assert problems(field) == found
+def test_a_field_is_the_merchants_own_and_of_a_type_that_fits(field, expected):
+    assert problems(field) == expected
 
 
 # Plans that an edit elsewhere broke

@@ -26,7 +26,7 @@ async def store(empty_shop):
     return empty_shop
 
 
-async def asked(shop, count, device="mobile"):
+async def decide_many(shop, count, device="mobile"):
     return [await shop.decide(device_type=device) for _ in range(count)]
 
 
@@ -51,7 +51,7 @@ def rates(shop):
     return made.weights((0, 1)).score(made.features({"device.type": "mobile"}, {}, (0, 1)))[1][0]
 
 
-async def waiting(shop, *, minutes=0):
+async def pending_weights(shop, *, minutes=0):
     """Trials that wait, and what they count for, by candidate."""
     active = shop.engine.live.get(shop.id, "payment_methods")
     scope, now = Scope(shop.id, "payment_methods", "converted"), now_ms() + minutes * MINUTE
@@ -62,7 +62,7 @@ async def waiting(shop, *, minutes=0):
 
 
 async def test_pending_decisions_count_as_failures_by_age(store, monkeypatch):
-    answers = await asked(store, 40)
+    answers = await decide_many(store, 40)
     for answer in answers[:8]:
         await store.report(answer, "converted", "paypal")
     seen = []
@@ -78,11 +78,11 @@ async def test_pending_decisions_count_as_failures_by_age(store, monkeypatch):
 
 
 async def test_pending_decisions_without_evidence_are_not_counted(store):
-    open_yet, settled, chosen = await asked(store, 3)
+    open_yet, settled, chosen = await decide_many(store, 3)
     await store.report(settled, "abandoned")
     await store.report(chosen, "selected", order(chosen.decision)[0])
     await store.report(open_yet, "shown")
-    counted = await waiting(store, minutes=30)
+    counted = await pending_weights(store, minutes=30)
     first, second = order(chosen.decision)
     assert {name: trials for name, (trials, _) in counted.items()} == {first: 2, second: 1}
     youngest, oldest = (CURVE.share(minutes * MINUTE) for minutes in (29, 32))
@@ -90,12 +90,12 @@ async def test_pending_decisions_without_evidence_are_not_counted(store):
 
 
 async def test_sample_represents_many_pending_decisions(store):
-    await asked(store, 3 * MOST_OF_A_STEP)
-    counted = await waiting(store)
+    await decide_many(store, 3 * MOST_OF_A_STEP)
+    counted = await pending_weights(store)
     assert sum(trials for trials, _ in counted.values()) == pytest.approx(6 * MOST_OF_A_STEP, abs=0.1)
 
 
 async def test_no_decision_is_pending_after_its_window(store):
-    await asked(store, 3)
+    await decide_many(store, 3)
     await store.engine.recorder.close_due(now_ms() + 61 * MINUTE)
-    assert await waiting(store, minutes=61) == {}
+    assert await pending_weights(store, minutes=61) == {}

@@ -136,13 +136,13 @@ async def test_two_editors_never_overwrite_each_other(shop):
 @pytest.mark.anyio
 async def test_an_endpoint_belongs_to_its_merchant(shop):
     other, _ = await shop.engine.accounts.add_merchant("other", "Other")
-    stranger, webhooks = Shop(shop.engine, other), shop.engine.webhooks
+    other_shop, webhooks = Shop(shop.engine, other), shop.engine.webhooks
     async with Receiver() as receiver:
         endpoint, _ = await subscribe(shop, receiver)
-        await add_events(stranger, "a")
+        await add_events(other_shop, "a")
         await deliver(shop)
         assert receiver.received == []
-        document, actor = NewEndpoint(url=receiver.url, types=EVENT_TYPES), stranger.actor()
+        document, actor = NewEndpoint(url=receiver.url, types=EVENT_TYPES), other_shop.actor()
         for act in (
             webhooks.get(other.id, endpoint.id),
             webhooks.page(other.id, endpoint.id),

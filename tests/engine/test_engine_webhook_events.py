@@ -23,7 +23,7 @@ from tests.receivers import Receiver, hang
 from tests.shop import Shop
 from tests.webhook_shop import Clock, add_events, deliver, delivery_log, open_webhook_shop, subscribe
 
-PLACE = "payment_methods"
+PLACEMENT = "payment_methods"
 
 
 @pytest.fixture
@@ -63,13 +63,13 @@ async def test_offers_and_their_budget_arrive_in_order(shop):
 async def test_alerts_of_metrics_arrive(shop):
     async with Receiver() as receiver:
         await subscribe(shop, receiver, types=("metric.alert",))
-        body = MetricAlert(PLACE, "outcomes_stopped", 0.0, 0.31, 498_812)
+        body = MetricAlert(PLACEMENT, "outcomes_stopped", 0.0, 0.31, 498_812)
         async with shop.engine.database.write() as connection:
             await outbox.append(connection, [NewEvent(shop.id, "metric.alert", body)], now=now_ms())
         await deliver(shop)
     [request] = receiver.received
     assert request.document["data"] == {
-        "placement": PLACE,
+        "placement": PLACEMENT,
         "kind": "outcomes_stopped",
         "value": 0.0,
         "usual": 0.31,
@@ -84,9 +84,9 @@ async def test_publications_and_preferences_are_delivered(shop):
         await shop.add_placement()
         variants = (Variant(id="a", name="As it is"), Variant(id="b", name="PayPal first", order=("paypal",)))
         service, actor = shop.engine.experiments, shop.actor("ada@example.com")
-        await service.create(actor, PLACE, Experiment(id="paypal", name="PayPal first", variants=variants))
-        await service.start(actor, PLACE, "paypal")
-        await service.stop(actor, PLACE, "paypal", reason="enough seen")
+        await service.create(actor, PLACEMENT, Experiment(id="paypal", name="PayPal first", variants=variants))
+        await service.start(actor, PLACEMENT, "paypal")
+        await service.stop(actor, PLACEMENT, "paypal", reason="enough seen")
         change, changer = PreferenceChange(default_method="paypal"), Changer("person", "ada@example.com")
         await shop.engine.preferences.change(shop.id, "anna-4711", change, changer)
         await deliver(shop, 3)

@@ -37,12 +37,12 @@ from engine.store.rollups import FieldCell, RuleCell
 from tests import factories
 from tests.factories import EXPIRES, METHODS
 
-WANTED = (("klarna", "default"), ("ideal", "favorite"))
+KLARNA_THEN_IDEAL = (("klarna", "default"), ("ideal", "favorite"))
 
 
-def wishes(**wanted: Any) -> dict[str, Any]:
+def preferences(**methods: Any) -> dict[str, Any]:
     names = {"preferred": PREFERRED, "refused": REFUSED}
-    return {names[name]: value for name, value in wanted.items()}
+    return {names[name]: value for name, value in methods.items()}
 
 
 def order(plan: Any, values: dict[str, Any], key: str = "k") -> list[str]:
@@ -56,7 +56,7 @@ def order(plan: Any, values: dict[str, Any], key: str = "k") -> list[str]:
 
 def test_preferred_candidates_take_the_first_slots_in_order():
     index = {name: number for number, name in enumerate(METHODS)}
-    made = apply_effects((), index, {}, slots=10, preferred=WANTED)
+    made = apply_effects((), index, {}, slots=10, preferred=KLARNA_THEN_IDEAL)
     assert made.pins == {0: index["klarna"], 1: index["ideal"]}
     assert made.reasons == {index["klarna"]: ["default"], index["ideal"]: ["favorite"]}
 
@@ -64,21 +64,21 @@ def test_preferred_candidates_take_the_first_slots_in_order():
 @pytest.mark.parametrize("slots", [1, 2, 6])
 def test_preferred_candidates_are_limited_by_slots(slots: int):
     index = {name: number for number, name in enumerate(METHODS)}
-    made = apply_effects((), index, {}, slots=slots, preferred=WANTED)
+    made = apply_effects((), index, {}, slots=slots, preferred=KLARNA_THEN_IDEAL)
     assert len(made.pins) == min(slots, 2)
 
 
 def test_excluded_or_unknown_preferences_are_skipped():
     index = {name: number for number, name in enumerate(METHODS)}
-    wanted = (("bitcoin", "default"), *WANTED)
-    made = apply_effects((), index, {index["klarna"]: "not offered"}, slots=6, preferred=wanted)
+    methods = (("bitcoin", "default"), *KLARNA_THEN_IDEAL)
+    made = apply_effects((), index, {index["klarna"]: "not offered"}, slots=6, preferred=methods)
     assert made.pins == {0: index["ideal"]}
 
 
 def test_preferred_candidates_skip_pinned_slots():
     pinned = factories.rule({"pin": {"candidate": "card", "slot": 1}})
     plan = factories.plan(pinned)
-    limits = limits_for(plan, wishes(preferred=dict(WANTED)), (0,))
+    limits = limits_for(plan, preferences(preferred=dict(KLARNA_THEN_IDEAL)), (0,))
     assert {slot: plan.ids[number] for slot, number in limits.bounds.pins.items()} == {
         0: "card",
         1: "klarna",
@@ -88,15 +88,15 @@ def test_preferred_candidates_skip_pinned_slots():
 
 def test_pinned_preference_keeps_the_slot_of_the_rule():
     plan = factories.plan(factories.rule({"pin": {"candidate": "klarna", "slot": 4}}))
-    bounds = limits_for(plan, wishes(preferred=dict(WANTED)), (0,)).bounds
+    bounds = limits_for(plan, preferences(preferred=dict(KLARNA_THEN_IDEAL)), (0,)).bounds
     assert {slot: plan.ids[number] for slot, number in bounds.pins.items()} == {3: "klarna", 0: "ideal"}
     assert "default" in bounds.reasons[plan.index["klarna"]]
 
 
 def test_limits_are_cached_by_preferences():
     plan = factories.plan()
-    first = limits_for(plan, wishes(preferred={"paypal": "default"}), ())
-    second = limits_for(plan, wishes(preferred={"klarna": "default"}), ())
+    first = limits_for(plan, preferences(preferred={"paypal": "default"}), ())
+    second = limits_for(plan, preferences(preferred={"klarna": "default"}), ())
     assert first.bounds.pins != second.bounds.pins
     assert limits_for(plan, {}, ()).bounds.pins == {}
 
@@ -114,18 +114,18 @@ def test_fact_of_another_type_is_no_preference(value: Any):
 def test_every_policy_and_shape_obeys(shape: Any, length: int, policy: Any):
     plan = factories.plan(placement=factories.placement(shape=shape, policy=policy))
     for number in range(10):
-        answer = order(plan, wishes(preferred={"ideal": "default"}, refused={"card": "no"}), f"key {number}")
+        answer = order(plan, preferences(preferred={"ideal": "default"}, refused={"card": "no"}), f"key {number}")
         assert (answer[0], len(answer)) == ("ideal", length)
         assert "card" not in answer
 
 
 def test_all_methods_refused_leave_an_empty_answer():
-    assert order(factories.plan(), wishes(refused=dict.fromkeys(METHODS, "no"))) == []
+    assert order(factories.plan(), preferences(refused=dict.fromkeys(METHODS, "no"))) == []
 
 
 def test_fallback_excludes_refused_methods():
     plan = factories.plan()
-    answer = fall_back(plan, Facts(wishes(refused={"card": "no"})), "k", expires_at=EXPIRES)
+    answer = fall_back(plan, Facts(preferences(refused={"card": "no"})), "k", expires_at=EXPIRES)
     assert "card" not in [ranked.id for ranked in answer.ranking]
     assert [(excluded.id, excluded.reason) for excluded in answer.excluded] == [("card", "no")]
 
@@ -183,12 +183,12 @@ def test_necessary_purposes_cannot_be_refused():
     ]
 
 
-@pytest.mark.parametrize(("said", "allowed", "refused"), [
+@pytest.mark.parametrize(("consents", "allowed", "refused"), [
     ({}, True, False), ({}, False, True), ({"analytics": True}, False, False), ({"analytics": False}, True, True),
 ])  # fmt: skip
-def test_stated_consent_has_priority_over_the_default(said: dict[str, bool], allowed: bool, refused: bool):
+def test_stated_consent_has_priority_over_the_default(consents: dict[str, bool], allowed: bool, refused: bool):
     policy = ConsentPolicy(purposes={"analytics": AssumedPurpose(allowed=allowed)})
-    assert ("analytics" in refused_purposes(said, policy)) == refused
+    assert ("analytics" in refused_purposes(consents, policy)) == refused
 
 
 # Counts of uses

@@ -244,9 +244,9 @@ def test_brute_force_finds_no_false_or_missing_finding(plain: bool) -> None:
 def test_brute_force_detects_mistakes() -> None:
     """The oracle detects a false finding and a missing one."""
     generated = rule_sets.rule_set(Random(1), plain=True)
-    truth = rule_sets.ExpectedFindings(generated)
-    healthy = next(rule.id for rule in generated.rules if rule.id not in truth.never())
-    assert list(rule_sets.false_alarms(truth, [RuleFinding(healthy, "/when", "never", "error", "")]))
+    expected = rule_sets.ExpectedFindings(generated)
+    healthy = next(rule.id for rule in generated.rules if rule.id not in expected.never())
+    assert list(rule_sets.false_alarms(expected, [RuleFinding(healthy, "/when", "never", "error", "")]))
     assert list(rule_sets.missed(rule_sets.ExpectedFindings(_contradiction()), []))
 
 

@@ -85,12 +85,12 @@ def test_a_float_is_parsed_from_the_longest_prefix(value: object, number: float)
     assert same(parse_float(value, budget()), number)
 
 
-@pytest.mark.parametrize(("value", "truth"), [
+@pytest.mark.parametrize(("value", "is_true"), [
     (True, True), (False, False), (0, False), (-0.0, False), (NAN, False), (1, True), ("", False), ("0", True),
     ([], False), ([0], True), ({}, True), (None, False), (UNDEFINED, False),
 ])  # fmt: skip
-def test_an_empty_list_is_false(value: object, truth: bool) -> None:
-    assert truthy(value) is truth
+def test_an_empty_list_is_false(value: object, is_true: bool) -> None:
+    assert truthy(value) is is_true
 
 
 EQUAL: list[tuple[object, object, bool, bool]] = [

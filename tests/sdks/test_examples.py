@@ -58,8 +58,10 @@ def run(side: Side, command: Sequence[str], program: str, folder: Path = ROOT) -
 def outcomes(side: Side) -> list[str]:
     """The events of the merchant's decisions."""
     items = side.client.get("/v1/decisions").json()["items"]
-    found = [side.client.get(f"/v1/decisions/{item['decision_id']}?explain=true").json()["outcomes"] for item in items]
-    return [outcome["event_id"] for each in found for outcome in each]
+    outcomes = [
+        side.client.get(f"/v1/decisions/{item['decision_id']}?explain=true").json()["outcomes"] for item in items
+    ]
+    return [outcome["event_id"] for each in outcomes for outcome in each]
 
 
 def test_the_guides_curl_decides_and_reports(side: Side):

@@ -16,8 +16,8 @@ from tests.sdks.fake_server import FakeServer, ReceivedRequest, Reply, broken, d
 from tests.sdks.php import PACKAGE, TIMEOUT, needs_php, php, run
 
 pytestmark = needs_php
-ASKED = {"placement": "payment_methods", "customer_id": "c_1"}
-DECIDE: tuple[str, list[Any]] = ("decide", [ASKED])
+REQUEST = {"placement": "payment_methods", "customer_id": "c_1"}
+DECIDE: tuple[str, list[Any]] = ("decide", [REQUEST])
 OK = {"decision_id": "dec_1", "ranking": [], "fallback": False}
 
 
@@ -42,7 +42,7 @@ def test_answer_is_returned_unchanged():
     with fake_server(lambda _, __, reply: reply.json(200, decision)) as fake:
         assert run(fake.url, DECIDE, DECIDE).results == [decision, decision]
     assert fake.requests[0].headers["authorization"] == "Bearer sk_test_x"
-    assert (fake.requests[0].path, fake.requests[0].body) == ("/v1/personalize/decisions", ASKED)
+    assert (fake.requests[0].path, fake.requests[0].body) == ("/v1/personalize/decisions", REQUEST)
 
 
 def test_an_empty_context_is_an_object():
@@ -76,7 +76,7 @@ def test_answers_without_a_length_are_read(server: Callable[..., None], decision
 @pytest.mark.parametrize("server", [silent, dripping])
 def test_a_late_answer_is_given_up(server: Callable[..., None]):
     with fake_server(server) as fake:
-        ran = run(fake.url, ("decide", [ASKED, 0.1]))
+        ran = run(fake.url, ("decide", [REQUEST, 0.1]))
     is_merchants_order(ran.results[0], "RequestTimeout")
     assert ran.seconds[0] < TIMEOUT / 4
     assert ran.reported == [["timeout", None]]
@@ -176,18 +176,18 @@ def test_without_an_order_the_error_is_thrown():
 def test_a_batch_falls_back_placement_by_placement():
     problem = {"type": "urn:tap2:problem:not-found", "title": "", "status": 404, "detail": "no placement"}
     items = [{**problem, "placement": "payment_methods"}, {**problem, "placement": "banner"}]
-    asked = {"placements": ["payment_methods", "banner"]}
+    request = {"placements": ["payment_methods", "banner"]}
     with fake_server(lambda _, __, reply: reply.json(200, {"decisions": items})) as fake:
-        [answer] = run(fake.url, ("decideAll", [asked])).results
+        [answer] = run(fake.url, ("decideAll", [request])).results
     is_merchants_order(answer["decisions"][0], "NotFound")
     assert answer["decisions"][1]["status"] == 404
 
 
 def test_a_batch_without_a_server_has_every_placements_order():
-    asked = {"placements": ["payment_methods", "banner"]}
+    request = {"placements": ["payment_methods", "banner"]}
     with fake_server(broken) as fake:
         own, refused = run(
-            fake.url, ("decideAll", [asked, None, {"banner": ["spring"]}]), ("decideAll", [asked])
+            fake.url, ("decideAll", [request, None, {"banner": ["spring"]}]), ("decideAll", [request])
         ).results
     is_merchants_order(own["decisions"][0], "ConnectionFailed")
     assert own["decisions"][1]["ranking"] == [{"id": "spring", "rank": 1, "label": "spring"}]

@@ -12,7 +12,7 @@ import tap2_personalize as sdk
 from tests.sdks.fake_server import FakeServer, ReceivedRequest, Reply, broken, dripping, fake_server, recorded, silent
 from tests.sdks.python_clients import TIMEOUT
 
-ASKED = {"placement": "payment_methods", "customer_id": "c_1"}
+REQUEST = {"placement": "payment_methods", "customer_id": "c_1"}
 
 
 def is_merchants_order(answer: Any, error: type[sdk.Tap2Error]) -> None:
@@ -28,9 +28,9 @@ def test_answer_is_returned_unchanged(make: Callable[..., Any]):
     decision = {"decision_id": "dec_1", "placement": "payment_methods", "ranking": [], "fallback": False}
     with fake_server(lambda _, __, reply: reply.json(200, decision)) as fake:
         client = make(fake)
-        assert client.decide(ASKED) == client.decide(ASKED) == decision
+        assert client.decide(REQUEST) == client.decide(REQUEST) == decision
     assert fake.requests[0].headers["authorization"] == "Bearer sk_test_x"
-    assert (fake.requests[0].path, fake.requests[0].body) == ("/v1/personalize/decisions", ASKED)
+    assert (fake.requests[0].path, fake.requests[0].body) == ("/v1/personalize/decisions", REQUEST)
 
 
 def test_a_deprecated_operation_is_warned_of_once(make: Callable[..., Any], caplog: pytest.LogCaptureFixture):
@@ -42,8 +42,8 @@ def test_a_deprecated_operation_is_warned_of_once(make: Callable[..., Any], capl
     }
     with fake_server(lambda _, __, reply: reply.json(200, {"decision_id": "dec_1"}, **headers)) as fake:
         client = make(fake)
-        client.decide(ASKED)
-        client.decide(ASKED)
+        client.decide(REQUEST)
+        client.decide(REQUEST)
     assert caplog.messages == [f"upgrade this client, or it fails after Tue, 01 Jun 2027 00:00:00 GMT: {about}"]
 
 
@@ -51,20 +51,20 @@ def test_a_deprecated_operation_is_warned_of_once(make: Callable[..., Any], capl
 def test_a_late_answer_is_given_up(make: Callable[..., Any], server: Callable[..., None]):
     with fake_server(server) as fake:
         began = time.monotonic()
-        is_merchants_order(make(fake).decide(ASKED, timeout=0.1), sdk.RequestTimeout)
+        is_merchants_order(make(fake).decide(REQUEST, timeout=0.1), sdk.RequestTimeout)
         assert time.monotonic() - began < TIMEOUT / 4
 
 
 def test_broken_connection_is_not_retried(make: Callable[..., Any]):
     with fake_server(broken) as fake:
-        is_merchants_order(make(fake).decide(ASKED), sdk.ConnectionFailed)
+        is_merchants_order(make(fake).decide(REQUEST), sdk.ConnectionFailed)
     assert len(fake.requests) == 1
 
 
 def test_unreachable_server_gives_the_fallback_order(make: Callable[..., Any]):
     with fake_server(recorded) as fake:
         pass
-    is_merchants_order(make(fake).decide(ASKED), sdk.ConnectionFailed)
+    is_merchants_order(make(fake).decide(REQUEST), sdk.ConnectionFailed)
 
 
 def test_a_connection_that_the_server_closed_is_not_used(make: Callable[..., Any]):
@@ -75,13 +75,13 @@ def test_a_connection_that_the_server_closed_is_not_used(make: Callable[..., Any
     with fake_server(closing) as fake:
         client = make(fake)
         for _ in range(5):
-            assert client.decide(ASKED)["decision_id"] == "dec_1"
+            assert client.decide(REQUEST)["decision_id"] == "dec_1"
             time.sleep(0.05)
 
 
 def test_a_page_of_a_proxy_is_no_decision(make: Callable[..., Any]):
     with fake_server(lambda _, __, reply: reply.json(502, "Bad gateway")) as fake:
-        is_merchants_order(make(fake).decide(ASKED), sdk.ServerError)
+        is_merchants_order(make(fake).decide(REQUEST), sdk.ServerError)
 
 
 def test_a_limit_is_waited_for_if_that_ends_in_time(make: Callable[..., Any]):
@@ -92,13 +92,13 @@ def test_a_limit_is_waited_for_if_that_ends_in_time(make: Callable[..., Any]):
             reply.json(200, {"decision_id": "dec_1", "ranking": []})
 
     with fake_server(limited) as fake:
-        assert make(fake, timeout=10).decide(ASKED)["decision_id"] == "dec_1"
+        assert make(fake, timeout=10).decide(REQUEST)["decision_id"] == "dec_1"
     assert len(fake.requests) == 2
 
 
 def test_a_longer_limit_gives_the_merchants_order_at_once(make: Callable[..., Any]):
     with fake_server(lambda _, __, reply: reply.problem(429, "too-many-requests", retry_after="70")) as fake:
-        answer = make(fake).decide(ASKED)
+        answer = make(fake).decide(REQUEST)
     is_merchants_order(answer, sdk.TooManyRequests)
     assert (answer["error"].retry_after, len(fake.requests)) == (70, 1)
 
@@ -122,7 +122,7 @@ def test_without_an_order_the_error_is_raised(
         reply.problem(status, kind, "no", "placement")
 
     with fake_server(refuse) as fake, pytest.raises(sdk.Tap2Error, match="no") as raised:
-        make(fake, fallback={}).decide(ASKED)
+        make(fake, fallback={}).decide(REQUEST)
     assert type(raised.value) is error
     assert (raised.value.code, raised.value.status, raised.value.field) == (kind, status, "placement")
 
@@ -137,12 +137,12 @@ def test_a_batch_falls_back_placement_by_placement(make: Callable[..., Any]):
 
 
 def test_a_batch_without_a_server_has_every_placements_order(make: Callable[..., Any]):
-    asked = {"placements": ["payment_methods", "banner"]}
+    request = {"placements": ["payment_methods", "banner"]}
     with fake_server(broken) as fake:
         client = make(fake)
-        decisions = client.decide_all(asked, fallback={"banner": ["spring"]})["decisions"]
+        decisions = client.decide_all(request, fallback={"banner": ["spring"]})["decisions"]
         with pytest.raises(sdk.ConnectionFailed):
-            client.decide_all(asked)
+            client.decide_all(request)
     is_merchants_order(decisions[0], sdk.ConnectionFailed)
     assert decisions[1]["ranking"] == [{"id": "spring", "rank": 1, "label": "spring"}]
 
@@ -162,7 +162,7 @@ def test_a_reporter_that_fails_does_not_fail_the_checkout(make: Callable[..., An
         raise ZeroDivisionError
 
     with fake_server(broken) as fake:
-        is_merchants_order(make(fake, on_error=fail).decide(ASKED), sdk.ConnectionFailed)
+        is_merchants_order(make(fake, on_error=fail).decide(REQUEST), sdk.ConnectionFailed)
 
 
 # Offers

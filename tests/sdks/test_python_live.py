@@ -20,7 +20,7 @@ from tests.serving import Server, Side
 
 SOURCES = sorted((ROOT / "sdks" / "python" / "src").rglob("*.py"))
 CONTEXT = {"geo": {"country": "DE"}, "cart": {"total": 10_000, "currency": "EUR"}}
-ASKED: Any = {"placement": "payment_methods", "context": CONTEXT}
+REQUEST: Any = {"placement": "payment_methods", "context": CONTEXT}
 PATIENCE = 20.0
 
 
@@ -41,7 +41,7 @@ def report(client: sdk.Client, **event: Any) -> Any:
 @pytest.mark.usefixtures("transport")
 def test_server_key_gets_the_whole_decision_and_its_outcome_counts_once(side: Side):
     with client_of(side) as client:
-        decision: Any = client.decide({**ASKED, "customer_id": "c_1"}, explain=True)
+        decision: Any = client.decide({**REQUEST, "customer_id": "c_1"}, explain=True)
         assert {item["id"] for item in decision["ranking"]} == {"card", "paypal"}
         assert decision["propensity"] > 0
         assert decision["trace"]["facts"]
@@ -55,13 +55,13 @@ def test_server_key_gets_the_whole_decision_and_its_outcome_counts_once(side: Si
 def test_a_publishable_key_gives_hints_of_its_own_decisions(side: Side):
     with client_of(side) as server, client_of(side, side.new_key()) as browser:
         token = server.customer_token("c_1")["customer_token"]
-        methods: Any = browser.decide({**ASKED, "customer_id": "c_1", "customer_token": token})
+        methods: Any = browser.decide({**REQUEST, "customer_id": "c_1", "customer_token": token})
         hint = {"decision_id": methods["decision_id"], "token": methods["token"]}
         assert report(browser, **hint, type="shown")["status"] == "recorded"
         refused = report(browser, **hint, type="converted", candidate_id="card")
         assert (refused["status"], refused["message"][:6]) == ("invalid", "type: ")
         with pytest.raises(sdk.Forbidden) as raised:
-            browser.decide(ASKED, explain=True)
+            browser.decide(REQUEST, explain=True)
         assert raised.value.field == "explain"
 
 
@@ -76,7 +76,7 @@ def test_batch_decides_existing_placements(side: Side):
 def test_errors_explain_the_mistake(side: Side):
     with client_of(side, "sk_test_wrong") as wrong, client_of(side) as client:
         with pytest.raises(sdk.Unauthorized):
-            wrong.decide(ASKED)
+            wrong.decide(REQUEST)
         with pytest.raises(sdk.Unauthorized):
             report(wrong, customer_id="c_1", method_id="card")
         with pytest.raises(sdk.NotFound):
@@ -90,12 +90,12 @@ def test_errors_explain_the_mistake(side: Side):
 def test_an_offer_is_shown_redeemed_and_refunded_once(shop: Side):
     with client_of(shop) as client:
         (offer,) = client.offers({"customer_id": "c_3", "context": CONTEXT})["offers"]
-        asked: Any = {"hold_id": offer["hold_id"], "cart": CONTEXT["cart"], "order_id": "o_1"}
-        answers = [client.redeem(asked, idempotency_key="o_1") for _ in range(2)]
+        request: Any = {"hold_id": offer["hold_id"], "cart": CONTEXT["cart"], "order_id": "o_1"}
+        answers = [client.redeem(request, idempotency_key="o_1") for _ in range(2)]
         assert answers[0] == answers[1]
         assert answers[0]["discount"] == offer["discount"]["amount"]
         with pytest.raises(sdk.KeyReused):
-            client.redeem({**asked, "order_id": "o_2"}, idempotency_key="o_1")
+            client.redeem({**request, "order_id": "o_2"}, idempotency_key="o_1")
         assert client.refund(offer["hold_id"], 5000)["returned"] > 0
         assert client.redemption(offer["hold_id"])["state"] == "redeemed"
         code: Any = {"code": "SPRING10", "context": CONTEXT}

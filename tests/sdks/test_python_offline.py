@@ -23,13 +23,13 @@ from tests.serving import Side
 
 SETTINGS = json.loads((ROOT / "tests/specs/offline.json").read_text())["settings"]
 PLANS = {setting["name"]: setting["plan"] for setting in SETTINGS}
-PLACE = "payment_methods"
-ASKED: Any = {"placement": PLACE, "context": {"geo": {"country": "DE"}}}
+PLACEMENT = "payment_methods"
+REQUEST: Any = {"placement": PLACEMENT, "context": {"geo": {"country": "DE"}}}
 PATIENCE = 20.0
 
 
-def moment(at: datetime) -> str:
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def moment(time: datetime) -> str:
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def snapshot_of(plan: Any, **changes: Any) -> dict[str, Any]:
@@ -64,16 +64,16 @@ class Shop:
 
 @contextmanager
 def cut_off(
-    make: Callable[..., Any], snapshot: dict[str, Any] | None, **asked: Any
+    make: Callable[..., Any], snapshot: dict[str, Any] | None, **request: Any
 ) -> Iterator[tuple[Shop, Any, FakeServer]]:
     """A client that got its snapshot, or heard that there is none, before the server went away."""
     shop = Shop(snapshot)
     with fake_server(shop.reply) as fake:
-        client = make(fake, offline=[PLACE])
+        client = make(fake, offline=[PLACEMENT])
         end = time.monotonic() + PATIENCE
         while not shop.has_asked.is_set() and time.monotonic() < end:
-            client.decide(ASKED)
-        client.decide(ASKED)
+            client.decide(REQUEST)
+        client.decide(REQUEST)
         for _ in range(20):  # gives the client's own loop the time to read the snapshot
             client.flush(0.02)
             time.sleep(0.005)
@@ -92,10 +92,10 @@ def test_a_client_decides_as_the_server_does_bit_for_bit(setting: dict[str, Any]
 
 def test_decisions_are_sent_before_their_outcomes(make: Callable[..., Any]):
     with cut_off(make, snapshot_of(PLANS["trials"])) as (shop, client, fake):
-        decision = client.decide(ASKED)
+        decision = client.decide(REQUEST)
         assert (decision["source"], decision["fallback"]) == ("offline", False)
         assert type(decision["error"]) is sdk.ConnectionFailed
-        assert client.get_methods(None, None, ASKED["context"])["source"] == "offline"
+        assert client.get_methods(None, None, REQUEST["context"])["source"] == "offline"
         shown = client.track_feedback({"decision_id": decision["decision_id"], "type": "shown"})
         assert client.flush(0.05) == 3
         before, shop.is_gone = len(fake.requests), False
@@ -107,7 +107,7 @@ def test_decisions_are_sent_before_their_outcomes(make: Callable[..., Any]):
     assert (first["decision_id"], first["snapshot"], first["context"]) == (
         decision["decision_id"],
         "sn_1",
-        ASKED["context"],
+        REQUEST["context"],
     )
     assert first["ranking"] == [ranked["id"] for ranked in decision["ranking"]]
     assert (first["propensity"], len({each["decision_id"] for each in sent[0].body})) == (decision["propensity"], 2)
@@ -125,19 +125,19 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_fallback_order_is_used_with(make: Callable[..., Any], name: str):
-    snapshot, asked = REFUSED[name]
+    snapshot, request = REFUSED[name]
     with cut_off(make, snapshot) as (_, client, _):
-        answer = client.decide({**ASKED, **asked})
+        answer = client.decide({**REQUEST, **request})
         assert (answer["fallback"], answer["decision_id"]) == (True, None)
 
 
 def test_opted_out_customer_gets_the_fixed_order(make: Callable[..., Any]):
     with cut_off(make, snapshot_of(PLANS["trials"])) as (shop, client, _):
         shop.is_gone, shop.answer = False, {**shop.answer, "personalized": False}
-        client.decide({**ASKED, "customer_id": 7})
+        client.decide({**REQUEST, "customer_id": 7})
         shop.is_gone = True
-        assert client.decide({**ASKED, "customer_id": "7"})["fallback"]
-        assert not client.decide({**ASKED, "customer_id": "8"})["fallback"]
+        assert client.decide({**REQUEST, "customer_id": "7"})["fallback"]
+        assert not client.decide({**REQUEST, "customer_id": "8"})["fallback"]
 
 
 def test_a_decision_that_the_server_refuses_is_reported(make: Callable[..., Any]):
@@ -147,7 +147,7 @@ def test_a_decision_that_the_server_refuses_is_reported(make: Callable[..., Any]
         return make(fake, on_error=lambda error, _=None: errors.append(error.code), **options)
 
     with cut_off(with_errors, snapshot_of(PLANS["trials"])) as (shop, client, _):
-        client.decide(ASKED)
+        client.decide(REQUEST)
         shop.is_gone, shop.receipt = False, {"status": "differs"}
         assert client.flush(PATIENCE) == 0
     assert "refused" in errors
@@ -155,19 +155,19 @@ def test_a_decision_that_the_server_refuses_is_reported(make: Callable[..., Any]
 
 def test_a_publishable_key_cannot_decide():
     with pytest.raises(ValueError, match="secret key"):
-        sdk.Client("http://127.0.0.1:1", "pk_test_x", offline=[PLACE])
+        sdk.Client("http://127.0.0.1:1", "pk_test_x", offline=[PLACEMENT])
 
 
 def test_offline_decision_replays_on_the_server(side: Side):
     candidates = [{"id": each, "label": each} for each in "abcd"]
     side.client.post("/v1/placements", json={"key": "steps", "name": "Steps"})
     side.client.post("/v1/placements/steps/candidates", json=candidates)
-    asked: Any = {"placement": "steps", "context": {"cart": {"total": 5_000, "currency": "EUR"}}}
+    request: Any = {"placement": "steps", "context": {"cart": {"total": 5_000, "currency": "EUR"}}}
     with sdk.Client(side.server.url, side.key, offline=["steps"], fallback={"steps": ["a"]}) as client:
         end = time.monotonic() + PATIENCE
-        while (decision := client.decide(asked, timeout=0.0)).get("source") != "offline":
+        while (decision := client.decide(request, timeout=0.0)).get("source") != "offline":
             assert time.monotonic() < end
-        more = [client.decide(asked, timeout=0.0) for _ in range(30)]
+        more = [client.decide(request, timeout=0.0) for _ in range(30)]
         receipts = [
             client.track_feedback(
                 {"decision_id": each["decision_id"], "type": "selected", "candidate_id": each["ranking"][0]["id"]}
@@ -183,16 +183,16 @@ def test_offline_decision_replays_on_the_server(side: Side):
 @pytest.mark.long
 def test_no_decision_is_lost_or_doubled_while_the_server_dies(killable_server: Killable):
     with sdk.Client(
-        killable_server.url, killable_server.key, timeout=0.05, offline=[PLACE], fallback={PLACE: ["card"]}
+        killable_server.url, killable_server.key, timeout=0.05, offline=[PLACEMENT], fallback={PLACEMENT: ["card"]}
     ) as client:
         end = time.monotonic() + PATIENCE
-        while client.decide(ASKED, timeout=0.0).get("source") != "offline":
+        while client.decide(REQUEST, timeout=0.0).get("source") != "offline":
             assert time.monotonic() < end
         dying = threading.Thread(target=killable_server.fail_and_return)
         dying.start()
         decisions = []
         while dying.is_alive():
-            decisions.append(client.decide(ASKED))
+            decisions.append(client.decide(REQUEST))
             event: Any = {"decision_id": decisions[-1]["decision_id"], "type": "shown"}
             client.track_feedback({**event, "event_id": f"e{len(decisions)}"})
             time.sleep(0.005)

@@ -230,8 +230,8 @@ async def test_a_log_with_experiments_holdback_preferences_and_a_fallback(
     experiment = Experiment(id="other", name="Other", share=0.7, variants=variants, minimum_days=0)
     await shop.engine.experiments.create(shop.actor(), "payment_methods", experiment)
     await shop.engine.experiments.start(shop.actor(), "payment_methods", "other")
-    wishes = PreferenceChange(default_method="klarna", excluded=("paypal",))
-    await shop.engine.preferences.change(shop.id, "c3", wishes, Changer("server", "key 1"))
+    preferences = PreferenceChange(default_method="klarna", excluded=("paypal",))
+    await shop.engine.preferences.change(shop.id, "c3", preferences, Changer("server", "key 1"))
     for number in range(60):
         answer = await shop.decide(f"c{number % 20}", cart_total=number * 400, device_type="mobile")
         await shop.report(answer, "converted", answer.decision.ranking[0].id)

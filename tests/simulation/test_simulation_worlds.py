@@ -107,7 +107,7 @@ def test_cascade_ignores_candidates_below_the_selection():
     orders = [policy.decide(SimulatedVisit(300))[0] for _ in range(50)]
     assert orders.count(1) > 45
     # Candidate 2 was never seen and keeps its prior, but candidate 0 is known to be bad.
-    places = [
+    positions = [
         policy.decide(SimulatedVisit(301)).index(2) - policy.decide(SimulatedVisit(301)).index(0) for _ in range(50)
     ]
-    assert sum(places) < 0
+    assert sum(positions) < 0

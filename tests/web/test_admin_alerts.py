@@ -39,7 +39,7 @@ def person(server: Server, side: Side) -> Person:
     return add_person(server, side)
 
 
-def tell(server: Server, side: Side, event_type: Any, body: Any) -> None:
+def add_event(server: Server, side: Side, event_type: Any, body: Any) -> None:
     """Write an event, and send the mails about it."""
     engine = server.engine
 
@@ -152,8 +152,8 @@ def test_a_recipient_gets_the_alerts_that_were_chosen(
     assert person.send(PAGE, **CHOSEN).status_code == 303
     assert "A method is down; Figures are unusual" in person.get(PAGE)
     outage = CandidateOutage("payment_methods", "paypal", "2026-11-21T09:30:00.000Z")
-    tell(server, side, "outage.noticed", outage)
-    tell(server, side, "budget.alert", BudgetAlert("spring", 80, None))
+    add_event(server, side, "outage.noticed", outage)
+    add_event(server, side, "budget.alert", BudgetAlert("spring", 80, None))
     [message] = mail_server.messages
     assert (str(message["To"]), str(message["Subject"])) == ("ada@shop.example", "Down: PayPal")
     body = message.get_body()
@@ -168,7 +168,7 @@ def test_a_recipient_gets_the_alerts_that_were_chosen(
 def test_a_refused_alert_is_a_badge(server: Server, side: Side, person: Person, mail_server: MemoryMailServer) -> None:
     person.send(PAGE, **CHOSEN)
     mail_server.fault = "recipient"
-    tell(server, side, "metric.alert", MetricAlert("payment_methods", "fallbacks", 0.03, 0.01, 498812))
+    add_event(server, side, "metric.alert", MetricAlert("payment_methods", "fallbacks", 0.03, 0.01, 498812))
     page = person.get(PAGE)
     assert ">Failed</span>" in page
     assert "The mail server refuses a recipient" in page
@@ -218,9 +218,9 @@ def test_only_admins_view_and_change_recipients(server: Server, side: Side, pers
 
 def test_recipients_of_another_merchant_do_not_exist(server: Server, side: Side, person: Person) -> None:
     person.send(PAGE, **CHOSEN)
-    stranger = add_person(server, server.sides()[0])
+    other_person = add_person(server, server.sides()[0])
     address = f"{PAGE}/{item_of(server, side)}"
-    assert stranger.client.get(stranger.address(address)).status_code == 404
+    assert other_person.client.get(other_person.address(address)).status_code == 404
     for path in (address, f"{address}/remove"):
-        assert stranger.send(path, **CHOSEN).status_code == 404
+        assert other_person.send(path, **CHOSEN).status_code == 404
     assert "ada@shop.example" in person.get(PAGE)

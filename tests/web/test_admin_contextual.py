@@ -94,8 +94,8 @@ def test_page_explains_in_words_what_was_learned(side: Side, person: Person) -> 
     assert "Nothing certain yet" in person.get("/admin/placements/banner")
     numbers = itertools.count()
     for device, expected in [("mobile", "a"), ("desktop", "b")] * 150:
-        asked = {"placement": "banner", "context": {"device": {"type": device}}}
-        answer = side.client.post("/v1/personalize/decisions", json=asked).json()
+        request = {"placement": "banner", "context": {"device": {"type": device}}}
+        answer = side.client.post("/v1/personalize/decisions", json=request).json()
         first = answer["ranking"][0]["id"]
         outcome = {
             "event_id": f"banner-{next(numbers)}",
@@ -192,8 +192,8 @@ def learned_banner(side: Side, person: Person) -> None:
     candidates = [{"id": "a", "label": "Apples"}, {"id": "b", "label": "Bread"}]
     side.client.post("/v1/placements/banner/candidates", json=candidates).raise_for_status()
     for number, device in enumerate(["mobile", "desktop"] * 20):
-        asked = {"placement": "banner", "context": {"device": {"type": device}}}
-        answer = side.client.post("/v1/personalize/decisions", json=asked).json()
+        request = {"placement": "banner", "context": {"device": {"type": device}}}
+        answer = side.client.post("/v1/personalize/decisions", json=request).json()
         outcome = {"event_id": f"learned-{number}", "decision_id": answer["decision_id"], "type": "abandoned"}
         if device == "mobile":
             outcome |= {"type": "converted", "candidate_id": answer["ranking"][0]["id"]}

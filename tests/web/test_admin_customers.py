@@ -27,10 +27,10 @@ def send(client: httpx.Client, path: str, **fields: str) -> httpx.Response:
 
 
 def live_through(side: Side) -> None:
-    asked = {**examples.DECISION, "customer_id": CUSTOMER}
-    assert side.client.post("/v1/personalize/decisions", json=asked).status_code == 200
-    wishes = {"customer_id": CUSTOMER, "default_method": "card", "categories": {"gift_wrap": True}}
-    assert side.client.put("/v1/personalize/preferences", json=wishes).status_code == 200
+    request = {**examples.DECISION, "customer_id": CUSTOMER}
+    assert side.client.post("/v1/personalize/decisions", json=request).status_code == 200
+    preferences = {"customer_id": CUSTOMER, "default_method": "card", "categories": {"gift_wrap": True}}
+    assert side.client.put("/v1/personalize/preferences", json=preferences).status_code == 200
     consent = {"customer_id": CUSTOMER, "method": "save", "purposes": {"analytics": False}}
     assert side.client.post("/v1/personalize/consents", json=consent).status_code == 201
 
@@ -84,8 +84,8 @@ def test_an_erasure_needs_the_id_again(side: Side, admin: httpx.Client):
     assert "The customer is erased, with 1 decision." in page
     assert "Erase <small>" in page
     assert CUSTOMER not in page
-    known = send(admin, "look-up", customer_id=CUSTOMER, reason="check").text
-    assert "Not personalized" in known
+    look_up = send(admin, "look-up", customer_id=CUSTOMER, reason="check").text
+    assert "Not personalized" in look_up
 
 
 def test_request_is_registered_and_closed_once(admin: httpx.Client):

@@ -113,11 +113,11 @@ def test_logging_out_ends_the_session_on_the_server(server: Server, side: Side) 
 
 
 @pytest.mark.parametrize(
-    "wanted", ["https://evil.example/", "//evil.example", "/\\evil.example", "/v1/keys", "javascript:x"]
+    "next_path", ["https://evil.example/", "//evil.example", "/\\evil.example", "/v1/keys", "javascript:x"]
 )
-def test_login_never_redirects_to_another_host(server: Server, side: Side, wanted: str) -> None:
+def test_login_never_redirects_to_another_host(server: Server, side: Side, next_path: str) -> None:
     person = add_person(server, side)
-    assert log_in(server.client(), person.email, PASSWORD, next_path=wanted).headers["location"] == "/admin/"
+    assert log_in(server.client(), person.email, PASSWORD, next_path=next_path).headers["location"] == "/admin/"
 
 
 def test_login_redirects_to_the_requested_page(server: Server, side: Side) -> None:

@@ -16,10 +16,10 @@ from tests.serving import Server, Side
 from tests.web.people import Person, add_person
 from web.openapi import examples
 
-PLACE = "payment_methods"
-CHANGES = f"/admin/live/placements/{PLACE}/changes"
-VERSIONS = f"/admin/live/placements/{PLACE}/versions"
-SCENARIOS = f"/admin/live/placements/{PLACE}/scenarios"
+PLACEMENT = "payment_methods"
+CHANGES = f"/admin/live/placements/{PLACEMENT}/changes"
+VERSIONS = f"/admin/live/placements/{PLACEMENT}/versions"
+SCENARIOS = f"/admin/live/placements/{PLACEMENT}/scenarios"
 HIDE = {"id": "hide-paypal", "name": "Hide PayPal", "when": {"==": [1, 1]}, "effects": ({"exclude": ["paypal"]},)}
 REVISION = re.compile(r'name="revision" value="(\d+)"')
 
@@ -32,7 +32,7 @@ def person(server: Server, side: Side) -> Person:
 def draft(side: Side, **changes: Any) -> None:
     """A change of a rule that waits to be published."""
     engine, document = side.server.engine, RuleDocument(**{**HIDE, **changes})
-    side.server.run(engine.drafts.save(Actor(side.merchant.id, "ada@example.com"), PLACE, document, revision=None))
+    side.server.run(engine.drafts.save(Actor(side.merchant.id, "ada@example.com"), PLACEMENT, document, revision=None))
 
 
 def act(person: Person, name: str, **values: Any) -> Any:
@@ -64,10 +64,10 @@ def test_a_change_is_published_with_its_reason_and_rolled_back_with_one_click(si
     assert "Too many chargebacks" in page
     assert "Hide PayPal" in person.get(f"{VERSIONS}/{before + 1}")
     assert "No difference" in person.get(f"{VERSIONS}/{before + 1}?since={before + 1}")
-    person.send(f"/admin/placements/{PLACE}/roll-back", version=str(before))
+    person.send(f"/admin/placements/{PLACEMENT}/roll-back", version=str(before))
     assert "paypal" in shown(side)
     assert f"Rolled back to version {before}" in person.get(VERSIONS)
-    refused = person.send(f"/admin/placements/{PLACE}/roll-back", version=str(before))
+    refused = person.send(f"/admin/placements/{PLACEMENT}/roll-back", version=str(before))
     assert refused.status_code == 409
 
 
@@ -102,7 +102,7 @@ def test_conflicting_change_waits_for_a_decision(side: Side, person: Person):
     rule = examples.RULE["id"]
     draft(side, id=rule, name="Mine")
     side.client.put(
-        f"/v1/placements/{PLACE}/rules/{rule}", json={**examples.RULE, "name": "Theirs"}, headers={"If-Match": "*"}
+        f"/v1/placements/{PLACEMENT}/rules/{rule}", json={**examples.RULE, "name": "Theirs"}, headers={"If-Match": "*"}
     )
     page = person.get(CHANGES)
     assert "Published by others since" in page
@@ -115,7 +115,7 @@ def test_conflicting_change_waits_for_a_decision(side: Side, person: Person):
 
 def test_with_review_a_second_person_approves(server: Server, side: Side, person: Person):
     second, editor = add_person(server, side, role="publisher"), add_person(server, side, role="editor")
-    person.send("/admin/review", review="on", placement=PLACE)
+    person.send("/admin/review", review="on", placement=PLACEMENT)
     draft(side)
     assert act(editor, "publish").status_code == 403
     assert act(person, "publish").status_code == 403
@@ -157,7 +157,7 @@ def test_a_time_is_read_in_the_merchants_timezone(side: Side, person: Person):
     expected = (datetime.now(ZoneInfo("Europe/Berlin")) + timedelta(days=2)).replace(**noon, tzinfo=None)
     assert act(person, "schedule", publish_at=expected.isoformat(timespec="minutes")).status_code == 303
     assert "Scheduled" in person.get(CHANGES)
-    moment = side.client.get(f"/v1/placements/{PLACE}/draft").json()["publish_at"]
+    moment = side.client.get(f"/v1/placements/{PLACEMENT}/draft").json()["publish_at"]
     assert datetime.fromisoformat(moment) == expected.replace(tzinfo=ZoneInfo("Europe/Berlin"))
     assert act(person, "send-back").status_code == 303
     assert "Scheduled" not in person.get(CHANGES)

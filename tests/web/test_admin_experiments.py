@@ -261,10 +261,10 @@ def test_experiment_is_paused_resumed_and_stopped_with_reasons(server: Server, s
 def test_the_winner_is_published_then_archived(server: Server, side: Side, person: Person) -> None:
     create(person)
     act(person, "start")
-    nothing = person.send(f"{PAGE}/conclude")
-    assert "Choose which variant stays." in nothing.text
-    assert "Say why: others will read it." in nothing.text
-    assert nothing.text.count(" autofocus>") == 1
+    empty_form = person.send(f"{PAGE}/conclude")
+    assert "Choose which variant stays." in empty_form.text
+    assert "Say why: others will read it." in empty_form.text
+    assert empty_form.text.count(" autofocus>") == 1
     refused = person.send(f"{PAGE}/conclude", **{"reason:conclude": "Enough seen"})
     assert refused.status_code == 422
     assert "Choose which variant stays." in refused.text

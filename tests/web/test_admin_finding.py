@@ -99,10 +99,10 @@ def test_decisions_are_filtered_by_outcome_and_exported_as_csv(side: Side, perso
 
 
 def test_invalid_filter_explains_the_mistake(person: Person) -> None:
-    for query, said in (("country=Germny", "Germany"), ("least=much", "amount"), ("since=today", "Must be a day")):
+    for query, message in (("country=Germny", "Germany"), ("least=much", "amount"), ("since=today", "Must be a day")):
         answer = person.client.get(person.address(f"/admin/decisions?{query}"))
         assert answer.status_code == 422
-        assert said in answer.text, query
+        assert message in answer.text, query
         assert "Nothing was searched" in answer.text
         assert "There are no decisions" not in answer.text
 
@@ -112,8 +112,8 @@ def test_changes_are_filtered_by_person_kind_and_day(side: Side, person: Person)
     assert "About large" in page
     assert "Placement “" not in page
     assert 'href="/admin/live/rules/payment_methods/large"' in page
-    [who] = set(re.findall(r'name="who".*?<option>([^<]+)</option>', page, re.DOTALL))
-    assert "About large" in person.get(f"/admin/audit?kind=rule&who={who}")
+    [actor] = set(re.findall(r'name="who".*?<option>([^<]+)</option>', page, re.DOTALL))
+    assert "About large" in person.get(f"/admin/audit?kind=rule&who={actor}")
     assert "Nothing found" in person.get("/admin/audit?until=2020-01-01")
     assert "Nothing found" in person.get("/admin/audit?who=nobody")
     assert person.client.get(person.address("/admin/audit?since=yesterday")).status_code == 422
@@ -132,8 +132,8 @@ def test_command_palette_lists_pages_resources_and_actions(person: Person) -> No
     assert "Audit log" in person.get("/admin/palette?q=audit")
     assert "/admin/live/rules/payment_methods/large" in person.get("/admin/palette?q=large")
     assert "About large" in person.get("/admin/palette?q=paypal rule")
-    asked = person.get("/admin/palette?q=pause+card")
-    assert "were paused?" in asked
+    palette = person.get("/admin/palette?q=pause+card")
+    assert "were paused?" in palette
     assert "/docs" in person.get("/admin/palette?q=documentation")
     assert "Decisions of the customer “c_77”" in person.get("/admin/palette?q=c_77")
     assert 'value="audit"' in person.get("/admin/search?q=audit")

@@ -37,10 +37,10 @@ def cell(*, effect=EFFECT, outcome=CAME, reward="converted", is_final=True):
 
 
 def test_forecast_is_shown_beside_the_result():
-    said = cell()
-    assert said.expected == "+0.80 to +2.1 percentage points expected"
-    assert said.came.startswith("+1.2 measured (-0.30 to +2.5 percentage points), against the time before")
-    assert (said.mark, said.kind) == ("As expected", "good")
+    text = cell()
+    assert text.expected == "+0.80 to +2.1 percentage points expected"
+    assert text.came.startswith("+1.2 measured (-0.30 to +2.5 percentage points), against the time before")
+    assert (text.mark, text.kind) == ("As expected", "good")
     assert "measured so far" in cell(is_final=False).came
     other = msgspec.structs.replace(CAME, holds=False, against="holdback")
     assert cell(outcome=other).mark == "Not as expected"
@@ -58,10 +58,10 @@ def test_forecast_without_a_verdict_explains_why():
 def test_money_is_written_for_100_decisions(reward):
     expected = msgspec.structs.replace(EFFECT, value=140.0, low=80.0, high=210.0)
     came = msgspec.structs.replace(CAME, value=120.0, low=-30.0, high=250.0)
-    said = cell(effect=expected, outcome=came, reward=reward)
-    assert said.expected == "+€80.00 to +€210.00 for each 100 decisions expected"
-    assert said.came.startswith("+€120.00 measured (-€30.00 to +€250.00 for each 100 decisions), against the time")
-    assert said.mark == "As expected"
+    text = cell(effect=expected, outcome=came, reward=reward)
+    assert text.expected == "+€80.00 to +€210.00 for each 100 decisions expected"
+    assert text.came.startswith("+€120.00 measured (-€30.00 to +€250.00 for each 100 decisions), against the time")
+    assert text.mark == "As expected"
 
 
 def test_accuracy_of_previews_is_one_sentence():
@@ -122,12 +122,12 @@ async def _bake(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "text"),
     [
         (["--forecasts"], "--forecasts needs --merchant"),
         (["--forecasts", "--merchant", "bakery", "log", "p", "--merchant", "bakery"], "goes without a command"),
         ([], "Usage:"),
     ],
 )
-def test_command_names_the_missing_data(words, said):
-    assert said in CliRunner().invoke(main, ["evaluate", *words]).output
+def test_command_names_the_missing_data(words, text):
+    assert text in CliRunner().invoke(main, ["evaluate", *words]).output

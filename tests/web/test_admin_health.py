@@ -55,25 +55,25 @@ def test_different_audiences_cause_a_warning():
 
 
 def test_sources_versions_and_agreement_are_shown():
-    said = view()
-    assert said.sources == "Outcomes come 92% from your server (secret key) and 8% from browsers (publishable key)."
-    assert said.version == "version 812, +212 outcomes"
-    assert said.agree.startswith("The weights add up")
+    report = view()
+    assert report.sources == "Outcomes come 92% from your server (secret key) and 8% from browsers (publishable key)."
+    assert report.version == "version 812, +212 outcomes"
+    assert report.agree.startswith("The weights add up")
     assert view(sources=Counter()).sources.startswith("No outcomes")
 
 
 def test_day_with_wrong_weights_causes_a_warning():
-    said = view(pools=False, weights=[HOLD, OFF])
-    [warning] = said.warnings
+    report = view(pools=False, weights=[HOLD, OFF])
+    [warning] = report.warnings
     assert "the weights of 200 decisions add up to 320" in warning
-    assert said.agree == ""
-    assert [row.is_off for row in said.weights] == [False, True]
+    assert report.agree == ""
+    assert [row.is_off for row in report.weights] == [False, True]
 
 
 def test_page_without_learned_data_has_a_message():
-    said = view(newest=None, weights=[], audiences=[], sources=Counter())
-    assert (said.made_at, said.version, said.warnings) == (None, "", [])
-    assert said.agree.startswith("No first slot")
+    report = view(newest=None, weights=[], audiences=[], sources=Counter())
+    assert (report.made_at, report.version, report.warnings) == (None, "", [])
+    assert report.agree.startswith("No first slot")
 
 
 def test_the_placements_page_has_a_section_on_its_data(side: Side, person: Person):

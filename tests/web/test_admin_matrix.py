@@ -201,9 +201,9 @@ def test_api_key_has_no_access_to_pages(server: Server, full: Side, routes: list
 def test_admin_of_another_merchant_has_no_access(
     server: Server, full: Side, routes: list[Route], ids: dict[str, str]
 ) -> None:
-    stranger = add_person(server, server.sides()[0])
+    other_admin = add_person(server, server.sides()[0])
     before, leaks = state_of(server, full), []
-    for route, answer in tried(stranger.client, routes, ids, stranger.csrf()):
+    for route, answer in tried(other_admin.client, routes, ids, other_admin.csrf()):
         if answer.status_code >= 500 or SECRET.lower() in answer.text.lower():
             leaks.append(route)
     assert leaks == []

@@ -206,8 +206,8 @@ def test_a_budgets_page_shows_its_ledger_in_pages(person: Person, side: Side) ->
     raised = {**examples.BUDGET, "amount": 10**6}
     side.client.put("/v1/budgets/spring", json=raised, headers={"if-match": "*"})
     for _ in range(51):
-        asked = {"offer_id": "ten", "context": {"cart": {"total": 9_000, "currency": "EUR"}}}
-        assert side.client.post("/v1/redemptions/hold", json=asked).status_code == 201
+        request = {"offer_id": "ten", "context": {"cart": {"total": 9_000, "currency": "EUR"}}}
+        assert side.client.post("/v1/redemptions/hold", json=request).status_code == 201
     page = person.get("/admin/budgets/spring")
     assert page.count("<td>Held</td>") == 50
     older = page.partition("?before=")[2].partition('"')[0]

@@ -187,7 +187,7 @@ def test_saved_method_is_shown_unchanged(person: Person) -> None:
 def test_moving_a_method_up_changes_the_default_order(side: Side, person: Person) -> None:
     def order() -> list[str]:
         items = side.client.get("/v1/placements/payment_methods/candidates").json()["items"]
-        return [one["id"] for one in sorted(items, key=lambda one: (one["position"], one["id"]))]
+        return [item["id"] for item in sorted(items, key=lambda item: (item["position"], item["id"]))]
 
     before = order()
     person.send(f"/admin/methods/{before[1]}/move", direction="up")

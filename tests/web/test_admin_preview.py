@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from benchmarks.checks.preview_log import furnish, make_log, store_log
+from benchmarks.checks.preview_log import create_plan, make_log, store_log
 from engine.clock import now_ms
 from engine.model.actor import Actor
 from engine.model.timestamps import DAY
@@ -41,7 +41,7 @@ EFFECT = Effect(1000, 500, 0.6, 0.01, 0.008, 0.021, 400, 3, 0.0, 0.0)
 def shop(server: Server) -> Side:
     """A merchant with a small log."""
     side, _ = server.sides()
-    plan = server.run(furnish(server.engine, side.merchant.id))
+    plan = server.run(create_plan(server.engine, side.merchant.id))
     log = make_log(plan, side.merchant.id, count=400, seed=2, until=now_ms() - DAY)
     server.run(store_log(server.engine.database, log))
     return side
@@ -111,8 +111,8 @@ def test_pause_of_a_method_is_previewed_and_added_to_the_draft(person: Person):
 
 
 def test_linked_preview_starts_automatically_but_not_after_a_refusal(person: Person):
-    asked = f"{WHAT_IF}?change=first&id=klarna"
-    assert 'hx-trigger="load, submit"' in person.get(asked)
+    url = f"{WHAT_IF}?change=first&id=klarna"
+    assert 'hx-trigger="load, submit"' in person.get(url)
     refused = person.send(WHAT_IF, change="first", id="klarna", period="custom", first="", last="")
     assert (refused.status_code, "preview-start" in refused.text) == (422, True)
     assert 'hx-trigger="load, submit"' not in refused.text
@@ -181,16 +181,16 @@ def cancel_in(text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("values", "text"),
     [
         ({"first": "", "last": "2026-11-02"}, "Choose a day."),
         ({"first": "2026-11-03", "last": "2026-11-02"}, "Must not be before the first day."),
     ],
 )
-def test_invalid_day_has_a_message_beside_its_field(person: Person, values: dict[str, str], said: str):
+def test_invalid_day_has_a_message_beside_its_field(person: Person, values: dict[str, str], text: str):
     answer = person.send(PAGE, period="custom", **values)
     assert answer.status_code == 422
-    assert said in answer.text
+    assert text in answer.text
 
 
 def test_preview_without_outcomes_shows_when_they_will_be_complete(server: Server, shop: Side, person: Person):
@@ -216,7 +216,7 @@ def result(**changes: object) -> Result:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "text"),
     [
         ({}, "Would probably raise conversion by 0.80 to 2.1 percentage points"),
         ({"low": -0.021, "high": -0.008}, "Would probably lower conversion by 0.80 to 2.1 percentage points"),
@@ -224,13 +224,13 @@ def result(**changes: object) -> Result:
         ({"refused": "so"}, "Cannot be estimated from past decisions"),
     ],
 )
-def test_verdict_names_direction_and_size(changes: dict[str, object], said: str):
+def test_verdict_names_direction_and_size(changes: dict[str, object], text: str):
     show = Show(locale=viewer_locale("en"), timezone="UTC", now=0)
-    assert verdict_of(ReportPhrasing(show, "EUR"), result(**changes))[1] == said
+    assert verdict_of(ReportPhrasing(show, "EUR"), result(**changes))[1] == text
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "text"),
     [
         ({}, "This rule brings +0.80 to +2.1 percentage points of conversion"),
         ({"low": -0.021, "high": -0.008}, "This rule brings -2.1 to -0.80 percentage points of conversion: a loss"),
@@ -241,23 +241,23 @@ def test_verdict_names_direction_and_size(changes: dict[str, object], said: str)
         ({"refused": "so"}, "Cannot be estimated from past decisions"),
     ],
 )
-def test_verdict_of_a_rule_names_its_effect(changes: dict[str, object], said: str):
+def test_verdict_of_a_rule_names_its_effect(changes: dict[str, object], text: str):
     show = Show(locale=viewer_locale("en"), timezone="UTC", now=0)
-    assert rule_verdict_of(ReportPhrasing(show, "EUR"), result(**changes))[1] == said
+    assert rule_verdict_of(ReportPhrasing(show, "EUR"), result(**changes))[1] == text
 
 
 def test_changed_decisions_are_listed_before_the_total():
     """Of 1,000 decisions, 500 matter: what is +1 point in total is +2 points there."""
     show = Show(locale=viewer_locale("en"), timezone="UTC", now=0)
-    said = reason_of(ReportPhrasing(show, "EUR"), result())
-    assert said == (
+    text = reason_of(ReportPhrasing(show, "EUR"), result())
+    assert text == (
         "In 500 decisions where it matters: 60.0% → 62.0% (+1.6 to +4.2 percentage points). "
         "Over all 1,000 decisions with a known outcome: +1.0 (+0.80 to +2.1 percentage points)."
     )
     refused = reason_of(ReportPhrasing(show, "EUR"), result(refused="too few"))
     assert refused == "Too few. It matters in 500 decisions of 1,000 with a known outcome: 60.0% now."
-    places = [Places("klarna", "Klarna", (9, 0), (9, 0), (9, 0))]
-    paused = msgspec.structs.replace(result(refused="too few"), places=places, withdrawn={"klarna": 40})
+    positions = [Places("klarna", "Klarna", (9, 0), (9, 0), (9, 0))]
+    paused = msgspec.structs.replace(result(refused="too few"), places=positions, withdrawn={"klarna": 40})
     assert reason_of(ReportPhrasing(show, "EUR"), paused).endswith(
         "60.0% now. There, Klarna was chosen in 40 decisions (8.0%). "
         "An experiment can tell how many of these customers would choose something else."
@@ -301,5 +301,5 @@ def test_only_a_candidate_offered_less_has_a_maximum_cost(changes: dict[str, obj
 def test_money_is_written_for_100_decisions(reward: str):
     show = Show(locale=viewer_locale("en"), timezone="UTC", now=0)
     money = msgspec.structs.replace(result(value=140.0, low=80.0, high=210.0), reward=reward)
-    said = verdict_of(ReportPhrasing(show, "EUR"), money)[1]
-    assert said == f"Would probably raise {reward} by €80.00 to €210.00 for each 100 decisions"
+    text = verdict_of(ReportPhrasing(show, "EUR"), money)[1]
+    assert text == f"Would probably raise {reward} by €80.00 to €210.00 for each 100 decisions"

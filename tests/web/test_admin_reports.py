@@ -173,11 +173,11 @@ def test_only_admins_see_the_recipients(server: Server, side: Side, person: Pers
 
 def test_reports_of_another_merchant_do_not_exist(server: Server, side: Side, person: Person) -> None:
     add(person)
-    stranger = add_person(server, server.sides()[0])
+    other_person = add_person(server, server.sides()[0])
     address = f"{PAGE}/{id_of(server, side)}"
-    assert stranger.client.get(stranger.address(address)).status_code == 404
+    assert other_person.client.get(other_person.address(address)).status_code == 404
     for act in ("", "/test", "/pause", "/resume", "/delete"):
-        assert stranger.send(f"{address}{act}", confirm="Weekly figures", **FIELDS).status_code in (404, 422)
+        assert other_person.send(f"{address}{act}", confirm="Weekly figures", **FIELDS).status_code in (404, 422)
     assert "Weekly figures" in person.get(PAGE)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.serving import Server, Side
 from tests.web.people import Person, add_person
-from tests.web.test_admin_drafts import CHANGES, PLACE, act, shown
+from tests.web.test_admin_drafts import CHANGES, PLACEMENT, act, shown
 
 METHODS = "/admin/live/methods"
 UNDO = re.compile(r'action="([^"]+)"[^>]*>.{0,200}?Undo', re.DOTALL)
@@ -37,7 +37,7 @@ def test_switch_publishes_at_once_and_can_be_undone(side: Side, ada: Person):
 
 
 def test_with_review_switches_and_forms_change_the_draft(side: Side, ada: Person, bob: Person):
-    ada.send("/admin/live/review", review="on", placement=PLACE)
+    ada.send("/admin/live/review", review="on", placement=PLACEMENT)
     ada.send(f"{METHODS}/paypal/toggle", enabled="off")
     assert "paypal" in shown(side)
     assert "In the draft" in ada.get(METHODS)
@@ -52,7 +52,7 @@ def test_with_review_switches_and_forms_change_the_draft(side: Side, ada: Person
 
 
 def test_with_review_undo_removes_the_change_from_the_draft(side: Side, ada: Person):
-    ada.send("/admin/live/review", review="on", placement=PLACE)
+    ada.send("/admin/live/review", review="on", placement=PLACEMENT)
     ada.send(f"{METHODS}/paypal/toggle", enabled="off")
     ada.send(f"{METHODS}/paypal/toggle?enabled=on")
     assert "Nothing to publish" in ada.get(CHANGES)
@@ -61,21 +61,21 @@ def test_with_review_undo_removes_the_change_from_the_draft(side: Side, ada: Per
 def test_person_does_not_approve_their_own_change_with_a_key(server: Server, side: Side, ada: Person):
     accounts = server.engine.accounts
     key = server.run(accounts.create_key(side.merchant, "secret", "CI", actor_name=ada.email))[1]
-    ada.send("/admin/live/review", review="on", placement=PLACE)
-    client, draft = server.client(key), f"/v1/placements/{PLACE}/draft"
+    ada.send("/admin/live/review", review="on", placement=PLACEMENT)
+    client, draft = server.client(key), f"/v1/placements/{PLACEMENT}/draft"
     paypal = {"id": "paypal", "label": "PayPal", "enabled": False}
     saved = client.put(f"{draft}/candidates/paypal", json=paypal, headers={"If-Match": "*"})
     assert saved.json()["authors"] == [ada.email]
-    direct = client.put(f"/v1/placements/{PLACE}/candidates/paypal", json=paypal, headers={"If-Match": "*"})
+    direct = client.put(f"/v1/placements/{PLACEMENT}/candidates/paypal", json=paypal, headers={"If-Match": "*"})
     assert (direct.status_code, direct.json()["type"]) == (403, "urn:tap2:problem:review-required")
     assert client.post(f"{draft}/review", json={}, headers={"If-Match": "*"}).status_code == 200
     assert act(ada, "approve").status_code == 403
-    back = client.post(f"/v1/placements/{PLACE}/roll-back", json={"version": 1})
+    back = client.post(f"/v1/placements/{PLACEMENT}/roll-back", json={"version": 1})
     assert (back.status_code, back.json()["type"]) == (403, "urn:tap2:problem:review-required")
 
 
 def test_emergency_pause_is_shown_until_another_person_confirms_it(side: Side, ada: Person, bob: Person):
-    ada.send("/admin/live/review", review="on", placement=PLACE)
+    ada.send("/admin/live/review", review="on", placement=PLACEMENT)
     ada.send(f"{METHODS}/paypal/pause", why="")
     assert "paypal" in shown(side)
     ada.send(f"{METHODS}/paypal/pause", why="Answers with errors")

@@ -151,12 +151,12 @@ def test_only_admins_change_the_team(server: Server, side: Side, role: str) -> N
 
 
 def test_people_of_another_merchant_are_not_listed(server: Server, side: Side) -> None:
-    stranger = add_person(server, server.sides()[0])
+    other_person = add_person(server, server.sides()[0])
     person = add_person(server, side)
     own = id_of(server, person.email)
-    assert person.email not in stranger.get("/admin/team")
+    assert person.email not in other_person.get("/admin/team")
     for act, values in (("role", {"role": "viewer"}), ("end-sessions", {}), ("remove", {"confirm": "Person"})):
-        assert stranger.send(f"/admin/team/{own}/{act}", **values).status_code == 404
+        assert other_person.send(f"/admin/team/{own}/{act}", **values).status_code == 404
     assert person.client.get("/admin/live/").status_code == 200
 
 

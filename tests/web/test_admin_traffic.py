@@ -37,13 +37,13 @@ def put(side: Side, id: str, when: object) -> None:
 def test_unpublished_rules_show_their_traffic(side: Side, person: Person) -> None:
     put(side, "brazil", {"==": [{"var": "geo.country"}, "BR"]})
     put(side, "germany", {"==": [{"var": "geo.country"}, "DE"]})
-    said = "was true in none of 200 decisions of the last week: most had Germany."
-    assert said in plain(person.get(f"{RULES}/brazil"))
+    text = "was true in none of 200 decisions of the last week: most had Germany."
+    assert text in plain(person.get(f"{RULES}/brazil"))
     assert "No problems found." in plain(person.get(f"{RULES}/germany"))
     listed = plain(person.get("/admin/live/rules?placement=payment_methods"))
     assert re.search(r"The checks found something in .{0,80}Brazil", listed)
     assert not re.search(r"The checks found something in .{0,80}Germany", listed)
-    assert said in plain(person.get(CHANGES))
+    assert text in plain(person.get(CHANGES))
     reach = f"{CHANGES}/reach?kind=rule&id="
     assert f"Changes 0 of {ENOUGH} answers of the last week." in plain(person.get(f"{reach}brazil"))
     assert f"Changes {ENOUGH} of {ENOUGH} answers of the last week (100" in plain(person.get(f"{reach}germany"))
@@ -59,5 +59,5 @@ def test_candidate_page_warns_of_a_minimum_that_no_cart_reaches(side: Side, pers
     path = "/v1/placements/payment_methods/candidates/paypal"
     sent = side.client.put(path, json=dear, headers={"If-Match": paypal.headers["etag"]})
     assert sent.status_code == 200, sent.text
-    said = f"None of {ENOUGH} decisions of the last week could have offered it: the amount is below its minimum."
-    assert said in plain(person.get("/admin/live/methods/paypal"))
+    text = f"None of {ENOUGH} decisions of the last week could have offered it: the amount is below its minimum."
+    assert text in plain(person.get("/admin/live/methods/paypal"))

@@ -80,7 +80,7 @@ def owner(server: Server) -> Side:
 
 
 @pytest.fixture
-def stranger(server: Server) -> Person:
+def other_person(server: Server) -> Person:
     """An admin of another merchant, with nothing set up."""
     return add_person(server, server.sides()[0])
 
@@ -121,28 +121,28 @@ def _again(text: str | None) -> object:
 
 
 @pytest.mark.parametrize("path", OTHERS)
-def test_page_of_another_merchants_resource_answers_404(stranger: Person, ids: dict[str, str], path: str) -> None:
-    answer = stranger.client.get(path.format(**ids))
+def test_page_of_another_merchants_resource_answers_404(other_person: Person, ids: dict[str, str], path: str) -> None:
+    answer = other_person.client.get(path.format(**ids))
     assert answer.status_code == 404
     assert "Page not found" in answer.text
 
 
 @pytest.mark.parametrize(("path", "values"), ACTS)
 def test_no_action_changes_another_merchants_resources(
-    owner: Side, stranger: Person, ids: dict[str, str], path: str, values: dict[str, str]
+    owner: Side, other_person: Person, ids: dict[str, str], path: str, values: dict[str, str]
 ) -> None:
-    assert stranger.send(path.format(**ids), **values).status_code == 404
+    assert other_person.send(path.format(**ids), **values).status_code == 404
     assert owner.client.get("/v1/placements/payment_methods/candidates/card").json()["enabled"]
     assert owner.client.get(f"/v1/placements/payment_methods/rules/{ids['rule']}").status_code == 200
 
 
 def test_lists_and_search_show_only_the_own_merchant(server: Server, side: Side, empty_side: Side) -> None:
     side.decide()
-    stranger = add_person(server, empty_side)
+    other_person = add_person(server, empty_side)
     add_experiment(server, side)
     pages = ("/admin/", "/admin/placements", "/admin/methods", "/admin/decisions", "/admin/experiments")
     for path in (*pages, "/admin/search?q=paypal"):
-        assert "PayPal" not in stranger.get(path)
+        assert "PayPal" not in other_person.get(path)
 
 
 def test_the_test_side_is_empty_while_the_live_side_is_full(server: Server, side: Side) -> None:

@@ -14,7 +14,7 @@ from web.http.access import HINTS_A_DAY, HintLimit
 from web.openapi import examples
 
 DECISIONS, FEEDBACK = "/v1/personalize/decisions", "/v1/personalize/feedback"
-TELLING = ("reasons", "rules", "skipped", "history", "trace")
+PRIVATE_FIELDS = ("reasons", "rules", "skipped", "history", "trace")
 
 
 @pytest.fixture
@@ -51,11 +51,11 @@ def past_of(side: Side, customer: str = "alice@example.com") -> None:
 
 def test_guessed_customer_id_reveals_nothing(side: Side, browser: httpx.Client):
     past_of(side)
-    asked = {"customer_id": "alice@example.com"}
-    assert "last 6 purchases" in str(decide(side.client, **asked))
-    told = decide(browser, **asked)
-    assert not any(name in str(told) for name in TELLING)
-    logged = side.client.get(f"/v1/decisions/{told['decision_id']}?explain=true").json()
+    request = {"customer_id": "alice@example.com"}
+    assert "last 6 purchases" in str(decide(side.client, **request))
+    answer = decide(browser, **request)
+    assert not any(name in str(answer) for name in PRIVATE_FIELDS)
+    logged = side.client.get(f"/v1/decisions/{answer['decision_id']}?explain=true").json()
     assert logged["trace"]["history"] == {}
 
 
@@ -66,9 +66,9 @@ def test_customer_token_is_valid_for_its_customer_and_period(side: Side, browser
     token = answer.json()["customer_token"]
 
     def history(customer: str, token: str) -> Any:
-        found = decide(browser, customer_id=customer, customer_token=token)
-        assert "purchases" not in str(found)
-        return side.client.get(f"/v1/decisions/{found['decision_id']}?explain=true").json()["trace"]["history"]
+        decision = decide(browser, customer_id=customer, customer_token=token)
+        assert "purchases" not in str(decision)
+        return side.client.get(f"/v1/decisions/{decision['decision_id']}?explain=true").json()["trace"]["history"]
 
     assert set(history("alice@example.com", token)) == {"paypal"}
     assert history("bob@example.com", token) == {}
@@ -85,12 +85,12 @@ def test_only_a_server_makes_customer_tokens(browser: httpx.Client):
 
 def test_a_browser_gets_no_reasons_and_no_rules(side: Side, browser: httpx.Client):
     context = {"context": {"cart": {"total": 200_000, "currency": "EUR"}, "geo": {"country": "DE"}}}
-    full, told = decide(side.client, **context), decide(browser, **context)
+    full, answer = decide(side.client, **context), decide(browser, **context)
     assert full["rules"] == ["no-invoice-for-large-carts"]
-    assert not any(name in str(told) for name in (*TELLING, "no-invoice", "reason"))
-    assert {item["id"] for item in told["excluded"]} == {item["id"] for item in full["excluded"]} == {"ideal"}
-    assert told["values"] == full["values"]
-    assert side.client.post(f"/v1/decisions/{told['decision_id']}/replay").json()["same"]
+    assert not any(name in str(answer) for name in (*PRIVATE_FIELDS, "no-invoice", "reason"))
+    assert {item["id"] for item in answer["excluded"]} == {item["id"] for item in full["excluded"]} == {"ideal"}
+    assert answer["values"] == full["values"]
+    assert side.client.post(f"/v1/decisions/{answer['decision_id']}/replay").json()["same"]
 
 
 @pytest.mark.parametrize("path", [DECISIONS, f"{DECISIONS}/batch"])
@@ -104,7 +104,7 @@ def test_batches_and_methods_give_tokens_too(browser: httpx.Client):
     [decision] = browser.post(f"{DECISIONS}/batch", json=examples.BATCH).json()["decisions"]
     methods = browser.get("/v1/personalize/methods").json()
     for given in (decision, methods):
-        assert not any(name in str(given) for name in TELLING)
+        assert not any(name in str(given) for name in PRIVATE_FIELDS)
         assert report(browser, **hint(given))["status"] == "recorded"
 
 

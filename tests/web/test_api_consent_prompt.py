@@ -53,8 +53,8 @@ def test_version_of_the_notice_depends_on_its_text(side: Side):
 
 def test_only_accepted_purposes_are_checked(side: Side):
     assert {purpose["accepted"] for purpose in prompt_of(side.client)["purposes"]} == {False}
-    said = {"analytics": True, "personalization": False}
-    side.client.post(PATH, json={**CUSTOMER, "purposes": said, "method": "save"}).raise_for_status()
+    purposes = {"analytics": True, "personalization": False}
+    side.client.post(PATH, json={**CUSTOMER, "purposes": purposes, "method": "save"}).raise_for_status()
     ticked = {purpose["purpose"] for purpose in prompt_of(side.client)["purposes"] if purpose["accepted"]}
     assert ticked == {"analytics"}
 

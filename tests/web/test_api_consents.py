@@ -27,9 +27,9 @@ def say(client: httpx.Client, **fields: Any) -> httpx.Response:
 
 
 def decide(client: httpx.Client, **headers: str) -> dict[str, Any]:
-    asked = {**examples.DECISION, **CUSTOMER}
+    request = {**examples.DECISION, **CUSTOMER}
     answer = client.post(
-        DECISIONS, json=asked, headers={name.replace("_", "-"): text for name, text in headers.items()}
+        DECISIONS, json=request, headers={name.replace("_", "-"): text for name, text in headers.items()}
     )
     assert answer.status_code == 200, answer.text
     result: dict[str, Any] = answer.json()
@@ -76,8 +76,8 @@ def test_every_route_respects_the_opt_out_signal(shop: Side):
 
 
 def test_a_server_passes_the_refusal_on_in_a_field(side: Side):
-    asked = {**examples.DECISION, **CUSTOMER, "personalization": False}
-    assert side.client.post(DECISIONS, json=asked).json()["personalized"] is False
+    request = {**examples.DECISION, **CUSTOMER, "personalization": False}
+    assert side.client.post(DECISIONS, json=request).json()["personalized"] is False
     query = {**CUSTOMER, "personalization": "false"}
     assert side.client.get("/v1/personalize/methods", params=query).json()["personalized"] is False
     wrong = side.client.get("/v1/personalize/methods", params={**query, "personalization": "perhaps"})

@@ -55,8 +55,8 @@ def calls(server: Server) -> Iterator[Call]:
 def side(server: Server) -> Side:
     side, _ = server.sides()
     side.create_examples()
-    wishes = {"customer_id": BEN, "default_method": "card", "categories": {"island": SECRET}}
-    assert side.client.put("/v1/personalize/preferences", json=wishes).status_code == 200
+    preferences = {"customer_id": BEN, "default_method": "card", "categories": {"island": SECRET}}
+    assert side.client.put("/v1/personalize/preferences", json=preferences).status_code == 200
     assert side.decide(BEN)["ranking"][0]["reasons"] == ["your default method"]
     return side
 
@@ -66,12 +66,12 @@ def token_of(side: Side, customer: str) -> str:
     return token
 
 
-def everything(side: Side) -> list[Any]:
+def all_data(side: Side) -> list[Any]:
     """All that is stored of Ben; the exports are not counted here."""
-    asked = {"customer_id": BEN}
+    request = {"customer_id": BEN}
     paths = ("preferences", "preferences/versions", "consents/read", "consents/history")
-    stored = [side.client.post(f"/v1/personalize/{path}", json=asked).json() for path in paths]
-    decisions = side.client.get("/v1/decisions", params=asked).json()["items"]
+    stored = [side.client.post(f"/v1/personalize/{path}", json=request).json() for path in paths]
+    decisions = side.client.get("/v1/decisions", params=request).json()["items"]
     requests = side.client.get("/v1/personalize/requests").json()["items"]
     return [*stored, [each["decision_id"] for each in decisions], requests]
 
@@ -93,7 +93,7 @@ def test_customer_data_requires_the_token_of_the_customer(server: Server, side: 
         "of a center": side.client.post("/v1/personalize/customer-links", json={"customer_id": BEN}).json()["url"],
         "an old one": engine.tokens.for_customer(merchant.id, BEN, expires=1),
     }
-    before = everything(side)
+    before = all_data(side)
     with server.client(side.new_key("publishable")) as browser:
         for call in calls(server):
             if "{" in call.path:
@@ -105,7 +105,7 @@ def test_customer_data_requires_the_token_of_the_customer(server: Server, side: 
                 assert "default method" not in json.dumps(answer.json()), call
             else:
                 assert (answer.status_code, answer.json()["field"]) == (403, "customer_token"), call
-    assert everything(side) == before
+    assert all_data(side) == before
 
 
 def test_customer_token_opens_the_data_of_the_customer(server: Server, side: Side) -> None:

@@ -263,8 +263,8 @@ ORIGIN = {"origin": "https://shop.example"}
 @CHANGES_NOTHING
 @pytest.mark.parametrize(("method", "path"), [("POST", DECIDE), ("POST", BATCH), ("POST", FEEDBACK), ("GET", METHODS)])
 def test_pages_of_any_origin_may_decide_and_report(side: Side, method: str, path: str):
-    asks = {**ORIGIN, "access-control-request-method": method, "access-control-request-headers": "authorization"}
-    may = httpx.options(side.server.url + path, headers=asks)
+    preflight = {**ORIGIN, "access-control-request-method": method, "access-control-request-headers": "authorization"}
+    may = httpx.options(side.server.url + path, headers=preflight)
     assert may.status_code == 204
     assert may.headers["access-control-allow-origin"] == "*"
     assert method in may.headers["access-control-allow-methods"]
@@ -280,7 +280,7 @@ def test_pages_of_any_origin_may_decide_and_report(side: Side, method: str, path
 
 
 def test_pages_of_other_origins_may_not_configure(side: Side):
-    asks = {**ORIGIN, "access-control-request-method": "POST"}
+    preflight = {**ORIGIN, "access-control-request-method": "POST"}
     for path in (LISTS, "/v1/keys", "/v1/decisions", "/admin/login"):
-        assert "access-control-allow-origin" not in httpx.options(side.server.url + path, headers=asks).headers
+        assert "access-control-allow-origin" not in httpx.options(side.server.url + path, headers=preflight).headers
         assert "access-control-allow-origin" not in side.client.get(path, headers=ORIGIN).headers

@@ -10,8 +10,8 @@ from engine.model.actor import Actor
 from tests.serving import Server, Side
 from web.openapi import examples
 
-PLACE = "/v1/placements/payment_methods"
-DRAFT = f"{PLACE}/draft"
+PLACEMENT = "/v1/placements/payment_methods"
+DRAFT = f"{PLACEMENT}/draft"
 ANY = {"If-Match": "*"}
 HIDE = {"id": "hide-paypal", "name": "Hide PayPal", "when": {"==": [1, 1]}, "effects": [{"exclude": ["paypal"]}]}
 
@@ -35,12 +35,12 @@ def test_draft_takes_effect_only_when_published(side: Side):
     decision = side.decide()
     assert decision["plan_version"] == version
     assert "paypal" not in {ranked["id"] for ranked in decision["ranking"]}
-    newest = side.client.get(f"{PLACE}/versions").json()["items"][0]
+    newest = side.client.get(f"{PLACEMENT}/versions").json()["items"][0]
     assert (newest["version"], newest["why"]) == (version, "Too many chargebacks")
-    [change] = side.client.get(f"{PLACE}/versions/{version}/changes").json()["items"]
+    [change] = side.client.get(f"{PLACEMENT}/versions/{version}/changes").json()["items"]
     assert (change["id"], change["mark"], change["now"]) == ("hide-paypal", "new", change["now"])
     assert "PayPal" in change["now"]
-    assert side.client.get(f"{PLACE}/versions/{version}").json()["rules"][0]["id"] in (
+    assert side.client.get(f"{PLACEMENT}/versions/{version}").json()["rules"][0]["id"] in (
         "hide-paypal",
         examples.RULE["id"],
     )
@@ -72,17 +72,17 @@ def test_deletion_and_all_changes_can_be_discarded(side: Side):
 def test_with_review_a_key_neither_publishes_rules_nor_approves_them(server: Server, side: Side):
     server.run(server.engine.accounts.set_review(side.merchant, on=True, actor_name="tester"))
     for refused in (
-        side.client.post(f"{PLACE}/rules", json=HIDE),
-        side.client.delete(f"{PLACE}/rules/{examples.RULE['id']}", headers=ANY),
+        side.client.post(f"{PLACEMENT}/rules", json=HIDE),
+        side.client.delete(f"{PLACEMENT}/rules/{examples.RULE['id']}", headers=ANY),
     ):
         assert (refused.status_code, refused.json()["type"]) == (403, "urn:tap2:problem:review-required")
     save(side, HIDE)
-    asked = side.client.post(f"{DRAFT}/review", json={"why": "please"}, headers=ANY).json()
-    assert (asked["state"], asked["review"], asked["why"]) == ("in_review", True, "please")
+    review = side.client.post(f"{DRAFT}/review", json={"why": "please"}, headers=ANY).json()
+    assert (review["state"], review["review"], review["why"]) == ("in_review", True, "please")
     assert publish(side).json()["type"] == "urn:tap2:problem:review-required"
     releases = server.engine.releases
     server.run(
-        releases.approve(Actor(side.merchant.id, "bob@example.com"), "payment_methods", revision=asked["revision"])
+        releases.approve(Actor(side.merchant.id, "bob@example.com"), "payment_methods", revision=review["revision"])
     )
     assert publish(side).status_code == 200
     assert "paypal" not in shown(side)
@@ -100,7 +100,7 @@ def test_a_draft_can_be_scheduled_and_taken_back(side: Side):
 
 def test_failing_scenario_stops_publishing_and_shows_its_result(side: Side):
     scenario = {"id": "s", "name": "PayPal for all", "context": {}, "expect": {"shown": ["paypal"]}}
-    assert side.client.post(f"{PLACE}/scenarios", json=scenario).status_code == 201
+    assert side.client.post(f"{PLACEMENT}/scenarios", json=scenario).status_code == 201
     save(side, HIDE)
     [outcome] = side.client.get(f"{DRAFT}/scenarios").json()["items"]
     assert outcome["holds"] is False
@@ -117,11 +117,11 @@ def test_one_request_turns_a_decision_into_a_scenario(side: Side):
     made = side.client.post(f"/v1/decisions/{decision['decision_id']}/scenario").json()
     assert made["context"]["cart"] == examples.DECISION["context"]["cart"]
     assert made["expect"]["hidden"] == ["ideal"]
-    assert side.client.post(f"{PLACE}/scenarios", json=made).status_code == 201
+    assert side.client.post(f"{PLACEMENT}/scenarios", json=made).status_code == 201
 
 
 def test_rule_set_is_exported_and_imported_unchanged(side: Side):
-    exported = side.client.get(f"{PLACE}/rule-set").json()
+    exported = side.client.get(f"{PLACEMENT}/rule-set").json()
     back = side.client.put(DRAFT, json=exported, headers=ANY)
     assert back.status_code == 200
     assert back.json()["changes"] == []
@@ -132,13 +132,13 @@ def test_rule_set_is_exported_and_imported_unchanged(side: Side):
         examples.RULE["id"]: "changed",
         "hide-paypal": "new",
     }
-    assert side.client.get(f"{PLACE}/rule-set?of=draft").json()["rules"][0]["priority"] == 77
+    assert side.client.get(f"{PLACEMENT}/rule-set?of=draft").json()["rules"][0]["priority"] == 77
     wrong = {"rules": [HIDE, {**HIDE, "id": "b", "effects": [{"exclude": ["bitcoin"]}]}]}
     refused = side.client.put(DRAFT, json=wrong, headers=ANY)
     assert (refused.status_code, refused.json()["field"]) == (400, "1/effects/0")
 
 
-@pytest.mark.parametrize("path", [DRAFT, f"{DRAFT}/rules", f"{DRAFT}/scenarios", f"{PLACE}/rule-set"])
+@pytest.mark.parametrize("path", [DRAFT, f"{DRAFT}/rules", f"{DRAFT}/scenarios", f"{PLACEMENT}/rule-set"])
 def test_draft_of_another_merchant_answers_404(server: Server, side: Side, path: str):
     other, _ = server.sides()
     assert side.client.get(path).status_code == 200

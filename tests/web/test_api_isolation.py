@@ -14,7 +14,7 @@ from web.openapi import examples
 
 SECRET = "Zanzibar"
 CUSTOMER = "zanzibar-customer"
-PLACE = "zzplace"
+PLACEMENT = "zzplace"
 OFFER = {
     "currency": "EUR",
     "benefit": {"type": "fixed_amount", "amount": 500},
@@ -140,7 +140,7 @@ def operations(server: Server) -> Iterator[tuple[str, str, dict[str, Any]]]:
             yield method.upper(), path, operation
 
 
-def ask(client: httpx.Client, method: str, path: str, operation: dict[str, Any], ids: Ids) -> httpx.Response:
+def call(client: httpx.Client, method: str, path: str, operation: dict[str, Any], ids: Ids) -> httpx.Response:
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
     address = ids.in_path(path)
     if method == "PUT" and path.endswith("}") and not path.startswith(WITHOUT_ID):
@@ -157,24 +157,26 @@ def ask(client: httpx.Client, method: str, path: str, operation: dict[str, Any],
     )
 
 
-def furnished(side: Side) -> Ids:
+def create_resources(side: Side) -> Ids:
     """Everything that a merchant can have, each with the secret word in it."""
     post = side.client.post
     made = [
-        post("/v1/placements", json={"key": PLACE, "name": SECRET}),
-        post(f"/v1/placements/{PLACE}/candidates", json={"id": "zzcand", "label": SECRET}),
-        post(f"/v1/placements/{PLACE}/rules", json={**examples.RULE, "id": "zzrule", "notes": SECRET, "name": SECRET}),
+        post("/v1/placements", json={"key": PLACEMENT, "name": SECRET}),
+        post(f"/v1/placements/{PLACEMENT}/candidates", json={"id": "zzcand", "label": SECRET}),
         post(
-            f"/v1/placements/{PLACE}/scenarios",
+            f"/v1/placements/{PLACEMENT}/rules", json={**examples.RULE, "id": "zzrule", "notes": SECRET, "name": SECRET}
+        ),
+        post(
+            f"/v1/placements/{PLACEMENT}/scenarios",
             json={"id": "zzscenario", "name": SECRET, "context": {}, "expect": {}, "notes": SECRET},
         ),
         side.client.put(
-            f"/v1/placements/{PLACE}/draft/rules/zzrule",
+            f"/v1/placements/{PLACEMENT}/draft/rules/zzrule",
             json={**examples.RULE, "id": "zzrule", "notes": f"{SECRET} {SECRET}", "name": SECRET},
             headers={"if-match": "*"},
         ),
         post(
-            f"/v1/placements/{PLACE}/experiments",
+            f"/v1/placements/{PLACEMENT}/experiments",
             json={**examples.EXPERIMENT, "id": "zzexperiment", "name": SECRET, "variants": VARIANTS},
         ),
         post("/v1/budgets", json={**examples.BUDGET, "id": "zzbudget", "name": SECRET}),
@@ -182,13 +184,13 @@ def furnished(side: Side) -> Ids:
         post("/v1/placements/offers/candidates", json={"id": "zzoffer", "label": SECRET, "offer": OFFER}),
         post("/v1/vocabulary", json={"name": "zz.field", "type": "string", "label": SECRET}),
         post("/v1/lists", json={"name": "zzlist", "values": [SECRET]}),
-        post("/v1/report-schedules", json={**examples.REPORT_SCHEDULE, "name": SECRET, "placement": PLACE}),
+        post("/v1/report-schedules", json={**examples.REPORT_SCHEDULE, "name": SECRET, "placement": PLACEMENT}),
         post("/v1/alert-recipients", json={**examples.ALERT_RECIPIENT, "recipient": f"{SECRET}@shop.example"}),
         post("/v1/webhooks", json={**examples.WEBHOOK, "description": SECRET, "types": ["arm.jumped"]}),
         post("/v1/keys", json={"kind": "secret", "name": SECRET}),
         post(
             "/v1/personalize/decisions",
-            json={"placement": PLACE, "customer_id": CUSTOMER, "context": {"zz": {"field": SECRET}}},
+            json={"placement": PLACEMENT, "customer_id": CUSTOMER, "context": {"zz": {"field": SECRET}}},
         ),
     ]
     assert all(answer.is_success for answer in made), [answer.text for answer in made]
@@ -198,7 +200,7 @@ def furnished(side: Side) -> Ids:
     audit = str(side.client.get("/v1/audit").json()["items"][0]["id"])
     return Ids(
         side.merchant.slug,
-        PLACE,
+        PLACEMENT,
         "zzcand",
         "zzrule",
         "zzscenario",
@@ -217,13 +219,13 @@ def furnished(side: Side) -> Ids:
 
 def held(side: Side) -> str:
     """A hold of an offer."""
-    asked = {"offer_id": "zzoffer", "customer_id": CUSTOMER}
-    return str(side.client.post("/v1/redemptions/hold", json=asked).json()["hold_id"])
+    request = {"offer_id": "zzoffer", "customer_id": CUSTOMER}
+    return str(side.client.post("/v1/redemptions/hold", json=request).json()["hold_id"])
 
 
 def previewed(side: Side) -> str:
     """A preview of the draft that has ended, so that it stays as it is."""
-    previews = f"/v1/placements/{PLACE}/previews"
+    previews = f"/v1/placements/{PLACEMENT}/previews"
     id = str(side.client.post(previews, json={}).json()["id"])
     ended = side.server.run(side.server.engine.previews.finish(side.merchant.id, id))
     assert ended.state == "done"
@@ -231,12 +233,17 @@ def previewed(side: Side) -> str:
     return id
 
 
-def everything(side: Side, ids: Ids) -> list[Any]:
+def all_data(side: Side, ids: Ids) -> list[Any]:
     """All that a merchant can read about itself."""
-    paths = ("/v1/placements", f"/v1/placements/{PLACE}/candidates", f"/v1/placements/{PLACE}/rules", "/v1/vocabulary")
-    paths += ("/v1/lists", f"/v1/placements/{PLACE}/versions", f"/v1/decisions/{ids.decision}?explain=true")
-    paths += (f"/v1/placements/{PLACE}/draft", f"/v1/placements/{PLACE}/scenarios", "/v1/audit", "/v1/keys")
-    paths += (f"/v1/placements/{PLACE}/previews/{ids.preview}", f"/v1/placements/{PLACE}/experiments")
+    paths = (
+        "/v1/placements",
+        f"/v1/placements/{PLACEMENT}/candidates",
+        f"/v1/placements/{PLACEMENT}/rules",
+        "/v1/vocabulary",
+    )
+    paths += ("/v1/lists", f"/v1/placements/{PLACEMENT}/versions", f"/v1/decisions/{ids.decision}?explain=true")
+    paths += (f"/v1/placements/{PLACEMENT}/draft", f"/v1/placements/{PLACEMENT}/scenarios", "/v1/audit", "/v1/keys")
+    paths += (f"/v1/placements/{PLACEMENT}/previews/{ids.preview}", f"/v1/placements/{PLACEMENT}/experiments")
     paths += ("/v1/budgets", "/v1/budgets/zzbudget/balance", "/v1/ledger", f"/v1/redemptions/{ids.hold}")
     paths += (f"/v1/webhooks/{ids.webhook}", f"/v1/webhooks/{ids.webhook}/deliveries")
     paths += (f"/v1/report-schedules/{ids.schedule}", f"/v1/alert-recipients/{ids.recipient}")
@@ -255,21 +262,21 @@ def pairs(server: Server) -> dict[str, tuple[Side, Side]]:
 @pytest.mark.parametrize("relation", ["another merchant", "the live side of a test key", "test of live"])
 def test_ids_of_other_merchants_are_unknown_on_every_route(server: Server, relation: str):
     mine, theirs = pairs(server)[relation]
-    ids = furnished(theirs)
-    before = everything(theirs, ids)
+    ids = create_resources(theirs)
+    before = all_data(theirs, ids)
     tried = 0
     for method, path, operation in operations(server):
         if not operation["security"]:
             continue
-        answer = ask(mine.client, method, path, operation, ids)
+        answer = call(mine.client, method, path, operation, ids)
         assert SECRET not in answer.text, (method, path)
         if "{" in path:
             assert answer.status_code in (403, 404), (method, path, answer.text)
-            nobodys = ask(mine.client, method, path, operation, NOBODYS)
+            nobodys = call(mine.client, method, path, operation, NOBODYS)
             assert blank(answer.text, ids) == blank(nobodys.text, NOBODYS), (method, path)
         tried += 1
     assert tried >= 35
-    assert everything(theirs, ids) == before
+    assert all_data(theirs, ids) == before
 
 
 def blank(text: str, ids: Ids) -> str:
@@ -282,10 +289,10 @@ def blank(text: str, ids: Ids) -> str:
 @pytest.mark.parametrize("path", ["/v1/personalize/decisions", "/v1/personalize/decisions/batch"])
 def test_placement_of_another_merchant_is_not_decided(server: Server, path: str):
     (theirs, _), (mine, _) = server.sides(), server.sides()
-    ids = furnished(theirs)
+    ids = create_resources(theirs)
     for method, result, operation in operations(server):
         if result == path:
-            assert ask(mine.client, method, path, operation, ids).status_code == 404
+            assert call(mine.client, method, path, operation, ids).status_code == 404
 
 
 def test_name_of_another_merchant_is_refused_on_every_route(server: Server):
@@ -309,7 +316,7 @@ def test_name_of_another_merchant_is_refused_on_every_route(server: Server):
 
 def test_decision_of_another_merchant_accepts_no_outcome(server: Server):
     (theirs, _), (mine, _) = server.sides(), server.sides()
-    ids = furnished(theirs)
+    ids = create_resources(theirs)
     outcome = {"event_id": "mine", "decision_id": ids.decision, "type": "refunded"}
     answer = mine.client.post("/v1/personalize/feedback", json=outcome)
     assert [item["status"] for item in answer.json()["results"]] == ["unknown_decision"]
@@ -328,7 +335,7 @@ def test_a_publishable_key_is_refused_on_all_that_configures(side: Side):
     with side.server.client(side.new_key("publishable")) as client:
         refused = 0
         for method, path, operation in operations(side.server):
-            answer = ask(client, method, path, operation, NOBODYS)
+            answer = call(client, method, path, operation, NOBODYS)
             if operation["security"] == [{"secretKey": []}]:
                 assert answer.status_code == 403, (method, path)
                 refused += 1
@@ -338,7 +345,7 @@ def test_a_publishable_key_is_refused_on_all_that_configures(side: Side):
 def test_protected_routes_require_a_key(server: Server):
     with server.client() as client:
         for method, path, operation in operations(server):
-            answer = ask(client, method, path, operation, NOBODYS)
+            answer = call(client, method, path, operation, NOBODYS)
             assert (answer.status_code == 401) == bool(operation["security"]), (method, path)
 
 

@@ -36,7 +36,7 @@ def test_side(server: Server) -> Side:
     return test
 
 
-def ask(side: Side, context: Any, **more: Any) -> dict[str, Any]:
+def decide(side: Side, context: Any, **more: Any) -> dict[str, Any]:
     """Return the explained answer; it must be the same when it is replayed."""
     body = json.dumps({"placement": "payment_methods", "context": context, **more})
     answer = side.client.post(f"{DECIDE}?explain=true", content=body)
@@ -72,7 +72,7 @@ UNDERSTOOD: list[tuple[dict[str, Any], str, object]] = [
 
 @pytest.mark.parametrize(("context", "name", "value"), UNDERSTOOD)
 def test_unambiguous_values_are_converted(shop: Side, context: dict[str, Any], name: str, value: object):
-    body = ask(shop, context)
+    body = decide(shop, context)
     assert body["warnings"] == []
     assert body["trace"]["facts"][name] == value
     assert type(body["trace"]["facts"][name]) is type(value)
@@ -107,19 +107,19 @@ LEFT_OUT: list[tuple[dict[str, Any], str, str]] = [
 
 @pytest.mark.parametrize(("context", "name", "message"), LEFT_OUT)
 def test_invalid_values_are_ignored_with_a_warning(shop: Side, context: Any, name: str, message: str):
-    body = ask(shop, context)
+    body = decide(shop, context)
     assert message in warned(body)[name]
     assert name == "time.now" or name not in body["trace"]["facts"]
 
 
 def test_disallowed_value_is_kept_with_a_warning(shop: Side):
-    body = ask(shop, {"device": {"type": "tv"}})
+    body = decide(shop, {"device": {"type": "tv"}})
     assert warned(body)["device.type"] == '"tv" is not one of desktop, mobile, tablet'
     assert body["trace"]["facts"]["device.type"] == "tv"
 
 
 def test_facts_beyond_200_are_left_out(shop: Side):
-    body = ask(shop, {"extra": {f"f{number}": number for number in range(3000)}, "cart": {"total": 5}})
+    body = decide(shop, {"extra": {f"f{number}": number for number in range(3000)}, "cart": {"total": 5}})
     assert body["trace"]["facts"]["cart.total"] == 5
     assert list(warned(body)) == ["extra"]
 
@@ -155,7 +155,7 @@ def test_unusual_bodies_are_answered(shop: Side, test_side: Side, body: str, fie
 
 @pytest.mark.parametrize("customer", ["", None])
 def test_an_empty_customer_is_a_guest(shop: Side, customer: str | None):
-    body = ask(shop, {}, customer_id=customer)
+    body = decide(shop, {}, customer_id=customer)
     assert body["warnings"] == []
     assert customer_of(shop, body) is None
 
@@ -167,7 +167,7 @@ def customer_of(side: Side, body: dict[str, Any]) -> str | None:
 
 def test_a_numeric_customer_is_the_same_as_its_text(shop: Side):
     ids = (1234567890123456789, "1234567890123456789")
-    first, second = (customer_of(shop, ask(shop, {}, customer_id=id)) for id in ids)
+    first, second = (customer_of(shop, decide(shop, {}, customer_id=id)) for id in ids)
     assert first is not None
     assert first == second
 
@@ -223,7 +223,7 @@ def test_query_and_body_agree(test_side: Side):
     assert body["warnings"] == []
     sent = {"geo": {"country": "NLD"}, "cart": {"currency": "eur", "total": 12900.0}}
     sent |= {"device": {"type": "Mobile"}, "customer": {"locale": "de_DE"}}
-    facts = ask(test_side, sent)["trace"]["facts"]
+    facts = decide(test_side, sent)["trace"]["facts"]
     assert {k: v for k, v in facts.items() if k != "time.now"} == {
         k: v for k, v in body["facts"].items() if k != "time.now"
     }
@@ -293,8 +293,8 @@ def test_a_customers_bucket_needs_no_declared_fact(server: Server):
     assert live.client.post("/v1/placements/payment_methods/rules", json=rule).status_code == 201
     fired = 0
     for number in range(200):
-        body = ask(live, {"customer": {"id": f"plain-{number}"}}, customer_id=f"plain-{number}")
+        body = decide(live, {"customer": {"id": f"plain-{number}"}}, customer_id=f"plain-{number}")
         fired += "half" in body["rules"]
         assert f"plain-{number}" not in json.dumps(body)
     assert 60 < fired < 140
-    assert {"rule": "half", "field": "customer.id"} in ask(live, {})["skipped"]
+    assert {"rule": "half", "field": "customer.id"} in decide(live, {})["skipped"]

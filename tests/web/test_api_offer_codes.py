@@ -38,9 +38,9 @@ def test_each_customer_is_shown_another_code(pool: Side):
         "items": [{"code": "CODE-1", "state": "used", "hold_id": first["hold_id"]}],
         "next": None,
     }
-    asked = {"code": "code-1", "context": {"cart": CART}}
-    assert pool.client.post("/v1/redemptions/validate", json=asked).json()["reason"] == "the code was used"
-    assert pool.client.post("/v1/redemptions/hold", json=asked).status_code == 409
+    request = {"code": "code-1", "context": {"cart": CART}}
+    assert pool.client.post("/v1/redemptions/validate", json=request).json()["reason"] == "the code was used"
+    assert pool.client.post("/v1/redemptions/hold", json=request).status_code == 409
 
 
 @pytest.mark.parametrize(

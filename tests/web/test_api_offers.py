@@ -159,14 +159,14 @@ def test_a_failed_payment_gives_the_money_back(shop: Side):
 
 
 def test_a_code_is_validated_held_and_redeemed(shop: Side):
-    asked = {"code": "spring10", "context": {"cart": CART}}
-    assert shop.client.post("/v1/redemptions/validate", json=asked).json() == {
+    request = {"code": "spring10", "context": {"cart": CART}}
+    assert shop.client.post("/v1/redemptions/validate", json=request).json() == {
         "offer_id": "ten",
         "valid": True,
         "reason": "",
         "discount": {"amount": 1000, "currency": "EUR"},
     }
-    held = shop.client.post("/v1/redemptions/hold", json=asked)
+    held = shop.client.post("/v1/redemptions/hold", json=request)
     assert (held.status_code, held.json()["held"], held.json()["decision_id"]) == (201, 1000, None)
     assert redeem(shop, held.json()["hold_id"]).json()["discount"] == 1000
 
@@ -181,11 +181,11 @@ def test_rules_about_the_past_hold_for_codes(shop: Side):
     past = {">=": [{"var": "history.purchases"}, 1]}
     rule = {"id": "welcome", "name": "First purchase only", "when": past, "effects": [{"exclude": ["ten"]}]}
     assert shop.client.post("/v1/placements/offers/rules", json=rule).status_code == 201
-    asked = {"code": "spring10", "context": {"cart": CART}}
+    request = {"code": "spring10", "context": {"cart": CART}}
     for customer, valid in (("anna", False), ("ben", True)):
-        quoted = shop.client.post("/v1/redemptions/validate", json={**asked, "customer_id": customer}).json()
+        quoted = shop.client.post("/v1/redemptions/validate", json={**request, "customer_id": customer}).json()
         assert (customer, quoted["valid"]) == (customer, valid)
-    held = shop.client.post("/v1/redemptions/hold", json={**asked, "customer_id": "anna"})
+    held = shop.client.post("/v1/redemptions/hold", json={**request, "customer_id": "anna"})
     assert (held.status_code, held.json()["field"]) == (409, "offer_id")
 
 

@@ -14,7 +14,7 @@ from tests.serving import Server, Side
 from tests.web.people import add_person
 from tests.web.test_api_door import HOSTILE
 
-SNAPSHOTS, OFFLINE, PLACE = "/v1/personalize/snapshots", "/v1/personalize/decisions/offline", "steps"
+SNAPSHOTS, OFFLINE, PLACEMENT = "/v1/personalize/snapshots", "/v1/personalize/decisions/offline", "steps"
 CONTEXT = {"cart": {"total": 12_900, "currency": "EUR"}}
 
 
@@ -24,8 +24,8 @@ def merchant(server: Server) -> Side:
     side.create_examples()
     candidates = [{"id": "a", "label": "A"}, {"id": "b", "label": "B"}, {"id": "c", "label": "C"}]
     made = [
-        side.client.post("/v1/placements", json={"key": PLACE, "name": "Steps"}),
-        side.client.post(f"/v1/placements/{PLACE}/candidates", json=candidates),
+        side.client.post("/v1/placements", json={"key": PLACEMENT, "name": "Steps"}),
+        side.client.post(f"/v1/placements/{PLACEMENT}/candidates", json=candidates),
     ]
     assert all(answer.status_code == 201 for answer in made), [answer.text for answer in made]
     return side
@@ -37,7 +37,7 @@ def page(merchant: Side) -> httpx.Client:
 
 
 def snapshot_for(client: httpx.Client) -> dict[str, Any]:
-    answer = client.get(f"{SNAPSHOTS}/{PLACE}")
+    answer = client.get(f"{SNAPSHOTS}/{PLACEMENT}")
     assert answer.status_code == 200, answer.text
     snapshot: dict[str, Any] = answer.json()
     return snapshot
@@ -45,7 +45,7 @@ def snapshot_for(client: httpx.Client) -> dict[str, Any]:
 
 def made(side: Side, snapshot: dict[str, Any], count: int, *, first: int = 0) -> list[dict[str, Any]]:
     """Return decisions as a client makes them."""
-    active = side.server.engine.live.get(side.merchant.id, PLACE)
+    active = side.server.engine.live.get(side.merchant.id, PLACEMENT)
     assert active is not None
     sent = []
     for number in range(first, first + count):
@@ -111,10 +111,10 @@ def test_snapshots_of_servers_pages_and_merchants_are_kept_apart(merchant: Side,
 
 
 def test_a_recent_snapshot_is_answered_with_304(page: httpx.Client, merchant: Side):
-    tag = page.get(f"{SNAPSHOTS}/{PLACE}").headers["etag"]
-    again = page.get(f"{SNAPSHOTS}/{PLACE}", headers={"if-none-match": f'"x", {tag}'})
+    tag = page.get(f"{SNAPSHOTS}/{PLACEMENT}").headers["etag"]
+    again = page.get(f"{SNAPSHOTS}/{PLACEMENT}", headers={"if-none-match": f'"x", {tag}'})
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
-    assert merchant.client.get(f"{SNAPSHOTS}/{PLACE}", headers={"if-none-match": tag}).status_code == 200
+    assert merchant.client.get(f"{SNAPSHOTS}/{PLACEMENT}", headers={"if-none-match": tag}).status_code == 200
 
 
 def test_placement_that_needs_the_server_answers_409(page: httpx.Client):
@@ -122,7 +122,7 @@ def test_placement_that_needs_the_server_answers_409(page: httpx.Client):
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:tap2:problem:conflict")
     assert "its rules read facts" in answer.json()["detail"]
     assert page.get(f"{SNAPSHOTS}/no_such").status_code == 404
-    assert page.get(f"{SNAPSHOTS}/{PLACE}", headers={"sec-gpc": "1"}).status_code == 409
+    assert page.get(f"{SNAPSHOTS}/{PLACEMENT}", headers={"sec-gpc": "1"}).status_code == 409
 
 
 def test_a_browser_that_refuses_personalization_stores_nothing(merchant: Side, page: httpx.Client):
@@ -133,7 +133,7 @@ def test_a_browser_that_refuses_personalization_stores_nothing(merchant: Side, p
 
 
 def test_pages_of_any_origin_may_call_both(server: Server):
-    for path, method in ((f"{SNAPSHOTS}/{PLACE}", "GET"), (OFFLINE, "POST")):
+    for path, method in ((f"{SNAPSHOTS}/{PLACEMENT}", "GET"), (OFFLINE, "POST")):
         headers = {"origin": "https://shop.example", "access-control-request-method": method}
         answer = httpx.options(f"{server.url}{path}", headers=headers)
         assert (answer.status_code, answer.headers["access-control-allow-methods"]) == (204, method)
@@ -185,7 +185,7 @@ def test_each_decision_counts_against_the_limit(merchant: Side, monkeypatch: pyt
 def test_decision_page_shows_that_a_client_made_the_decision(merchant: Side, server: Server):
     (sent,) = made(merchant, snapshot_for(merchant.client), 1)
     assert statuses(merchant.client, sent) == ["recorded"]
-    online = merchant.client.post("/v1/personalize/decisions", json={"placement": PLACE}).json()
+    online = merchant.client.post("/v1/personalize/decisions", json={"placement": PLACEMENT}).json()
     person, note = add_person(server, merchant), "The shop decided this while the server did not answer"
     page = person.get(f"/admin/decisions/{sent['decision_id']}")
     assert note in page

@@ -43,9 +43,14 @@ def test_change_is_merged_and_read_by_every_route(side: Side):
     assert change(side.client, default_method="paypal", notifications={"email": True}).status_code == 200
     changed = change(side.client, language="de", notifications={"sms": False})
     assert (changed.json()["version"], changed.headers["etag"]) == (2, '"2"')
-    said = changed.json()["preferences"]
-    assert said["notifications"] == {"email": True, "sms": False}
-    assert (said["default_method"], said["language"], said["theme"], said["favorites"]) == ("paypal", "de", None, [])
+    preferences = changed.json()["preferences"]
+    assert preferences["notifications"] == {"email": True, "sms": False}
+    assert (preferences["default_method"], preferences["language"], preferences["theme"], preferences["favorites"]) == (
+        "paypal",
+        "de",
+        None,
+        [],
+    )
     assert side.client.post(PATH, json=CUSTOMER).json() == changed.json()
     assert side.client.get(PATH, params=CUSTOMER).json() == changed.json()
     assert changed.headers["cache-control"] == "no-store"
@@ -90,24 +95,24 @@ def test_defaults_apply_without_preferences_of_the_customer(side: Side):
     answer = side.client.post(PATH, json=CUSTOMER).json()
     assert (answer["preferences"]["language"], answer["preferences"]["theme"]) == ("fr", "dark")
     assert answer["inherited"] == ["theme", "categories.gift_wrap"]
-    nobody = side.client.post(PATH, json={"customer_id": "nobody"}).json()
-    assert (nobody["version"], nobody["preferences"]["language"]) == (0, "de")
+    unknown = side.client.post(PATH, json={"customer_id": "nobody"}).json()
+    assert (unknown["version"], unknown["preferences"]["language"]) == (0, "de")
     assert side.client.get(f"{PATH}/defaults").json()["categories"] == {"gift_wrap": False}
 
 
 def test_opted_out_customer_gets_the_fixed_order_without_a_log(side: Side, browser: httpx.Client):
     change(side.client, personalization_enabled=False)
-    asked = {**examples.DECISION, **CUSTOMER}
-    answer = side.client.post("/v1/personalize/decisions?explain=true", json=asked).json()
+    request = {**examples.DECISION, **CUSTOMER}
+    answer = side.client.post("/v1/personalize/decisions?explain=true", json=request).json()
     assert answer["personalized"] is False
     assert side.client.get(f"/v1/decisions/{answer['decision_id']}").status_code == 404
     assert side.client.get("/v1/personalize/methods", params=CUSTOMER).json()["personalized"] is False
     batch = {**examples.BATCH, **CUSTOMER}
     (decision,) = side.client.post("/v1/personalize/decisions/batch", json=batch).json()["decisions"]
     assert decision["personalized"] is False
-    theirs = browser.post("/v1/personalize/decisions", json={**asked, "customer_token": token_of(side)}).json()
+    theirs = browser.post("/v1/personalize/decisions", json={**request, "customer_token": token_of(side)}).json()
     assert theirs["personalized"] is False
-    other = side.client.post("/v1/personalize/decisions", json={**asked, "customer_id": "ben"}).json()
+    other = side.client.post("/v1/personalize/decisions", json={**request, "customer_id": "ben"}).json()
     assert "personalized" not in other
 
 
@@ -169,8 +174,8 @@ def test_a_browser_may_not_set_defaults(browser: httpx.Client):
 
 
 def test_pages_of_any_origin_may_read_preferences(side: Side):
-    asked = {"origin": "https://shop.example", "access-control-request-method": "PUT"}
-    answer = side.client.options(PATH, headers=asked)
+    request = {"origin": "https://shop.example", "access-control-request-method": "PUT"}
+    answer = side.client.options(PATH, headers=request)
     assert answer.headers["access-control-allow-methods"] == "GET, POST, PUT, DELETE"
 
 

@@ -11,11 +11,11 @@ from tests.marks import CHANGES_NOTHING
 from tests.serving import Server, Side
 from web.openapi import examples
 
-PLACE = "/v1/placements/payment_methods"
+PLACEMENT = "/v1/placements/payment_methods"
 COLLECTIONS = [
     ("/v1/placements", "payment_methods", examples.PLACEMENT),
-    (f"{PLACE}/candidates", "ideal", examples.CANDIDATE),
-    (f"{PLACE}/rules", examples.RULE["id"], examples.RULE),
+    (f"{PLACEMENT}/candidates", "ideal", examples.CANDIDATE),
+    (f"{PLACEMENT}/rules", examples.RULE["id"], examples.RULE),
     ("/v1/vocabulary", "customer.tier", examples.FIELD),
     ("/v1/lists", "blocked-regions", examples.LIST),
 ]
@@ -100,21 +100,21 @@ def test_only_one_of_many_concurrent_edits_succeeds(side: Side):
     def save(number: int) -> int:
         body = {**examples.CANDIDATE, "label": f"Label {number}"}
         with side.server.client(side.key) as client:
-            return client.put(f"{PLACE}/candidates/ideal", json=body, headers={"if-match": '"1"'}).status_code
+            return client.put(f"{PLACEMENT}/candidates/ideal", json=body, headers={"if-match": '"1"'}).status_code
 
     with ThreadPoolExecutor(8) as pool:
         statuses = list(pool.map(save, range(8)))
     assert sorted(statuses) == [200] + [412] * 7
-    assert side.client.get(f"{PLACE}/candidates/ideal").json()["version"] == 2
+    assert side.client.get(f"{PLACEMENT}/candidates/ideal").json()["version"] == 2
 
 
 def test_list_is_created_completely_or_not_at_all(side: Side):
     good = [{"id": f"m{number}", "label": "M"} for number in range(3)]
     wrong = [*good, {"id": "m9", "label": "M", "min_amount": 9, "max_amount": 1}]
-    answer = side.client.post(f"{PLACE}/candidates", json=wrong)
+    answer = side.client.post(f"{PLACEMENT}/candidates", json=wrong)
     assert (answer.status_code, answer.json()["field"]) == (400, "3/max_amount")
-    assert side.client.get(f"{PLACE}/candidates/m0").status_code == 404
-    answer = side.client.post(f"{PLACE}/candidates", json=good)
+    assert side.client.get(f"{PLACEMENT}/candidates/m0").status_code == 404
+    answer = side.client.post(f"{PLACEMENT}/candidates", json=good)
     assert answer.status_code == 201
     assert [item["id"] for item in answer.json()["items"]] == ["m0", "m1", "m2"]
 
@@ -153,13 +153,13 @@ def test_a_list_may_be_larger_than_other_bodies(side: Side):
 
 
 def test_deleted_placement_deletes_its_resources(side: Side):
-    assert side.client.delete(PLACE, headers=any_version()).status_code == 204
-    assert side.client.get(f"{PLACE}/candidates").status_code == 404
+    assert side.client.delete(PLACEMENT, headers=any_version()).status_code == 204
+    assert side.client.get(f"{PLACEMENT}/candidates").status_code == 404
     assert side.client.post("/v1/personalize/decisions", json=examples.DECISION).status_code == 404
 
 
 def test_a_saved_candidate_decides_at_once(side: Side):
-    side.client.post(f"{PLACE}/candidates", json={"id": "wero", "label": "Wero"})
+    side.client.post(f"{PLACEMENT}/candidates", json={"id": "wero", "label": "Wero"})
     assert "wero" in {ranked["id"] for ranked in side.decide()["ranking"]}
 
 
@@ -171,17 +171,17 @@ def test_field_used_by_a_rule_cannot_be_deleted(side: Side):
 
 
 def test_every_saved_change_is_a_plan_version(side: Side):
-    before = side.client.get(f"{PLACE}/versions").json()["items"]
-    side.client.put(f"{PLACE}/candidates/ideal", json=examples.CANDIDATE, headers=any_version())
-    after = side.client.get(f"{PLACE}/versions").json()["items"]
+    before = side.client.get(f"{PLACEMENT}/versions").json()["items"]
+    side.client.put(f"{PLACEMENT}/candidates/ideal", json=examples.CANDIDATE, headers=any_version())
+    after = side.client.get(f"{PLACEMENT}/versions").json()["items"]
     assert after[0]["version"] == before[0]["version"] + 1
     assert [item["in_force"] for item in after] == [True] + [False] * len(before)
     assert [item["version"] for item in after[1:]] == [item["version"] for item in before]
 
 
 def test_versions_are_paginated(side: Side):
-    first = side.client.get(f"{PLACE}/versions", params={"limit": 2}).json()
-    then = side.client.get(f"{PLACE}/versions", params={"limit": 200, "cursor": first["next"]}).json()
+    first = side.client.get(f"{PLACEMENT}/versions", params={"limit": 2}).json()
+    then = side.client.get(f"{PLACEMENT}/versions", params={"limit": 200, "cursor": first["next"]}).json()
     versions = [item["version"] for item in first["items"] + then["items"]]
     assert versions == list(range(versions[0], 0, -1))
     assert then["next"] is None
@@ -189,31 +189,31 @@ def test_versions_are_paginated(side: Side):
 
 def test_rollback_creates_a_new_version_for_later_edits(side: Side):
     old = side.decide()["plan_version"]
-    side.client.post(f"{PLACE}/candidates", json={"id": "wero", "label": "Wero"})
-    answer = side.client.post(f"{PLACE}/roll-back", json={"version": old})
+    side.client.post(f"{PLACEMENT}/candidates", json={"id": "wero", "label": "Wero"})
+    answer = side.client.post(f"{PLACEMENT}/roll-back", json={"version": old})
     [now] = [item for item in answer.json()["items"] if item["in_force"]]
     assert (now["version"], now["why"]) == (old + 2, f"Rolled back to version {old}")
     decision = side.decide()
     assert decision["plan_version"] == old + 2
     assert "wero" not in {ranked["id"] for ranked in decision["ranking"]}
-    assert side.client.get(f"{PLACE}/candidates/wero").json()["enabled"] is False
-    side.client.put(f"{PLACE}/candidates/paypal", json={"id": "paypal", "label": "Other"}, headers=any_version())
+    assert side.client.get(f"{PLACEMENT}/candidates/wero").json()["enabled"] is False
+    side.client.put(f"{PLACEMENT}/candidates/paypal", json={"id": "paypal", "label": "Other"}, headers=any_version())
     assert "wero" not in {ranked["id"] for ranked in side.decide()["ranking"]}
-    assert side.client.post(f"{PLACE}/roll-back", json={"version": old + 3}).status_code == 409
+    assert side.client.post(f"{PLACEMENT}/roll-back", json={"version": old + 3}).status_code == 409
 
 
 def test_rollback_requires_an_existing_version_and_placement(side: Side):
-    answer = side.client.post(f"{PLACE}/roll-back", json={"version": 999})
+    answer = side.client.post(f"{PLACEMENT}/roll-back", json={"version": 999})
     assert (answer.status_code, answer.json()["field"]) == (400, "version")
-    side.client.delete(PLACE, headers=any_version())
-    assert side.client.post(f"{PLACE}/roll-back", json={"version": 1}).status_code == 404
-    assert side.client.get(f"{PLACE}/versions").status_code == 404
+    side.client.delete(PLACEMENT, headers=any_version())
+    assert side.client.post(f"{PLACEMENT}/roll-back", json={"version": 1}).status_code == 404
+    assert side.client.get(f"{PLACEMENT}/versions").status_code == 404
     assert side.client.post("/v1/personalize/decisions", json=examples.DECISION).status_code == 404
 
 
 def test_audit_log_has_actor_and_change(side: Side):
     side.client.put(
-        f"{PLACE}/rules/{examples.RULE['id']}", json={**examples.RULE, "priority": 7}, headers=any_version()
+        f"{PLACEMENT}/rules/{examples.RULE['id']}", json={**examples.RULE, "priority": 7}, headers=any_version()
     )
     newest = side.client.get("/v1/audit", params={"limit": 1}).json()
     (entry,) = newest["items"]
@@ -235,24 +235,24 @@ BAD: list[tuple[str, Any, str]] = [
     ("/v1/placements", {"key": "a", "name": "A", "shape": {"type": "ranking", "limit": 3}}, "shape/limit"),
     ("/v1/placements", {"key": "a", "name": "A", "policy": {"type": "thompson", "floor": 0.9}}, "policy/floor"),
     ("/v1/placements", {"key": "a", "name": "A", "buckets": ["device.type", "nothing.here"]}, "buckets/1"),
-    (f"{PLACE}/candidates", {"id": "x"}, "label"),
-    (f"{PLACE}/candidates", {"id": "x", "label": "X", "countries": ["DE", "de"]}, "countries/1"),
-    (f"{PLACE}/candidates", {"id": "x", "label": "X", "fee_percent": "1.4"}, "fee_percent"),
-    (f"{PLACE}/candidates", {"id": "x", "label": "X", "fee_fixed": 1.5}, "fee_fixed"),
-    (f"{PLACE}/candidates", {"id": "x", "label": "X", "min_amount": 2, "max_amount": 1}, "max_amount"),
-    (f"{PLACE}/candidates", [{"id": "x", "label": "X"}, {"id": "y"}], "1/label"),
-    (f"{PLACE}/rules", {**examples.RULE, "id": "x", "when": {"nope": []}}, "when/nope"),
-    (f"{PLACE}/rules", {**examples.RULE, "id": "x", "when": {">": [{"var": "cart.totl"}, 1]}}, "when/>/0"),
-    (f"{PLACE}/rules", {**examples.RULE, "id": "x", "effects": []}, "effects"),
-    (f"{PLACE}/rules", {**examples.RULE, "id": "x", "effects": [{"exclude": ["nobody"]}]}, "effects/0"),
+    (f"{PLACEMENT}/candidates", {"id": "x"}, "label"),
+    (f"{PLACEMENT}/candidates", {"id": "x", "label": "X", "countries": ["DE", "de"]}, "countries/1"),
+    (f"{PLACEMENT}/candidates", {"id": "x", "label": "X", "fee_percent": "1.4"}, "fee_percent"),
+    (f"{PLACEMENT}/candidates", {"id": "x", "label": "X", "fee_fixed": 1.5}, "fee_fixed"),
+    (f"{PLACEMENT}/candidates", {"id": "x", "label": "X", "min_amount": 2, "max_amount": 1}, "max_amount"),
+    (f"{PLACEMENT}/candidates", [{"id": "x", "label": "X"}, {"id": "y"}], "1/label"),
+    (f"{PLACEMENT}/rules", {**examples.RULE, "id": "x", "when": {"nope": []}}, "when/nope"),
+    (f"{PLACEMENT}/rules", {**examples.RULE, "id": "x", "when": {">": [{"var": "cart.totl"}, 1]}}, "when/>/0"),
+    (f"{PLACEMENT}/rules", {**examples.RULE, "id": "x", "effects": []}, "effects"),
+    (f"{PLACEMENT}/rules", {**examples.RULE, "id": "x", "effects": [{"exclude": ["nobody"]}]}, "effects/0"),
     ("/v1/vocabulary", {"name": "time.zone", "type": "string"}, "name"),
     ("/v1/vocabulary", {"name": "cart.colour", "type": "paint"}, "type"),
     ("/v1/lists", {"name": "l", "values": ["a", 1]}, "values/1"),
     ("/v1/lists", 5, "body"),
     ("/v1/lists", [], "body"),
     ("/v1/keys", {"kind": "golden"}, "kind"),
-    (f"{PLACE}/roll-back", {"version": 0}, "version"),
-    (f"{PLACE}/roll-back", {"version": "1"}, "version"),
+    (f"{PLACEMENT}/roll-back", {"version": 0}, "version"),
+    (f"{PLACEMENT}/roll-back", {"version": "1"}, "version"),
 ]
 
 
@@ -291,8 +291,8 @@ def test_two_sides_of_a_merchant_share_nothing(server: Server):
     live.create_examples()
     assert test.client.get("/v1/placements").json()["items"] == []
     test.create_examples()
-    test.client.delete(PLACE, headers=any_version())
-    assert live.client.get(PLACE).status_code == 200
+    test.client.delete(PLACEMENT, headers=any_version())
+    assert live.client.get(PLACEMENT).status_code == 200
 
 
 def test_the_key_is_checked_before_version_and_body(server: Server):

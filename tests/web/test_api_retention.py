@@ -108,11 +108,11 @@ def test_page_saves_at_once_if_nothing_is_deleted(side: Side, admin: Person):
 def test_page_previews_deletion_and_requires_confirmation(side: Side, admin: Person):
     store_decision(side, days_ago=100)
     version = admin.version(PAGE)
-    asked = admin.send(PAGE, decisions="95", version=version)
-    assert asked.status_code == 200
-    assert "This data would be deleted" in asked.text
-    assert "1 decision<" in asked.text
-    assert 'name="shown" value="95----"' in asked.text
+    answer = admin.send(PAGE, decisions="95", version=version)
+    assert answer.status_code == 200
+    assert "This data would be deleted" in answer.text
+    assert "1 decision<" in answer.text
+    assert 'name="shown" value="95----"' in answer.text
     unticked = admin.send(PAGE, decisions="95", version=version, shown="95----")
     assert unticked.status_code == 422
     assert "Tick this to delete the data" in unticked.text
@@ -127,9 +127,9 @@ def test_page_previews_deletion_and_requires_confirmation(side: Side, admin: Per
 
 
 def test_the_page_previews_without_saving(side: Side, admin: Person):
-    asked = admin.send(PAGE, decisions="95", version=admin.version(PAGE), act="preview")
-    assert asked.status_code == 200
-    assert "Nothing would be deleted now" in asked.text
+    answer = admin.send(PAGE, decisions="95", version=admin.version(PAGE), act="preview")
+    assert answer.status_code == 200
+    assert "Nothing would be deleted now" in answer.text
     assert items(side.client.get(PATH))["decisions"]["own"] is None
 
 

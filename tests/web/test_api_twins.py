@@ -131,9 +131,9 @@ def forms(app: Litestar) -> set[str]:
 
 
 def test_each_form_has_an_api_operation_or_a_reason(server: Server):
-    there = forms(server.app)
-    assert there - TWINS.keys() == set(), "a form without its twin in the API"
-    assert TWINS.keys() - there == set(), "a row of a form that there is not"
+    served_forms = forms(server.app)
+    assert served_forms - TWINS.keys() == set(), "a form without its twin in the API"
+    assert TWINS.keys() - served_forms == set(), "a row of a form that there is not"
 
 
 def test_named_operations_exist(server: Server):

@@ -89,7 +89,7 @@ def items(
         show=Show(locale=viewer_locale("en"), timezone="UTC", now=now_ms()),
         base="/admin/live",
     )
-    configuration: Any = SimpleNamespace(fields=lambda: STANDARD, inside=lambda _place: list(rules))
+    configuration: Any = SimpleNamespace(fields=lambda: STANDARD, inside=lambda _placement: list(rules))
     return asyncio.run(attention_of(frame, configuration, PLACEMENT, NAMES))
 
 

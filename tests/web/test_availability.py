@@ -17,8 +17,8 @@ def test_report_is_stored_and_applied(side: Side):
     replaced = side.client.put(PATH, json=REPORT, headers={"If-Match": '"0"'})
     assert (replaced.status_code, replaced.json()) == (200, {"version": 1, **REPORT})
     assert side.client.get(PATH).json() == replaced.json()
-    asked = {"placement": "payment_methods", "context": {"geo": {"country": "NL"}}}
-    answer = side.client.post("/v1/personalize/decisions", json=asked).json()
+    request = {"placement": "payment_methods", "context": {"geo": {"country": "NL"}}}
+    answer = side.client.post("/v1/personalize/decisions", json=request).json()
     assert {"id": "ideal", "reason": "not available: gateway down"} in answer["excluded"]
     assert side.client.put(PATH, json=REPORT, headers={"If-Match": '"0"'}).status_code == 412
     assert side.client.put(PATH, json=REPORT).status_code == 428

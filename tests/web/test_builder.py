@@ -157,7 +157,7 @@ def test_rows_are_moved_copied_grouped_and_removed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("at", "to", "expected", "focus"),
+    ("source", "to", "expected", "focus"),
     [
         ("c.0", "c.1.1", {"and": [{"or": [GERMAN, LARGE, MOBILE]}]}, "c.0.1"),
         ("c.1.0", "c.0", {"and": [GERMAN, LARGE, {"or": [MOBILE]}]}, "c.0"),
@@ -165,8 +165,8 @@ def test_rows_are_moved_copied_grouped_and_removed() -> None:
         ("c.1", "c.1.0", {"and": [LARGE, {"or": [GERMAN, MOBILE]}]}, ""),
     ],
 )
-def test_row_is_dragged_anywhere_but_into_itself(at: str, to: str, expected: object, focus: str) -> None:
-    after = apply_action(form_of({"and": [LARGE, {"or": [GERMAN, MOBILE]}]}), f"move:{at}>{to}", TERMS)
+def test_row_is_dragged_anywhere_but_into_itself(source: str, to: str, expected: object, focus: str) -> None:
+    after = apply_action(form_of({"and": [LARGE, {"or": [GERMAN, MOBILE]}]}), f"move:{source}>{to}", TERMS)
     assert when_of(after) == expected
     assert after.focus == focus
 

@@ -28,11 +28,11 @@ from web.cli import main
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder with a merchant and a customer's decision."""
     monkeypatch.setenv("TAP2_DATA", str(tmp_path))
-    asyncio.run(_furnish(tmp_path))
+    asyncio.run(_create_customers(tmp_path))
     return tmp_path
 
 
-async def _furnish(folder: Path) -> None:
+async def _create_customers(folder: Path) -> None:
     await upgrade(sqlite_url(str(folder)))
     engine = await open_engine(Settings(data=str(folder), decision_timeout_ms=60_000))
     merchant, _ = await engine.accounts.add_merchant("shop", "Shop")

@@ -29,13 +29,13 @@ async def data(tmp_path: Path) -> Path:
     """A data folder of a merchant with an experiment that nobody is in yet."""
     engine = await open_engine(Settings(data=str(tmp_path)))
     try:
-        await _furnish(engine)
+        await _create_shop(engine)
     finally:
         await engine.database.close()
     return tmp_path
 
 
-async def _furnish(engine: Engine) -> None:
+async def _create_shop(engine: Engine) -> None:
     merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
     shop = Shop(engine, merchant)
     await shop.add_placement(factories.placement(policy=Fixed()))

@@ -27,13 +27,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder with a merchant and its methods."""
     monkeypatch.setenv("TAP2_DATA", str(tmp_path))
 
-    async def furnish() -> None:
+    async def create_shop() -> None:
         engine = await open_engine(Settings(data=str(tmp_path)))
         merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
         await Shop(engine, merchant).add_placement()
         await engine.database.close()
 
-    asyncio.run(furnish())
+    asyncio.run(create_shop())
     return tmp_path
 
 
@@ -48,7 +48,7 @@ def versions(folder: Path) -> int:
         return int(database.execute("SELECT count(*) FROM customer_setting_versions").fetchone()[0])
 
 
-def said(customer: str, folder: Path) -> Any:
+def stored_preferences(customer: str, folder: Path) -> Any:
     async def read() -> Any:
         engine = await open_engine(Settings(data=str(folder)))
         merchant = await engine.accounts.merchant("shop")
@@ -62,7 +62,7 @@ def said(customer: str, folder: Path) -> Any:
 def test_imported_preferences_take_effect_once(folder: Path):
     ran = bring(folder, GOOD)
     assert (ran.exit_code, json.loads(ran.stdout)) == (0, {"customers": 2, "changed": 2})
-    anna = said("anna@example.com", folder)
+    anna = stored_preferences("anna@example.com", folder)
     assert (anna.default_method, anna.favorites, anna.language) == ("card", ("paypal",), "de")
     assert json.loads(bring(folder, GOOD).stdout) == {"customers": 2, "changed": 0}
     assert versions(folder) == 2
@@ -72,8 +72,8 @@ def test_csv_gives_the_same_preferences(folder: Path):
     text = "\ufeffcustomer_id,default_method,favorites,personalization_enabled\nanna,card,paypal klarna,\nben,,,FALSE\n"
     ran = bring(folder, text, "preferences.csv")
     assert (ran.exit_code, json.loads(ran.stdout)["changed"]) == (0, 2)
-    assert said("anna", folder).favorites == ("paypal", "klarna")
-    assert said("ben", folder).personalization_enabled is False
+    assert stored_preferences("anna", folder).favorites == ("paypal", "klarna")
+    assert stored_preferences("ben", folder).personalization_enabled is False
 
 
 WRONG = {

@@ -26,14 +26,14 @@ def folder(tmp_path: Path) -> Path:
     async def work() -> None:
         engine = await open_engine(Settings(data=str(tmp_path), refresh_seconds=3600))
         engine.recorder.start()
-        await furnish(engine)
+        await create_decisions(engine)
         await engine.stop()
 
     asyncio.run(work())
     return tmp_path
 
 
-async def furnish(engine: Engine) -> None:
+async def create_decisions(engine: Engine) -> None:
     merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
     shop = Shop(engine, merchant)
     await shop.add_placement()

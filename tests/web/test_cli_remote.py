@@ -24,15 +24,15 @@ class Calls:
 
     def __init__(self, *answers: httpx.Response) -> None:
         self.answers = list(answers)
-        self.asked: list[httpx.Request] = []
+        self.requests: list[httpx.Request] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(request)
+        self.requests.append(request)
         return self.answers.pop(0)
 
     @property
     def paths(self) -> list[str]:
-        return [f"{request.method} {request.url.path}" for request in self.asked]
+        return [f"{request.method} {request.url.path}" for request in self.requests]
 
 
 def remote(*answers: httpx.Response) -> tuple[Remote, Calls]:
@@ -56,14 +56,14 @@ def test_rules_are_imported_and_published_at_their_version() -> None:
     made, calls = remote(imported(), ok({"version": 5}))
     assert made.publish("p", RULES, reason="sale") == {"placement": "p", "state": "published", "version": 5}
     assert calls.paths == ["PUT /v1/placements/p/draft", "POST /v1/placements/p/draft/publish"]
-    assert [request.headers["if-match"] for request in calls.asked] == ["*", '"7"']
-    assert json.loads(calls.asked[1].content) == {"why": "sale"}
+    assert [request.headers["if-match"] for request in calls.requests] == ["*", '"7"']
+    assert json.loads(calls.requests[1].content) == {"why": "sale"}
 
 
 def test_published_rules_are_not_published_again() -> None:
     made, calls = remote(imported(changes=0))
     assert made.publish("p", RULES, reason="") == {"placement": "p", "state": "unchanged"}
-    assert len(calls.asked) == 1
+    assert len(calls.requests) == 1
 
 
 def test_review_is_requested_if_required() -> None:

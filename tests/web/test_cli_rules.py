@@ -26,12 +26,12 @@ def tap2(*arguments: str, side: Side | None = None) -> Result:
 
 @pytest.fixture
 def write(tmp_path: Path) -> Any:
-    def one(**document: Any) -> str:
+    def rule_file(**document: Any) -> str:
         path = tmp_path / "rules.json"
         path.write_text(json.dumps(document))
         return str(path)
 
-    return one
+    return rule_file
 
 
 def test_good_rules_pass_without_a_server(write: Any):

@@ -68,7 +68,7 @@ def decide(side: Side) -> dict[str, Any]:
     return side.decide(CUSTOMER)
 
 
-def said(side: Side, path: str = "", customer: str = CUSTOMER) -> Any:
+def stored_preferences(side: Side, path: str = "", customer: str = CUSTOMER) -> Any:
     """What is stored of a customer's preferences."""
     return side.client.post(f"/v1/personalize/preferences{path}", json={"customer_id": customer}).json()
 
@@ -128,9 +128,9 @@ def test_expired_link_has_a_message_in_the_customers_language(side: Side, langua
 
 def test_actions_require_a_link(side: Side):
     decide(side)
-    with side.server.client() as stranger:
+    with side.server.client() as client:
         for act in ("", *ACTS):
-            answer = stranger.request("POST" if act else "GET", f"{CENTER}/{act}".rstrip("/"), data={"confirm": "on"})
+            answer = client.request("POST" if act else "GET", f"{CENTER}/{act}".rstrip("/"), data={"confirm": "on"})
             assert answer.status_code == 403, act
     assert side.client.get("/v1/personalize/requests").json()["items"] == []
 
@@ -150,14 +150,14 @@ def test_customer_cannot_read_or_change_another_customer(server: Server, side: S
     other, _ = server.sides()
     other.create_examples()
     for owner, customer in ((side, "ben"), (other, CUSTOMER)):
-        wishes = {"customer_id": customer, "default_method": "card", "language": "nl"}
-        owner.client.put("/v1/personalize/preferences", json=wishes)
+        preferences = {"customer_id": customer, "default_method": "card", "language": "nl"}
+        owner.client.put("/v1/personalize/preferences", json=preferences)
         owner.decide(customer)
     assert 'value="nl"' not in page_of(visitor)
     send(visitor, "preferences", default_method="paypal", customer_id="ben", merchant_id=other.merchant.slug)
     send(visitor, "erase", confirm="on", customer_id="ben")
     for owner, customer in ((side, "ben"), (other, CUSTOMER)):
-        assert said(owner, customer=customer)["preferences"]["default_method"] == "card"
+        assert stored_preferences(owner, customer=customer)["preferences"]["default_method"] == "card"
         assert owner.decide(customer)["ranking"][0]["id"] == "card"
 
 
@@ -193,8 +193,8 @@ def test_consents_take_effect_at_once(side: Side, visitor: httpx.Client):
 
 
 def test_preferences_change_the_next_decision(side: Side, visitor: httpx.Client):
-    wishes = {"choice-card": "favorite", "choice-ideal": "excluded", "choice-paypal": "none"}
-    assert send(visitor, "preferences", default_method="paypal", language="de", **wishes).status_code == 303
+    preferences = {"choice-card": "favorite", "choice-ideal": "excluded", "choice-paypal": "none"}
+    assert send(visitor, "preferences", default_method="paypal", language="de", **preferences).status_code == 303
     decision = decide(side)
     assert [ranked["id"] for ranked in decision["ranking"]][:2] == ["paypal", "card"]
     assert decision["ranking"][0]["reasons"] == ["your default method"]
@@ -207,7 +207,7 @@ def test_preferences_change_the_next_decision(side: Side, visitor: httpx.Client)
     ]
     assert (version["source"], version["changed_by"]) == ("customer", "the customer, in the customer center")
     assert send(visitor, "preferences", language="de").status_code == 303
-    stored = said(side)["preferences"]
+    stored = stored_preferences(side)["preferences"]
     assert (stored["default_method"], stored["favorites"], stored["excluded"]) == (None, ["card"], ["ideal"])
 
 
@@ -221,7 +221,7 @@ def test_a_method_cannot_come_first_and_be_hidden(side: Side, visitor: httpx.Cli
     )
     unknown = send(visitor, "preferences", default_method="gone")
     assert (unknown.status_code, "have changed" in unknown.text) == (422, True)
-    stored = said(side)
+    stored = stored_preferences(side)
     assert stored["version"] == 0
 
 
@@ -233,7 +233,7 @@ def test_deleted_method_in_preferences_is_ignored(side: Side, visitor: httpx.Cli
         send(visitor, "preferences", default_method="card", language="en", **{"choice-ideal": "favorite"}).status_code
         == 303
     )
-    stored = said(side)["preferences"]
+    stored = stored_preferences(side)["preferences"]
     assert (stored["language"], stored["favorites"]) == ("en", ["ideal"])
 
 

@@ -74,14 +74,14 @@ def assert_unavailable(answer: httpx.Response) -> None:
     assert answer.elapsed.total_seconds() < 15, "five seconds on a machine that does nothing else"
 
 
-def furnished(server: Server) -> Side:
+def shop_with_examples(server: Server) -> Side:
     side, _ = server.sides()
     side.create_examples()
     return side
 
 
 def test_configuration_answers_503_while_the_database_is_locked(server: Server, lock: Lock) -> None:
-    side, fresh = furnished(server), {"name": "fresh", "values": ["a"]}
+    side, fresh = shop_with_examples(server), {"name": "fresh", "values": ["a"]}
     with lock():
         assert_unavailable(side.client.post("/v1/lists", json=fresh))
         assert side.client.get("/v1/lists").status_code == 200
@@ -89,7 +89,7 @@ def test_configuration_answers_503_while_the_database_is_locked(server: Server, 
 
 
 def test_outcomes_answer_503_while_the_database_is_locked(server: Server, lock: Lock) -> None:
-    side = furnished(server)
+    side = shop_with_examples(server)
     with lock():
         assert side.decide()["fallback"] is True
         assert_unavailable(side.client.post("/v1/personalize/feedback", json=PURCHASE))
@@ -98,7 +98,7 @@ def test_outcomes_answer_503_while_the_database_is_locked(server: Server, lock: 
 
 
 def test_log_in_shows_a_page_while_the_database_is_locked(server: Server, lock: Lock) -> None:
-    side = furnished(server)
+    side = shop_with_examples(server)
     person = add_person(server, side)
     with lock():
         answer = log_in(server.client(), person.email, PASSWORD)
@@ -111,7 +111,7 @@ def test_log_in_shows_a_page_while_the_database_is_locked(server: Server, lock: 
 def test_pages_can_be_read_while_the_database_is_locked(
     server: Server, lock: Lock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    person = add_person(server, furnished(server))
+    person = add_person(server, shop_with_examples(server))
     monkeypatch.setattr("engine.accounts.sessions.TOUCH_MS", 0)
     with lock():
         assert "Card" in person.get("/admin/placements/payment_methods/candidates")
@@ -133,7 +133,10 @@ def test_readiness_ends_while_the_database_is_locked(
 @SQLITE
 def test_a_full_disk_answers_503_and_recovers(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.store.connection.write_probe.FRESH_SECONDS", 0)
-    side, fresh = furnished(server), {"name": "fresh", "values": [f"value-{number}" for number in range(2_000)]}
+    side, fresh = (
+        shop_with_examples(server),
+        {"name": "fresh", "values": [f"value-{number}" for number in range(2_000)]},
+    )
     with full_disk(server.settings.data):
         assert_unavailable(side.client.post("/v1/lists", json=fresh))
         assert side.decide()["fallback"] is True
@@ -179,7 +182,7 @@ def test_defects_are_not_temporary() -> None:
 
 
 def test_facts_with_nul_are_stored_and_replayed(server: Server) -> None:
-    side = furnished(server)
+    side = shop_with_examples(server)
     context = {"customer": {"locale": "a\0b"}, "a\0": {"b\0": 1}, "cart": {"total\0": 1, "currency": "\0"}}
     answer = side.client.post("/v1/personalize/decisions", json={"placement": "payment_methods", "context": context})
     assert (answer.status_code, answer.json()["fallback"]) == (200, False)

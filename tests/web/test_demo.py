@@ -273,7 +273,7 @@ class Flaky(httpx.AsyncBaseTransport):
 
     def __init__(self, *, decide: int, feedback: list[int]) -> None:
         self.decide, self.feedback = decide, feedback
-        self.asked = 0
+        self.decisions = 0
         self.events: list[list[str]] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -282,8 +282,8 @@ class Flaky(httpx.AsyncBaseTransport):
             return httpx.Response(self.feedback.pop(0) if self.feedback else 202, json={"results": []})
         if request.url.path.endswith("/offers"):
             return httpx.Response(404, json={"detail": "there is no such placement"})
-        self.asked += 1
-        answer = {"decision_id": f"dec_{self.asked}", "ranking": [{"id": method} for method in METHODS]}
+        self.decisions += 1
+        answer = {"decision_id": f"dec_{self.decisions}", "ranking": [{"id": method} for method in METHODS]}
         return httpx.Response(self.decide, json=answer if self.decide == 200 else {"detail": "no such key"})
 
 
@@ -305,7 +305,7 @@ def test_shoppers_reduce_load_on_a_failing_server():
     transport = Flaky(decide=503, feedback=[])
     tally = shop_at(transport, rate=500, seconds=1.2).tally
     assert tally.checkouts == 0
-    assert transport.asked < 80, "at this rate a stubborn client would have asked 600 times"
+    assert transport.decisions < 80, "at this rate a stubborn client would have asked 600 times"
 
 
 def test_failed_outcomes_are_retried_with_the_same_ids():

@@ -249,8 +249,8 @@ def test_favourite_is_selected_far_more_often() -> None:
 
 
 def test_shopper_without_an_acceptable_method_abandons() -> None:
-    nobody = CheckoutVisit(GERMAN, 4_500, 2, 12.5, {})
-    assert react(nobody, ["card", "paypal"], default_rng(1)) == [ShopperAction("shown"), ShopperAction("abandoned")]
+    visit = CheckoutVisit(GERMAN, 4_500, 2, 12.5, {})
+    assert react(visit, ["card", "paypal"], default_rng(1)) == [ShopperAction("shown"), ShopperAction("abandoned")]
     assert react(VISIT, [], default_rng(1)) == [ShopperAction("shown"), ShopperAction("abandoned")]
 
 

@@ -43,7 +43,7 @@ TABLE = (
     entry("Problem.detail"),
 )
 HEADERS = {"deprecation": "@1796083200", "sunset": "Tue, 01 Jun 2027 00:00:00 GMT"}
-Ask = Callable[..., httpx.Response]
+Call = Callable[..., httpx.Response]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Litestar:
 
 
 @pytest.fixture(scope="module")
-def ask(app: Litestar) -> Ask:
+def call(app: Litestar) -> Call:
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
 
     def request(path: str, method: str = "GET", served: httpx.ASGITransport = transport) -> httpx.Response:
@@ -70,33 +70,33 @@ def announcement(answer: httpx.Response) -> dict[str, str]:
     return {name: answer.headers[name] for name in HEADERS if name in answer.headers}
 
 
-def test_deprecated_operation_sends_its_sunset_date(ask: Ask):
-    answer = ask("/healthz")
+def test_deprecated_operation_sends_its_sunset_date(call: Call):
+    answer = call("/healthz")
     assert answer.status_code == 200
     assert announcement(answer) == HEADERS
     assert answer.headers["link"] == '</docs#get-healthz>; rel="deprecation"; type="text/html"'
 
 
-def test_error_sends_sunset_and_successor_of_its_path(ask: Ask):
-    answer = ask("/v1/lists/a%20b")
+def test_error_sends_sunset_and_successor_of_its_path(call: Call):
+    answer = call("/v1/lists/a%20b")
     assert answer.status_code >= 400
     assert announcement(answer) == HEADERS
     assert answer.headers["link"].endswith(', </v2/lists/a%20b>; rel="successor-version"')
 
 
 @pytest.mark.parametrize(("path", "method"), [("/v1/lists/a", "DELETE"), ("/v1/lists", "GET"), ("/nothing", "GET")])
-def test_other_operations_send_no_deprecation(ask: Ask, path: str, method: str):
-    answer = ask(path, method)
+def test_other_operations_send_no_deprecation(call: Call, path: str, method: str):
+    answer = call(path, method)
     assert announcement(answer) == {}
     assert "link" not in answer.headers
 
 
-def test_specification_path_sends_deprecation_of_its_operation(ask: Ask):
-    assert announcement(ask("/health")) == HEADERS
+def test_specification_path_sends_deprecation_of_its_operation(call: Call):
+    assert announcement(call("/health")) == HEADERS
 
 
-def test_a_page_of_another_origin_may_read_the_headers(ask: Ask):
-    exposed = ask(METHODS).headers["access-control-expose-headers"].split(", ")
+def test_a_page_of_another_origin_may_read_the_headers(call: Call):
+    exposed = call(METHODS).headers["access-control-expose-headers"].split(", ")
     assert {"Deprecation", "Sunset", "Link"} <= set(exposed)
 
 
@@ -116,11 +116,11 @@ def served(table: tuple[Deprecation, ...]) -> httpx.ASGITransport:
 
 
 @pytest.mark.parametrize(("query", "status"), [("", 200), ("?fails", 500)])
-def test_direct_route_sends_deprecation(ask: Ask, query: str, status: int):
-    answer = ask(f"{METHODS}{query}", served=served(TABLE))
+def test_direct_route_sends_deprecation(call: Call, query: str, status: int):
+    answer = call(f"{METHODS}{query}", served=served(TABLE))
     assert answer.status_code == status
     assert announcement(answer) == HEADERS
-    assert announcement(ask(f"{METHODS}{query}", served=served(()))) == {}
+    assert announcement(call(f"{METHODS}{query}", served=served(()))) == {}
 
 
 def test_other_direct_route_is_unchanged():
@@ -132,16 +132,16 @@ def test_other_direct_route_is_unchanged():
 # The metric
 
 
-def test_calls_are_counted_by_operation(ask: Ask):
+def test_calls_are_counted_by_operation(call: Call):
     def count(operation: str) -> float:
         value = REGISTRY.get_sample_value("tap2_deprecated_calls_total", {"operation": operation})
         assert value is not None
         return value
 
     before = count("GET /healthz"), count(f"GET {METHODS}")
-    ask("/healthz")
-    ask("/health")
-    ask(METHODS)
+    call("/healthz")
+    call("/health")
+    call(METHODS)
     assert (count("GET /healthz"), count(f"GET {METHODS}")) == (before[0] + 2, before[1] + 1)
 
 
@@ -160,12 +160,12 @@ def test_the_document_marks_what_is_deprecated(app: Litestar):
     assert "deprecated" not in api["paths"]["/v1/lists/{name}"]["put"]
 
 
-def test_reference_marks_deprecated_operations(app: Litestar, ask: Ask):
+def test_reference_marks_deprecated_operations(app: Litestar, call: Call):
     pages = reference.pages(document(app))
     assert "| `GET /v1/lists/{name}` **deprecated** |" in pages["api/index.md"]
     assert pages["api/index.md"].count("**deprecated**") == 3
-    assert re.search(r"id=\"get-lists-name\">.*?<strong>Deprecated</strong>", ask("/docs").text, re.DOTALL)
-    assert ask("/docs").text.count("<strong>Deprecated</strong>") == 3
+    assert re.search(r"id=\"get-lists-name\">.*?<strong>Deprecated</strong>", call("/docs").text, re.DOTALL)
+    assert call("/docs").text.count("<strong>Deprecated</strong>") == 3
 
 
 def unmarked(text: str, table: tuple[Deprecation, ...]) -> list[str]:

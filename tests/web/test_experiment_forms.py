@@ -46,8 +46,8 @@ CHOICES = Choices(
 )
 
 
-def resource(kind: Any, id: str, document: object, place: str = "") -> Resource:
-    return Resource(kind, place, id, 1, document, NOW)
+def resource(kind: Any, id: str, document: object, placement_key: str = "") -> Resource:
+    return Resource(kind, placement_key, id, 1, document, NOW)
 
 
 def configuration(*rules: RuleDocument) -> Configuration:
@@ -200,10 +200,10 @@ def test_id_is_made_of_the_name(name: str, taken: tuple[str, ...], id: str) -> N
 
 
 def test_every_part_of_a_variant_has_a_field() -> None:
-    names, places = names_of(3), form_fields_of(3)
-    assert places["audience"] == "when"
-    assert set(places.values()) <= set(names)
-    assert places["variants/2/rules_off"] == "v2.rules_off"
+    names, fields = names_of(3), form_fields_of(3)
+    assert fields["audience"] == "when"
+    assert set(fields.values()) <= set(names)
+    assert fields["variants/2/rules_off"] == "v2.rules_off"
 
 
 def test_card_shows_selected_values_and_an_empty_row() -> None:

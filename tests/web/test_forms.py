@@ -233,7 +233,7 @@ def test_several_countries_may_be_typed_at_once() -> None:
     assert all_from_text("string", "a, b", TERMS) == ["a, b"]
 
 
-@pytest.mark.parametrize(("kind", "value", "asked"), [
+@pytest.mark.parametrize(("kind", "value", "message"), [
     ("money", "", "Type an amount."),
     ("country", "", "Choose a country."),
     ("country", [], "Choose a country."),
@@ -250,8 +250,8 @@ def test_several_countries_may_be_typed_at_once() -> None:
     ("money", {"EUR": 5}, ""),
     ("version", "", "Type a version, such as 2.1.0."),
 ])  # fmt: skip
-def test_missing_value_is_reported(kind: str, value: object, asked: str) -> None:
-    assert missing(kind, value, "EUR") == asked
+def test_missing_value_is_reported(kind: str, value: object, message: str) -> None:
+    assert missing(kind, value, "EUR") == message
 
 
 # Amounts by currency

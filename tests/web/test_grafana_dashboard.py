@@ -74,6 +74,6 @@ def test_every_metric_of_the_server_is_on_the_dashboard(side: Side) -> None:
 
 
 def test_panels_have_a_position_and_a_description() -> None:
-    places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in BOARD["panels"]]
-    assert len(set(places)) == len(BOARD["panels"])
+    positions = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in BOARD["panels"]]
+    assert len(set(positions)) == len(BOARD["panels"])
     assert all(panel["title"] and panel["description"] for panel in BOARD["panels"])

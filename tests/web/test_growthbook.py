@@ -17,7 +17,7 @@ from benchmarks.process import ROOT
 from tests.serving import Server, Side
 from tests.web.node_packages import run_module
 from tests.web.test_api_experiments import PAYPAL_FIRST, act, create
-from tests.web.test_openfeature import SHOW_CVV, TELLING
+from tests.web.test_openfeature import PRIVATE_FIELDS, SHOW_CVV
 from web.openapi import examples
 
 PACKAGE = "@growthbook/growthbook"
@@ -106,8 +106,8 @@ def test_javascript_sdk_reads_static_values(shop: Side, key: str, tmp_path: Path
     const { success } = await features.init();
     console.log(success, features.getFeatureValue("steps").ranking.join(), features.getFeatureValue("banner", "own"));
     console.log(features.isOn("banner~wide"), features.getFeatureValue("payment_methods", "own"));"""
-    said = run_module(script, tmp_path, PACKAGE, SERVER=shop.server.url, KEY=key)
-    assert said == ["true", "a,c", "own", "true", "own"]
+    printed = run_module(script, tmp_path, PACKAGE, SERVER=shop.server.url, KEY=key)
+    assert printed == ["true", "a,c", "own", "true", "own"]
 
 
 def test_only_customer_independent_values_are_listed(shop: Side, key: str):
@@ -136,15 +136,15 @@ VARYING = {
 }
 
 
-@pytest.mark.parametrize("why", VARYING)
-def test_request_dependent_values_are_not_listed(server: Server, why: str):
+@pytest.mark.parametrize("reason", VARYING)
+def test_request_dependent_values_are_not_listed(server: Server, reason: str):
     side = server.sides()[0]
     made(side, ("", FIXED), ("/steps/candidates", STEPS))
     address = f"/api/features/{side.new_key('publishable')}"
     listed = server.client().get(address)
     assert set(listed.json()["features"]) == {"steps"}
-    made(side, VARYING[why])
-    if why == "an experiment":
+    made(side, VARYING[reason])
+    if reason == "an experiment":
         started = side.client.post("/v1/placements/steps/experiments/paypal-first/start", json={})
         assert started.status_code == 200, started.text
     answer = server.client().get(address, headers={"if-none-match": listed.headers["etag"]})
@@ -180,7 +180,7 @@ def test_variants_are_those_of_the_server(side: Side, tmp_path: Path):
     number = ["control", "paypal"].index(given)
     assert seen == {"paypal-first": (given, number, "anna")}
     assert (order[0] == "paypal") == (given == "paypal")
-    said = run_module(
+    printed = run_module(
         """import { GrowthBook } from "@growthbook/growthbook";
     const trackingCallback = (experiment, result) => console.log(experiment.key, result.key, result.variationId);
     const features = new GrowthBook({ apiHost: SERVER, clientKey: KEY, remoteEval: true, trackingCallback,
@@ -193,7 +193,7 @@ def test_variants_are_those_of_the_server(side: Side, tmp_path: Path):
         KEY=key,
         ANNA=json.dumps(anna),
     )
-    assert said == ["paypal-first", given, str(number), ",".join(order)]
+    assert printed == ["paypal-first", given, str(number), ",".join(order)]
     features = evaluate(side, key, **anna)
     [track] = features["payment_methods"]["rules"][0]["tracks"]
     assert track["experiment"]["variations"] == [given if id == given else None for id in ("control", "paypal")]
@@ -214,7 +214,7 @@ def test_page_gets_no_rules_and_requires_a_customer_token(shop: Side, key: str):
     guessed = evaluate(shop, key, id="gb-carl")
     proven = evaluate(shop, key, id="gb-carl", customer_token=proof["customer_token"])
     for features, history in ((guessed, set()), (proven, {"card"})):
-        assert not any(word in json.dumps(features) for word in TELLING)
+        assert not any(word in json.dumps(features) for word in PRIVATE_FIELDS)
         decision = features["payment_methods@decision"]["defaultValue"]["decision_id"]
         assert set(logged(shop, decision)["trace"]["history"]) == history
 
@@ -276,8 +276,8 @@ def test_the_limit_is_that_of_the_address(shop: Side, key: str):
 
 @pytest.mark.parametrize(("path", "method"), [("/api/features", "GET"), ("/api/eval", "POST")])
 def test_pages_of_any_origin_may_evaluate(shop: Side, key: str, path: str, method: str):
-    asks = {"origin": "https://shop.example", "access-control-request-method": method}
-    may = httpx.options(f"{shop.server.url}{path}/{key}", headers=asks)
+    preflight = {"origin": "https://shop.example", "access-control-request-method": method}
+    may = httpx.options(f"{shop.server.url}{path}/{key}", headers=preflight)
     assert (may.status_code, may.headers["access-control-allow-methods"]) == (204, method)
 
 

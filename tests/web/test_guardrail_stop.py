@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.checks.guardrail_stop import EXPERIMENTS, ID, REASON, Shoppers, furnish, poster
+from benchmarks.checks.guardrail_stop import EXPERIMENTS, ID, REASON, Shoppers, create_resources, poster
 from tests.serving import Server
 from tests.web.people import add_person
 
@@ -11,7 +11,7 @@ HEALTHY, BROKEN = 60, 240
 
 def test_a_guardrail_that_breaks_live_stops_the_experiment(server: Server):
     side, _ = server.sides()
-    furnish(poster(side.client))
+    create_resources(poster(side.client))
     shoppers = Shoppers(poster(side.client), 7, rates=(0.8, 0.05))
     healthy = [shoppers.visit() for _ in range(HEALTHY)]
     server.run(server.engine.supervisor.run())

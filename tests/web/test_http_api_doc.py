@@ -38,43 +38,43 @@ def examples(text: str = TEXT) -> Iterator[Example]:
         yield Example(method, path, headers, "\n".join(rest), int(status), body)
 
 
-def filled(text: str, known: dict[str, Any], *, quoted: bool) -> str:
+def filled(text: str, values: dict[str, Any], *, quoted: bool) -> str:
     """The text with the values of names; one that is not known yet stays, quoted where it is JSON."""
 
-    def value(found: re.Match[str]) -> str:
-        known_value = known.get(found[1], found[0])
+    def value(match: re.Match[str]) -> str:
+        known_value = values.get(match[1], match[0])
         return json.dumps(known_value) if quoted else str(known_value)
 
     return NAME.sub(value, text)
 
 
-def compare(said: Any, got: Any, known: dict[str, Any], at: str) -> None:
+def compare(documented: Any, got: Any, values: dict[str, Any], path: str) -> None:
     """What is said must be in what came; a name that is not known yet takes the value that came."""
-    if isinstance(said, dict):
-        for name, value in said.items():
-            assert name in got, f"{at}: no {name} in {got}"
-            compare(value, got[name], known, f"{at}/{name}")
-    elif isinstance(said, list):
-        assert len(got) >= len(said), f"{at}: {got}"
-        assert got or not said, at
-        assert not got or said, f"{at}: {got}"
-        for number, value in enumerate(said):
-            compare(value, got[number], known, f"{at}/{number}")
-    elif isinstance(said, str) and said.startswith("$"):
-        known[said[1:]] = got
+    if isinstance(documented, dict):
+        for name, value in documented.items():
+            assert name in got, f"{path}: no {name} in {got}"
+            compare(value, got[name], values, f"{path}/{name}")
+    elif isinstance(documented, list):
+        assert len(got) >= len(documented), f"{path}: {got}"
+        assert got or not documented, path
+        assert not got or documented, f"{path}: {got}"
+        for number, value in enumerate(documented):
+            compare(value, got[number], values, f"{path}/{number}")
+    elif isinstance(documented, str) and documented.startswith("$"):
+        values[documented[1:]] = got
     else:
-        assert said == got, at
+        assert documented == got, path
 
 
-def run(example: Example, side: Side, known: dict[str, Any]) -> None:
-    path = filled(example.path, known, quoted=False)
-    headers = {name: filled(value, known, quoted=False) for name, value in example.headers.items()}
-    content = filled(example.body, known, quoted=True) or None
+def run(example: Example, side: Side, values: dict[str, Any]) -> None:
+    path = filled(example.path, values, quoted=False)
+    headers = {name: filled(value, values, quoted=False) for name, value in example.headers.items()}
+    content = filled(example.body, values, quoted=True) or None
     answer = side.client.request(example.method, path, content=content, headers=headers)
     where = f"{example.method} {example.path}"
     assert answer.status_code == example.status, f"{where}: {answer.text}"
     if example.answer.strip():
-        compare(json.loads(filled(example.answer, known, quoted=True)), answer.json(), known, where)
+        compare(json.loads(filled(example.answer, values, quoted=True)), answer.json(), values, where)
 
 
 def test_examples_of_the_docs_work(server: Server):

@@ -112,7 +112,9 @@ def test_some_rules_of_the_benchmark_fire_and_most_do_not(tmp_path: Path):
         await engine.start()
         (merchant,) = [item for item in await engine.accounts.merchants("bench") if item.mode == "live"]
         answers = [
-            (await engine.decider.decide(merchant.id, [bench_shop.PLACE], None, bench_shop.context(Random(seed))))[0]
+            (await engine.decider.decide(merchant.id, [bench_shop.PLACEMENT], None, bench_shop.context(Random(seed))))[
+                0
+            ]
             for seed in range(50)
         ]
         await engine.stop()

@@ -129,8 +129,8 @@ def test_a_line_is_json_with_its_time_and_level(capfd: pytest.CaptureFixture[str
     assert line["timestamp"].endswith("Z")
 
 
-@pytest.mark.parametrize(("level", "heard"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
-def test_messages_below_the_level_are_not_written(level: str, heard: int, capfd: pytest.CaptureFixture[str]):
+@pytest.mark.parametrize(("level", "line_count"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1)])
+def test_messages_below_the_level_are_not_written(level: str, line_count: int, capfd: pytest.CaptureFixture[str]):
     # What a server that was started with uvicorn's own settings has set up.
     logging.config.dictConfig(uvicorn.config.LOGGING_CONFIG)
     logs.configure(level)
@@ -138,8 +138,8 @@ def test_messages_below_the_level_are_not_written(level: str, heard: int, capfd:
         getattr(structlog.get_logger(), name)("own")
         getattr(logging.getLogger("uvicorn.error"), name)("theirs")
     result = lines(capfd.readouterr().err)
-    assert [line["event"] for line in result].count("own") == heard
-    assert [line["event"] for line in result].count("theirs") == heard
+    assert [line["event"] for line in result].count("own") == line_count
+    assert [line["event"] for line in result].count("theirs") == line_count
 
 
 def test_verbose_libraries_log_only_warnings(capfd: pytest.CaptureFixture[str]):

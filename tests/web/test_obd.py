@@ -118,14 +118,14 @@ def test_weights_correct_a_biased_log():
     assert learned_rate(matched).value == pytest.approx(0.5, abs=0.03)
 
 
-def told(rows: list[LoggedRow], matched: list[LoggedRow]) -> tuple[str, str]:
+def summaries(rows: list[LoggedRow], matched: list[LoggedRow]) -> tuple[str, str]:
     result = report(rows, matched, seconds=1.0, latencies=[0.001] * len(rows))
     return verdict(result), caveat(result)
 
 
 def test_few_matches_are_not_sold_as_a_result():
     rows = [LoggedRow("a", 1, number < 38, 0.0125) for number in range(10_000)]
-    words, trust = told(rows, rows[-125:])
+    words, trust = summaries(rows, rows[-125:])
     assert "cannot tell" in words
     assert f"{matches_to_see_double(0.0038):,} matches" in words
     assert "fair sample" in trust
@@ -134,9 +134,9 @@ def test_few_matches_are_not_sold_as_a_result():
 def test_clear_difference_and_its_direction_are_printed():
     rows = [LoggedRow("a", 1, number % 10 == 0, 0.5) for number in range(2000)]
     clicked, left = [LoggedRow("a", 1, True, 0.5)] * 900, [LoggedRow("a", 1, False, 0.5)] * 900
-    assert "more clicks" in told(rows, clicked + left[:100])[0]
-    assert "fewer clicks" in told(rows, left)[0]
-    assert "nothing" in told(rows, [])[0]
+    assert "more clicks" in summaries(rows, clicked + left[:100])[0]
+    assert "fewer clicks" in summaries(rows, left)[0]
+    assert "nothing" in summaries(rows, [])[0]
 
 
 def test_doubling_takes_the_matches_that_a_simulation_says():

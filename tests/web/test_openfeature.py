@@ -23,7 +23,7 @@ SHOW_CVV = {
     "effects": [{"set": {"name": "show_cvv", "value": True}}],
 }
 STEPS = [{"id": "a", "label": "A"}, {"id": "b", "label": "B"}]
-TELLING = ("propensity", "beliefs_version", "experiment", "no-invoice", "code-for-large-carts")
+PRIVATE_FIELDS = ("propensity", "beliefs_version", "experiment", "no-invoice", "code-for-large-carts")
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_a_fallback_has_the_reason_default(merchant: Side, monkeypatch: pytest.M
 
 def test_page_gets_a_token_but_no_rules(merchant: Side, page: httpx.Client):
     answer = page.post(FLAGS, json={"context": {**CONTEXT, "flags": ["payment_methods", "steps"]}})
-    assert not any(word in answer.text for word in TELLING)
+    assert not any(word in answer.text for word in PRIVATE_FIELDS)
     flag = answer.json()["flags"][0]
     hint = {"event_id": "ofrep", "decision_id": flag["metadata"]["decision_id"], "type": "shown"}
     reported = page.post("/v1/personalize/feedback", json={**hint, "token": flag["metadata"]["token"]}).json()
@@ -256,8 +256,8 @@ def test_the_key_may_stand_in_x_api_key(merchant: Side):
 @pytest.mark.parametrize("path", [FLAGS, METHODS, f"{FLAGS}/nothing"])
 def test_pages_of_any_origin_may_evaluate(merchant: Side, page: httpx.Client, path: str):
     origin = {"origin": "https://shop.example"}
-    asks = {**origin, "access-control-request-method": "POST"}
-    may = httpx.options(merchant.server.url + path, headers=asks)
+    preflight = {**origin, "access-control-request-method": "POST"}
+    may = httpx.options(merchant.server.url + path, headers=preflight)
     assert (may.status_code, may.headers["access-control-allow-methods"]) == (204, "POST")
     assert {"authorization", "content-type", "if-none-match", "x-api-key"} == set(
         may.headers["access-control-allow-headers"].split(", ")

@@ -65,8 +65,8 @@ def dashboard(**changes: Any) -> Dashboard:
     return Dashboard(**({"parts": parts} | usual | changes))
 
 
-def period(**asked: str) -> OverviewPeriod:
-    return OverviewPeriod.of(asked, SHOW)
+def period(**parameters: str) -> OverviewPeriod:
+    return OverviewPeriod.of(parameters, SHOW)
 
 
 def iso(milliseconds: int) -> str:
@@ -320,15 +320,15 @@ def test_figures_are_returned_as_json(server: Server, side: Side) -> None:
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "parameters",
     [
         {"from": "2026-01-08T00:00:00Z", "to": "2026-01-01T00:00:00Z"},
         {"from": "2026-01-01T00:00:00Z", "to": "2026-06-01T00:00:00Z"},
         {"from": "yesterday"},
     ],
 )
-def test_invalid_time_is_refused_by_name(side: Side, asked: dict[str, str]) -> None:
-    answer = side.client.get("/v1/placements/payment_methods/metrics", params=asked)
+def test_invalid_time_is_refused_by_name(side: Side, parameters: dict[str, str]) -> None:
+    answer = side.client.get("/v1/placements/payment_methods/metrics", params=parameters)
     assert answer.status_code == 422 or answer.status_code == 400
     assert "from" in answer.text
 

@@ -35,7 +35,7 @@ PAGE = "/admin/live/placements/payment_methods"
 NAMES = CandidateNames({"card": "Card", "paypal": "PayPal", "ideal": "iDEAL"}, {"card": 0, "paypal": 1, "ideal": 2})
 PLACEMENT = Placement(key="payment_methods", name="Payment methods", buckets=("geo.country",), window_minutes=30)
 SHOW = Show(locale=viewer_locale("en"), timezone="UTC", now=20_030 * DAY)
-NOTHING = CheckoutFigures(False, None, [], None, None, None, None, 1.0)
+NO_CHECKOUTS = CheckoutFigures(False, None, [], None, None, None, None, 1.0)
 
 
 class Frame:
@@ -60,7 +60,7 @@ def group(bucket, lead=None, beside=None, **means):
     return GroupComparison(bucket, 1_200, rates, lead, beside or {})
 
 
-def performance(*groups, checkouts=NOTHING, days=30, sampled=6_000):
+def performance(*groups, checkouts=NO_CHECKOUTS, days=30, sampled=6_000):
     return Performance(days, 0, 1, sampled, 90_000, groups, 2, checkouts)
 
 
@@ -85,31 +85,31 @@ def test_sentence_names_leader_difference_and_period():
 
 def test_uncertain_difference_is_too_close_to_call():
     close = group("FR", SURE._replace(sure=False, difference=difference(0.01, -0.02, 0.04)), card=0.5, paypal=0.51)
-    said = view(close, group("NL", None, card=0.5))
-    assert said.sentences[0].text == (
+    result = view(close, group("NL", None, card=0.5))
+    assert result.sentences[0].text == (
         "In France, PayPal and Card are too close to call: PayPal is 1.0 points ahead (-2.0 to 4.0)."
     )
-    assert said.sentences[1].text == "In the Netherlands, there are too few complete results to compare."
+    assert result.sentences[1].text == "In the Netherlands, there are too few complete results to compare."
     behind = group("FR", SURE._replace(sure=False, difference=difference(-0.002, -0.16, 0.15)), card=0.5, paypal=0.51)
     assert view(behind).sentences[0].text == (
         "In France, PayPal and Card are too close to call: PayPal is 0.2 points behind (-16.0 to 15.0)."
     )
-    assert said.title == "No candidate is surely ahead yet"
-    assert not any(cell.mark for row in said.rows for cell in row.cells)
+    assert result.title == "No candidate is surely ahead yet"
+    assert not any(cell.mark for row in result.rows for cell in row.cells)
 
 
 def test_the_title_names_the_leader_of_each_group():
     dutch = group("NL", SURE._replace(leader="ideal"), card=0.3, ideal=0.6)
-    said = view(group(None, SURE, card=0.4, paypal=0.5), group("DE", SURE, card=0.44, paypal=0.46), dutch)
-    assert said.title == "PayPal leads in Germany; iDEAL leads in the Netherlands"
-    assert [head.name for head in said.groups] == ["All customers", "Germany", "Netherlands"]
-    assert "6,000 of 90,000 decisions of the last 30 days" in said.basis
+    result = view(group(None, SURE, card=0.4, paypal=0.5), group("DE", SURE, card=0.44, paypal=0.46), dutch)
+    assert result.title == "PayPal leads in Germany; iDEAL leads in the Netherlands"
+    assert [head.name for head in result.groups] == ["All customers", "Germany", "Netherlands"]
+    assert "6,000 of 90,000 decisions of the last 30 days" in result.basis
 
 
 def test_customers_are_compared_with_the_leader_if_possible():
     beside = {"card": difference(-0.021, -0.039, -0.003), "ideal": None}
-    everybody = group(None, SURE, beside, card=0.6, paypal=0.5, ideal=rate("ideal", 0.67, offered=0.18))
-    cells = {row.id: row.cells[0] for row in view(everybody).rows}
+    all_customers = group(None, SURE, beside, card=0.6, paypal=0.5, ideal=rate("ideal", 0.67, offered=0.18))
+    cells = {row.id: row.cells[0] for row in view(all_customers).rows}
     assert (cells["card"].figure, cells["card"].interval) == ("-2.1", "-3.9 to -0.3")
     assert cells["ideal"].note == "not comparable: shown to other customers"
     assert (cells["paypal"].figure, cells["paypal"].mark) == ("leads", "Best")
@@ -133,9 +133,9 @@ def test_cells_have_a_rate_or_a_reason():
 
 
 def test_incomplete_data_names_its_completion_time():
-    said = matrix_view(Frame(), PLACEMENT, performance(group(None), sampled=0), NAMES)
-    assert (said.title, said.rows) == ("No complete decisions yet", [])
-    assert "30 minutes after it was made" in said.basis
+    result = matrix_view(Frame(), PLACEMENT, performance(group(None), sampled=0), NAMES)
+    assert (result.title, result.rows) == ("No complete decisions yet", [])
+    assert "30 minutes after it was made" in result.basis
 
 
 def figures(**changes):
@@ -145,7 +145,7 @@ def figures(**changes):
         )
         for day in range(4)
     ]
-    return NOTHING._replace(share=MeanInterval(0.834, 0.829, 0.839, 6_000), bins=bins, **changes)
+    return NO_CHECKOUTS._replace(share=MeanInterval(0.834, 0.829, 0.839, 6_000), bins=bins, **changes)
 
 
 def headline(checkouts, compare="before", *, has_holdback=False):
@@ -154,15 +154,15 @@ def headline(checkouts, compare="before", *, has_holdback=False):
 
 
 def test_the_headline_is_the_share_of_checkouts_with_a_purchase():
-    said = headline(figures(before=difference(0.004, 0.001, 0.007)))
-    assert said.title == "83.4% of checkouts end in a purchase (82.9% to 83.9%)"
-    assert said.compared.startswith("This is 0.4 points more than the 30 days before (0.1 to 0.7).")
-    assert said.compared.endswith(" Estimated from 6,000 of 90,000 checkouts.")
+    result = headline(figures(before=difference(0.004, 0.001, 0.007)))
+    assert result.title == "83.4% of checkouts end in a purchase (82.9% to 83.9%)"
+    assert result.compared.startswith("This is 0.4 points more than the 30 days before (0.1 to 0.7).")
+    assert result.compared.endswith(" Estimated from 6,000 of 90,000 checkouts.")
     of_group = headline_view(
         Frame(), performance(checkouts=figures()), PagePeriod.of(30, "before", "DE"), has_holdback=False
     )
     assert "Estimated from" not in of_group.compared
-    assert said.chart_title == "The share rose from 80.0% to 86.0%"
+    assert result.chart_title == "The share rose from 80.0% to 86.0%"
     worse = headline(figures(before=difference(-0.02, -0.03, -0.01)))
     assert "This is 2.0 points fewer than the 30 days before (1.0 to 3.0)." in worse.compared
     same = headline(figures(before=difference(0.001, -0.01, 0.012)))
@@ -170,9 +170,9 @@ def test_the_headline_is_the_share_of_checkouts_with_a_purchase():
 
 
 def test_too_few_checkouts_have_a_reason_and_no_chart():
-    said = headline(NOTHING)
-    assert said.title.startswith("Too few complete checkouts")
-    assert said.chart is None
+    result = headline(NO_CHECKOUTS)
+    assert result.title.startswith("Too few complete checkouts")
+    assert result.chart is None
     assert "too few checkouts in the 30 days before" in headline(figures()).compared
     assert "no holdback" in headline(figures(), "holdback").compared
     assert "Too few customers in the holdback" in headline(figures(), "holdback", has_holdback=True).compared
@@ -212,9 +212,9 @@ def test_title_names_the_overtaking_candidate_and_date():
 
 
 def test_no_line_is_drawn_through_a_single_point():
-    said = seen("card")
-    assert said.chart is None
-    assert "too few to draw" in said.title
+    result = seen("card")
+    assert result.chart is None
+    assert "too few to draw" in result.title
 
 
 def test_events_are_marked_in_the_chart():
@@ -222,17 +222,17 @@ def test_events_are_marked_in_the_chart():
         ChartEvent(moment=20_001 * DAY, mark="v7", text="Version 7: iDEAL first at weekends"),
         ChartEvent(moment=19_000 * DAY, mark="v1", text="Version 1 was published"),
     ]
-    said = seen(*["card"] * 9, events=events)
-    assert [event.mark for event in said.events] == ["v7"]
+    result = seen(*["card"] * 9, events=events)
+    assert [event.mark for event in result.events] == ["v7"]
     texts = [
         row["text"]
-        for layer in said.chart["layer"]
+        for layer in result.chart["layer"]
         if "data" in layer
         for row in layer["data"]["values"]
         if "text" in row
     ]
     assert "Version 7: iDEAL first at weekends" in texts
-    assert any(layer["mark"].get("strokeDash") for layer in said.chart["layer"])
+    assert any(layer["mark"].get("strokeDash") for layer in result.chart["layer"])
 
 
 def test_at_most_ten_lines_are_drawn_and_the_rest_added_up():

@@ -94,14 +94,14 @@ def monitor(*rows, of=PLACEMENT, **more):
     ],
 )
 def test_shares_of_the_engine_are_not_called_success_rates(chance, title):
-    said = monitor(arm("card", 1 - chance), arm("paypal", chance))
-    assert said.verdict == title
-    assert "400 tries so far" in said.evidence
+    result = monitor(arm("card", 1 - chance), arm("paypal", chance))
+    assert result.verdict == title
+    assert "400 tries so far" in result.evidence
 
 
 def test_all_customers_together_have_no_chances_and_no_estimates():
-    said = monitor(arm("card", None, share=0.3), arm("paypal", None, share=0.7), bucket=None)
-    assert (said.verdict, said.has_chances, said.chart) == ("PayPal comes first most often", False, None)
+    result = monitor(arm("card", None, share=0.3), arm("paypal", None, share=0.7), bucket=None)
+    assert (result.verdict, result.has_chances, result.chart) == ("PayPal comes first most often", False, None)
     quiet = monitor(arm("card", None, share=0.0), arm("paypal", None, share=0.0), bucket=None, decisions=0)
     assert quiet.verdict == "No decisions in the last hour"
     assert all(row.share is None for row in quiet.arms)
@@ -123,10 +123,10 @@ def test_rates_have_exact_names():
 
 
 def test_estimates_keep_their_colours_and_stand_in_a_file():
-    said = monitor(arm("card", 0.4), arm("paypal", 0.6))
-    assert {row["candidate"]: row["colour"] for row in said.chart["data"]["values"]} == {"Card": "5", "PayPal": "2"}
-    assert "has the highest estimate: chosen when seen 40.0%" in said.chart_title
-    head, first, *_ = estimate_table(said)
+    result = monitor(arm("card", 0.4), arm("paypal", 0.6))
+    assert {row["candidate"]: row["colour"] for row in result.chart["data"]["values"]} == {"Card": "5", "PayPal": "2"}
+    assert "has the highest estimate: chosen when seen 40.0%" in result.chart_title
+    head, first, *_ = estimate_table(result)
     assert dict(zip(head, first, strict=True))["label"] == "Card"
     hidden = monitor(arm("card", 0.4), arm("paypal", None, why_not="not offered in DE"))
     assert hidden.arms[1].why_not == "Not offered in DE"

@@ -76,21 +76,21 @@ def page_cards(page: str) -> dict[str, tuple[str, str]]:
         page,
         re.DOTALL,
     )
-    return {title: (value, re.sub(r"<[^>]+>", "", said).replace(WORD_JOINER, "")) for title, value, said in cards}
+    return {title: (value, re.sub(r"<[^>]+>", "", note).replace(WORD_JOINER, "")) for title, value, note in cards}
 
 
 @pytest.mark.parametrize("query", ["range=7", "range=7&compare=before", "range=30", "range=today"])
 def test_a_report_has_the_numbers_of_the_page(sold: Side, reader: Person, query: str) -> None:
     page = reader.get(f"/admin/?{query}")
-    asked = {"detail": "detailed"} | dict(part.split("=") for part in query.split("&"))
-    report = sold.client.get(PATH, params=asked).json()
+    parameters = {"detail": "detailed"} | dict(part.split("=") for part in query.split("&"))
+    report = sold.client.get(PATH, params=parameters).json()
     cards, show = page_cards(page), Show(locale=viewer_locale("en"), timezone="Europe/Berlin", now=now_ms())
     assert f">{report['headline']}<" in page
     assert len(cards) == len(report["figures"]) == 4
     for figure in report["figures"]:
-        value, said = cards[figure["title"]]
-        assert said.endswith(figure["sentence"])
-        assert figure["verdict"] in said
+        value, note = cards[figure["title"]]
+        assert note.endswith(figure["sentence"])
+        assert figure["verdict"] in note
         in_words = {
             "share": lambda share: show.percent(share),
             "money": lambda amount: show.rounded_money(amount, "EUR"),
@@ -178,7 +178,7 @@ def test_a_merchant_without_checkouts_gets_an_empty_report(server: Server) -> No
 
 
 @pytest.mark.parametrize(
-    ("asked", "field"),
+    ("parameters", "field"),
     [
         ({"range": "8"}, "range"),
         ({"range": "custom"}, "first"),
@@ -187,8 +187,8 @@ def test_a_merchant_without_checkouts_gets_an_empty_report(server: Server) -> No
         ({"until": "2026-01-01"}, "until"),
     ],
 )
-def test_invalid_report_names_its_field(sold: Side, asked: dict[str, str], field: str) -> None:
-    answer = sold.client.get(PATH, params=asked)
+def test_invalid_report_names_its_field(sold: Side, parameters: dict[str, str], field: str) -> None:
+    answer = sold.client.get(PATH, params=parameters)
     assert answer.status_code in (400, 422), answer.text
     assert answer.json()["field"] == field
 
@@ -199,9 +199,9 @@ def test_a_day_with_a_changed_clock_is_one_day() -> None:
     class Reader:
         show = Show(locale=viewer_locale("en"), timezone="Europe/Berlin", now=now)
 
-    anybody: Any = Reader()
+    reader: Any = Reader()
     period = OverviewPeriod.of({"range": "custom", "first": "2026-10-20", "last": "2026-10-31"}, Reader.show)
     hours = range(period.span.begin // HOUR, period.span.end // HOUR)
-    sums = sums_by_step(anybody, [HourSums(hour, "", "", MetricTotals(decisions=1)) for hour in hours], period, shift=0)
+    sums = sums_by_step(reader, [HourSums(hour, "", "", MetricTotals(decisions=1)) for hour in hours], period, shift=0)
     assert len(sums) == period.days == 12
     assert sorted(each.decisions for each in sums.values()) == [24] * 11 + [25]

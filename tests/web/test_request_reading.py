@@ -40,7 +40,7 @@ class Report(msgspec.Struct, forbid_unknown_fields=True):
     amount: Annotated[int, Meta(ge=0)] | None = None
 
 
-class Ask(msgspec.Struct):
+class RequestBody(msgspec.Struct):
     placement: str
     customer_id: Annotated[str, Meta(max_length=LONGEST_CUSTOMER_ID)] | int | None = None
     customer_token: str = ""
@@ -269,15 +269,15 @@ def test_a_query_that_does_not_fit_names_the_parameter(query: Any, field: str, m
 # Requests for decisions
 
 
-def ask(body: bytes | str, *, with_warnings: bool = True) -> tuple[Ask, list[tuple[str, str]]]:
-    data, warnings = asyncio.run(LenientReader(Ask)(request(body), with_warnings=with_warnings))
+def read_request(body: bytes | str, *, with_warnings: bool = True) -> tuple[RequestBody, list[tuple[str, str]]]:
+    data, warnings = asyncio.run(LenientReader(RequestBody)(request(body), with_warnings=with_warnings))
     return data, [(warning.field, warning.message) for warning in warnings]
 
 
 @pytest.mark.parametrize("with_warnings", [True, False])
 def test_a_request_without_mistakes_has_no_warnings(with_warnings: bool) -> None:
     body = '{"placement": "p", "customer_id": "c1", "context": {"cart": {"total": 5}}}'
-    assert ask(body, with_warnings=with_warnings) == (Ask("p", "c1", "", {"cart": {"total": 5}}), [])
+    assert read_request(body, with_warnings=with_warnings) == (RequestBody("p", "c1", "", {"cart": {"total": 5}}), [])
 
 
 @pytest.mark.parametrize(("fields", "read", "warning"), [
@@ -294,20 +294,20 @@ def test_a_request_without_mistakes_has_no_warnings(with_warnings: bool) -> None
 ])  # fmt: skip
 def test_invalid_value_is_ignored_with_a_warning(fields: Any, read: Any, warning: Any) -> None:
     body = json.dumps({"placement": "p", **fields})
-    data, warnings = ask(body)
-    assert data == Ask("p", **read)
+    data, warnings = read_request(body)
+    assert data == RequestBody("p", **read)
     assert warnings == ([warning] if warning else [])
-    assert ask(body, with_warnings=False)[0] == data
+    assert read_request(body, with_warnings=False)[0] == data
 
 
 def test_half_a_surrogate_pair_makes_a_guest() -> None:
-    data, [(field, message)] = ask('{"placement": "p", "customer_id": "\\ud800"}')
+    data, [(field, message)] = read_request('{"placement": "p", "customer_id": "\\ud800"}')
     assert (data.customer_id, field) == (None, "customer_id")
     assert message.startswith("has half of a surrogate pair")
 
 
 def test_last_duplicate_key_is_used_with_a_warning() -> None:
-    data, warnings = ask('{"placement": "a", "placement": "b"}')
+    data, warnings = read_request('{"placement": "a", "placement": "b"}')
     assert (data.placement, warnings) == ("b", [("placement", "is given twice; the last one counts")])
 
 
@@ -320,7 +320,7 @@ def test_last_duplicate_key_is_used_with_a_warning() -> None:
 ])  # fmt: skip
 @pytest.mark.parametrize("with_warnings", [True, False])
 def test_a_request_that_names_no_placement_is_refused(body: str, field: str, message: str, with_warnings: bool) -> None:
-    [(moment, words)] = problems(LenientReader(Ask)(request(body), with_warnings=with_warnings))
+    [(moment, words)] = problems(LenientReader(RequestBody)(request(body), with_warnings=with_warnings))
     assert moment == field
     assert words.startswith(message)
 

@@ -19,7 +19,7 @@ from tests.web.people import Person, add_person
 from web.admin.rules.builder import rule_form
 from web.admin.rules.draft_rules import load_rules
 
-PLACE = "/v1/placements/payment_methods/rules"
+PLACEMENT = "/v1/placements/payment_methods/rules"
 NEW = "/admin/live/rules/new?placement=payment_methods"
 LIST = "/admin/live/rules?placement=payment_methods"
 HIDE = [{"exclude": ["card"]}]
@@ -43,12 +43,12 @@ def ids(side: Side) -> list[str]:
             "when": ODD,
             "effects": [{"exclude": ["card"]}],
         }
-        assert side.client.post(PLACE, json=rule).status_code == 201
+        assert side.client.post(PLACEMENT, json=rule).status_code == 201
     return order(side)
 
 
 def order(side: Side) -> list[str]:
-    rules = side.client.get(PLACE).json()["items"]
+    rules = side.client.get(PLACEMENT).json()["items"]
     return [rule["id"] for rule in sorted(rules, key=lambda rule: (-rule["priority"], rule["id"]))]
 
 
@@ -63,7 +63,7 @@ def test_rule_without_rows_is_saved_unchanged(side: Side, person: Person, ids: l
     saved = person.send(path, act="save", name="First", priority="100", enabled="on", **rule, **opened(person, path))
     assert saved.status_code == 200
     assert "Saved in the draft" in saved.text
-    after = side.client.get(f"{PLACE}/first").json()
+    after = side.client.get(f"{PLACEMENT}/first").json()
     assert after["when"] == ODD
     assert isinstance(after["when"]["<"][1], float)
 
@@ -117,7 +117,7 @@ def test_several_rules_are_switched_or_deleted_at_once(side: Side, person: Perso
     person.send(switch, act="off", id=["first", "third"])
     assert "Changed" in person.get(LIST)
     person.publish()
-    rules = {rule["id"]: rule["enabled"] for rule in side.client.get(PLACE).json()["items"]}
+    rules = {rule["id"]: rule["enabled"] for rule in side.client.get(PLACEMENT).json()["items"]}
     assert (rules["first"], rules["second"], rules["third"]) == (False, True, False)
     assert "Off" in person.get(f"{LIST}&mark=off")
     assert "Second" not in person.get(f"{LIST}&mark=off")
@@ -135,7 +135,7 @@ def test_the_list_is_narrowed_by_name_and_tag(side: Side, person: Person, ids: l
     )
     assert saved.status_code == 200
     person.publish()
-    after = side.client.get(f"{PLACE}/third").json()
+    after = side.client.get(f"{PLACEMENT}/third").json()
     assert after["tags"] == ["christmas", "finance"]
     assert after["active_from"].startswith("2126-12-01T08:00:00")
     by_tag = person.get(f"{LIST}&tag=finance")
@@ -148,7 +148,7 @@ def test_the_list_is_narrowed_by_name_and_tag(side: Side, person: Person, ids: l
 def test_rules_are_exported_and_imported_unchanged(side: Side, person: Person, ids: list[str]) -> None:
     export = person.client.get("/admin/live/rules/payment_methods/-/export")
     assert export.headers["content-disposition"] == 'attachment; filename="rules-payment_methods.json"'
-    before = {rule["id"]: rule for rule in side.client.get(PLACE).json()["items"]}
+    before = {rule["id"]: rule for rule in side.client.get(PLACEMENT).json()["items"]}
     person.send("/admin/rules/payment_methods/-/switch", act="delete", id=ids)
     person.publish()
     assert order(side) == []
@@ -159,7 +159,7 @@ def test_rules_are_exported_and_imported_unchanged(side: Side, person: Person, i
     )
     assert sent.status_code == 303
     person.publish()
-    after = {rule["id"]: rule for rule in side.client.get(PLACE).json()["items"]}
+    after = {rule["id"]: rule for rule in side.client.get(PLACEMENT).json()["items"]}
     changing = ("version", "changed_at")
     assert [{k: v for k, v in rule.items() if k not in changing} for rule in after.values()] == [
         {k: v for k, v in rule.items() if k not in changing} for rule in before.values()
@@ -167,7 +167,7 @@ def test_rules_are_exported_and_imported_unchanged(side: Side, person: Person, i
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("not json", "is not JSON"),
         ("{}", "must be a list of rules"),
@@ -179,7 +179,7 @@ def test_rules_are_exported_and_imported_unchanged(side: Side, person: Person, i
     ],
 )
 def test_invalid_file_changes_nothing_and_explains_why(
-    side: Side, person: Person, ids: list[str], text: str, said: str
+    side: Side, person: Person, ids: list[str], text: str, message: str
 ) -> None:
     answer = person.client.post(
         "/admin/live/rules/payment_methods/-/import",
@@ -189,7 +189,7 @@ def test_invalid_file_changes_nothing_and_explains_why(
     assert answer.status_code == 303
     page = person.get(LIST)
     assert "Nothing was imported." in page
-    assert said in page
+    assert message in page
     assert order(side) == ids
 
 
@@ -209,7 +209,7 @@ def test_conflict_is_shown_and_typed_values_are_kept(
 
 def test_saving_and_deletion_can_be_undone(side: Side, person: Person, ids: list[str]) -> None:
     path = "/admin/live/rules/payment_methods/first"
-    before = side.client.get(f"{PLACE}/first").json()
+    before = side.client.get(f"{PLACEMENT}/first").json()
     values = {"name": "Other", "priority": "7", "when": "true", "effects": json.dumps(HIDE)}
     version = person.version(path)
     person.send(path, version=version, **values)
@@ -233,7 +233,7 @@ def test_list_counts_findings_and_links_to_them(side: Side, person: Person) -> N
     never = {"and": [{"==": [{"var": "geo.country"}, "DE"]}, {"==": [{"var": "geo.country"}, "US"]}]}
     fine = {"id": "fine", "name": "Fine", "when": {"==": [{"var": "geo.country"}, "DE"]}, "effects": HIDE}
     for rule in (fine, {"id": "never", "name": "Never so", "when": never, "effects": HIDE}):
-        assert side.client.post(PLACE, json=rule).status_code == 201
+        assert side.client.post(PLACEMENT, json=rule).status_code == 201
     page = person.get(LIST)
     assert "The checks found something in one rule:" in page
     row = page[page.index('data-id="never"') :].partition("</tr>")[0]

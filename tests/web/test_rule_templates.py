@@ -63,8 +63,8 @@ def test_local_methods_come_first_in_their_own_country() -> None:
 
 
 def test_the_merchants_own_country_is_offered_first() -> None:
-    there = Shop(candidates=ALL, vocabulary=VOCABULARY, lists={}, country="NL", currency="EUR", timezone="UTC")
-    local = [item.id for item in templates_for(there) if item.id.startswith("local")]
+    dutch_shop = Shop(candidates=ALL, vocabulary=VOCABULARY, lists={}, country="NL", currency="EUR", timezone="UTC")
+    local = [item.id for item in templates_for(dutch_shop) if item.id.startswith("local")]
     assert local == ["local-first-nl", "local-first-be"]
 
 

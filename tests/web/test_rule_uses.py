@@ -77,8 +77,8 @@ def test_ended_schedule_is_shown_in_the_list(side: Side, person: Person) -> None
 def test_preview_without_a_rule_starts_from_its_card(server: Server, side: Side, person: Person) -> None:
     sent = person.send("/admin/live/placements/payment_methods/what-if", change="off", id="fires", period="7")
     assert sent.status_code == 303
-    asked = Alternative("off", "fires")
-    last = server.run(server.engine.previews.newest(side.merchant.id, "payment_methods", alternative=asked))
+    alternative = Alternative("off", "fires")
+    last = server.run(server.engine.previews.newest(side.merchant.id, "payment_methods", alternative=alternative))
     assert last is not None
     server.run(server.engine.previews.finish(side.merchant.id, last.id))
     card = words(person.get("/admin/rules/payment_methods/fires/uses"))
@@ -105,6 +105,6 @@ def test_another_merchant_has_no_access_to_counts(server: Server, person: Person
     other, _ = server.sides()
     assert other.client.get("/v1/placements/payment_methods/rule-uses").status_code == 404
     assert other.client.get("/v1/field-uses").json()["answers"] == 0
-    stranger = add_person(server, other)
-    assert stranger.client.get("/admin/live/rules/payment_methods/fires/uses").status_code == 404
-    assert "of decisions" not in stranger.get("/admin/fields")
+    other_person = add_person(server, other)
+    assert other_person.client.get("/admin/live/rules/payment_methods/fires/uses").status_code == 404
+    assert "of decisions" not in other_person.get("/admin/fields")

@@ -20,7 +20,7 @@ from web.admin.rules.builder.rule_form import RuleForm
 from web.admin.rules.builder.rule_view import RuleContext, RuleView
 
 RULES = "/v1/placements/payment_methods/rules"
-ONE = "/admin/live/rules/payment_methods/small"
+RULE_PAGE = "/admin/live/rules/payment_methods/small"
 SMALL = {"<": [{"var": "cart.total"}, 5000]}
 HTMX = {"hx-request": "true"}
 FIELD = re.compile(r'<input[^>]* name="(version|shown|history)"[^>]* value="([^"]*)"')
@@ -33,7 +33,7 @@ def person(server: Server, side: Side) -> Person:
     return add_person(server, side)
 
 
-def tried(person: Person, path: str = ONE, **values: Any) -> str:
+def tried(person: Person, path: str = RULE_PAGE, **values: Any) -> str:
     """What the panel says, as text."""
     sent = {"csrf": person.csrf(), "start": "scratch", "started": "scratch", **values}
     answer = person.client.post(f"{path}/try", data=sent, headers=HTMX)
@@ -101,10 +101,10 @@ def test_unsaved_rule_can_be_tried(person: Person) -> None:
 
 def test_facts_come_from_a_decision_a_scenario_or_a_search(side: Side, person: Person) -> None:
     decision = side.decide("c_1")["decision_id"]
-    page = words(person.get(f"{ONE}/try"))
+    page = words(person.get(f"{RULE_PAGE}/try"))
     assert "Germany, €129.00" in page
     started = person.client.post(
-        f"{ONE}/try", data={"csrf": person.csrf(), "start": decision, "started": "scratch"}, headers=HTMX
+        f"{RULE_PAGE}/try", data={"csrf": person.csrf(), "start": decision, "started": "scratch"}, headers=HTMX
     ).text
     assert re.search(r'name="f.cart.total"[^>]*value="129.00"', started)
     result = tried(person, find="c_1", looked="")
@@ -114,12 +114,14 @@ def test_facts_come_from_a_decision_a_scenario_or_a_search(side: Side, person: P
 
 def test_trial_is_saved_as_a_scenario_with_its_result(side: Side, person: Person) -> None:
     sent = {"csrf": person.csrf(), "scenario": "Small carts see no PayPal", **facts(cart_total="10")}
-    saved = person.client.post(f"{ONE}/try/scenario", data=sent, headers=HTMX)
+    saved = person.client.post(f"{RULE_PAGE}/try/scenario", data=sent, headers=HTMX)
     assert "Small carts see no PayPal" in saved.text
-    [one] = side.client.get("/v1/placements/payment_methods/scenarios").json()["items"]
-    assert one["context"]["cart"] == {"total": 1000}
-    assert one["expect"]["hidden"] == ["paypal"]
-    page = person.client.post(f"{ONE}/try", data={**sent, "start": f"scenario:{one['id']}"}, headers=HTMX).text
+    [scenario] = side.client.get("/v1/placements/payment_methods/scenarios").json()["items"]
+    assert scenario["context"]["cart"] == {"total": 1000}
+    assert scenario["expect"]["hidden"] == ["paypal"]
+    page = person.client.post(
+        f"{RULE_PAGE}/try", data={**sent, "start": f"scenario:{scenario['id']}"}, headers=HTMX
+    ).text
     assert re.search(r'name="f.cart.total"[^>]*value="10.00"', page)
 
 
@@ -128,7 +130,7 @@ def test_without_scripts_the_page_keeps_the_typed_values(person: Person) -> None
         "start": "scratch", "started": "scratch", "name": "Renamed", "priority": "0", "enabled": "on",
         "when": "true", "effects": '[{"exclude": ["card"]}]',
     }  # fmt: skip
-    page = person.send(f"{ONE}/try", **sent).text
+    page = person.send(f"{RULE_PAGE}/try", **sent).text
     assert 'value="Renamed"' in page
     assert "It fires" in page
 
@@ -141,7 +143,7 @@ def test_trial_is_not_logged(side: Side, person: Person) -> None:
 @pytest.mark.parametrize("role", ["viewer", "editor", "publisher", "admin"])
 def test_every_role_sees_the_same_answer(server: Server, side: Side, person: Person, role: Role) -> None:
     person = add_person(server, side, role=role)
-    sent: dict[str, Any] = dict(FIELD.findall(person.client.get(ONE).text)) | {
+    sent: dict[str, Any] = dict(FIELD.findall(person.client.get(RULE_PAGE).text)) | {
         "when": json.dumps(SMALL),
         "effects": '[{"exclude": ["paypal"]}]',
     }
@@ -155,19 +157,19 @@ def test_every_role_sees_the_same_answer(server: Server, side: Side, person: Per
 
 def test_viewer_can_try_but_not_save(server: Server, side: Side, person: Person) -> None:
     viewer = add_person(server, side, role="viewer")
-    assert viewer.send(f"{ONE}/try/scenario", **facts(cart_total="1")).status_code == 403
+    assert viewer.send(f"{RULE_PAGE}/try/scenario", **facts(cart_total="1")).status_code == 403
 
 
 def test_rules_and_customers_of_another_merchant_cannot_be_tried(server: Server, side: Side, person: Person) -> None:
-    asked = {"placement": "payment_methods", "customer_id": "c_1", "context": {"cart": {"total": 77_700}}}
-    decision = side.client.post("/v1/personalize/decisions", json=asked).json()["decision_id"]
+    request = {"placement": "payment_methods", "customer_id": "c_1", "context": {"cart": {"total": 77_700}}}
+    decision = side.client.post("/v1/personalize/decisions", json=request).json()["decision_id"]
     other, _ = server.sides()
-    stranger = add_person(server, other)
-    assert stranger.client.get(f"{ONE}/try").status_code == 404
+    other_person = add_person(server, other)
+    assert other_person.client.get(f"{RULE_PAGE}/try").status_code == 404
     other.create_examples()
     mine = f"/admin/live/rules/payment_methods/{other.client.get(RULES).json()['items'][0]['id']}"
     for values in ({"start": decision, "started": ""}, {"find": decision, "looked": ""}, {"find": "c_1", "looked": ""}):
-        assert "777.00" not in tried(stranger, mine, **values)
+        assert "777.00" not in tried(other_person, mine, **values)
 
 
 def test_trial_does_not_block_the_event_loop(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,6 +190,6 @@ def test_trial_does_not_block_the_event_loop(person: Person, monkeypatch: pytest
 
     monkeypatch.setattr(rule_edit, "RuleContext", Watched)
     tried(person, **facts(cart_total="1"))
-    person.get(f"{ONE}/try")
+    person.get(f"{RULE_PAGE}/try")
     assert len(threads) >= 6
     assert "server" not in threads, "the server's own thread runs the event loop"

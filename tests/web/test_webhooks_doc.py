@@ -24,8 +24,8 @@ BODY = b'{"type":"arm.jumped","timestamp":"2026-11-21T09:30:00.000Z","data":{"pl
 
 
 def block(language: str) -> str:
-    [found] = re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
-    return str(found)
+    [example] = re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+    return str(example)
 
 
 @pytest.fixture
