@@ -38,6 +38,18 @@ Shelf Shelves Knower Known Taught teach Classroom hear lessons Young waiting fat
 Sitting Bench Desk Deeds Ear Door misfit misfits Ready who why one told known found wanted at
 """
 FORBIDDEN = frozenset(OLD_WORDS.split())
+# Identifiers that tests and benchmarks do not define either.
+TEST_WORDS = """
+place places asked asking said tell tells furnish furnished drafted everybody nobody stranger whose truth here there
+hand Hand Hands wish wishes news PLACE ASKED KNOWN WANTED
+"""
+FORBIDDEN_IN_TESTS = FORBIDDEN | frozenset(TEST_WORDS.split())
+# A test's name has a noun as its subject and says what happens to it in standard terms.
+UNCLEAR_TEST = re.compile(
+    r"test_(?:what|who|whoever|whatever|whether|it|nothing|nobody|one_that|one_whose)_|"
+    r"_(?:told|tells?|said|asked|wanted|whoever|whatever|nobody|somebody|stranger|wish|wishes)(?:_|$)"
+)
+TEST_PACKAGES = ("tests", "benchmarks")
 # Counted by a review of this project, at structlog 025edaf, warehouse 6b62157 and datasette 481df7ff.
 ELSEWHERE = """\
 Among the 18,570 names that structlog, warehouse and datasette bind, `one`, `place`, `at`, `wanted` and `told` stand 0
@@ -143,8 +155,14 @@ def defined_names(modules: Iterable[Module]) -> Iterator[tuple[str, str]]:
                 yield module.path, node.asname
 
 
-def forbidden(modules: Iterable[Module]) -> list[tuple[str, str]]:
-    return [(path, name) for path, name in defined_names(modules) if name.lstrip("_") in FORBIDDEN]
+def forbidden(modules: Iterable[Module], words: frozenset[str] = FORBIDDEN) -> list[tuple[str, str]]:
+    return [(path, name) for path, name in defined_names(modules) if name.lstrip("_") in words]
+
+
+def unclear_tests(modules: Iterable[Module]) -> list[tuple[str, str]]:
+    """Return (path, name) of each test function whose name has a pronoun for its subject or an unclear verb."""
+    names = ((function.path, function.name) for function in functions(modules))
+    return [(path, name) for path, name in names if name.startswith("test_") and UNCLEAR_TEST.search(name)]
 
 
 def classes_twice(modules: Iterable[Module]) -> dict[str, list[str]]:
@@ -279,6 +297,8 @@ def main() -> None:
     if options.verbose:
         modules = read(ROOT)
         console.print(forbidden(modules), noun_clauses(modules), classes_twice(modules), wide(functions(modules)))
+        tests = read(ROOT, TEST_PACKAGES)
+        console.print(forbidden(tests, FORBIDDEN_IN_TESTS), unclear_tests(tests))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ from functools import cache
 from benchmarks.import_graph import PACKAGES, Module, circles, floors, module_imports, read, room_imports
 from benchmarks.process import ROOT
 from benchmarks.structure import (
+    FORBIDDEN_IN_TESTS,
     PAGE,
+    TEST_PACKAGES,
     classes_twice,
     docstrings,
     forbidden,
@@ -20,6 +22,7 @@ from benchmarks.structure import (
     noun_clauses,
     percentile,
     ratio_of_tests,
+    unclear_tests,
     wide,
 )
 
@@ -28,6 +31,11 @@ from benchmarks.structure import (
 def modules():
     """Read the whole tree, which takes seconds: only where one of these tests runs."""
     return read(ROOT)
+
+
+@cache
+def modules_of_tests():
+    return read(ROOT, TEST_PACKAGES)
 
 
 @cache
@@ -94,6 +102,14 @@ def test_no_identifier_is_forbidden():
     assert len(forbidden(modules())) <= FORBIDDEN_NAMES
 
 
+def test_no_identifier_of_tests_is_forbidden():
+    assert forbidden(modules_of_tests(), FORBIDDEN_IN_TESTS) == []
+
+
+def test_tests_have_clear_names():
+    assert unclear_tests(modules_of_tests()) == []
+
+
 def test_few_class_names_are_duplicated():
     assert len(classes_twice(modules())) <= CLASSES_TWICE
 
@@ -126,6 +142,13 @@ def test_names_and_docstrings_are_counted_once():
     assert local_names(modules) == {"at": 2, "row": 1}
     assert [line for _, line in noun_clauses(modules)] == ["Whether it is."]
     assert [name for _, name in forbidden(modules)] == ["one", "at", "at"]
+
+
+def test_unclear_names_of_tests_are_found():
+    unclear = ["test_what_is_wrong_is_named", "test_cart_is_told", "test_whole_cart_is_asked_for"]
+    clear = ["test_invalid_cart_names_the_field", "said_so", "test_aside_cart"]
+    text = "".join(f"def {name}(): pass\n" for name in (*unclear, *clear))
+    assert [name for _, name in unclear_tests([module("tests.m", text)])] == unclear
 
 
 def test_parameters_do_not_count_self():

@@ -21,7 +21,7 @@ REQUESTS, SAME_KEY = 500, 50
 SIDES = (("SQLite", 1), ("PostgreSQL", 1), ("PostgreSQL", 4))
 
 
-class Race(NamedTuple):
+class LastUnitResult(NamedTuple):
     """The statuses of requests for the last unit, the seconds until the last answer, and budgets over their cap."""
 
     statuses: Counter[int]
@@ -31,7 +31,7 @@ class Race(NamedTuple):
     bodies: int
 
 
-async def run_race(settings: Settings, workers_count: int, *, guarded: bool = True) -> Race:
+async def run_race(settings: Settings, workers_count: int, *, guarded: bool = True) -> LastUnitResult:
     """Let all requests start at once on a new shop, whose budgets have one unit each."""
     key, _ = await open_shop(settings, 2, 1)
     first, second = offers_of(2)
@@ -44,7 +44,7 @@ async def run_race(settings: Settings, workers_count: int, *, guarded: bool = Tr
         over = len(await reader.rows(OVER))
     await reader.close()
     bodies = len({str(body) for status, body in same if status == 201}) + sum(status != 201 for status, _ in same)
-    return Race(Counter(status for status, _ in answers), seconds, over, effects, bodies)
+    return LastUnitResult(Counter(status for status, _ in answers), seconds, over, effects, bodies)
 
 
 async def at_once(workers: list[Worker], key: str, requests: list[tuple[str, str]]) -> tuple[float, list[Answer]]:

@@ -171,9 +171,9 @@ def figures(runs: int = RUNS) -> list[Figure]:
     load = f"{SHOPPERS_A_SECOND} shoppers a second, conversion of a variant from {RATE:.0%} to {BROKEN_RATE:.0%}"
     seconds = ", ".join(f"{stop.stopped:.0f} s" for stop in stops)
     enrolled_until = ", ".join(f"{stop.enrolled_until:.0f} s" for stop in stops)
-    places = [name for name in stops[0].says_why if all(stop.says_why[name] for stop in stops)]
+    explained = [name for name in stops[0].says_why if all(stop.says_why[name] for stop in stops)]
     return [
         (f"{load}: stopped after", f"under {GOAL_SECONDS:.0f} s", seconds),
         ("the last customer enrolled after", f"under {GOAL_SECONDS:.0f} s", enrolled_until),
-        ("the reason stands in", "page, audit log, API", ", ".join(places) or "none of them"),
+        ("the reason stands in", "page, audit log, API", ", ".join(explained) or "none of them"),
     ]

@@ -41,11 +41,11 @@ class Tried(NamedTuple):
 
     rule: RuleDocument
     effect: Effect
-    truth: float
+    true_value: float
 
     @property
     def holds(self) -> bool:
-        return bool(self.effect.low <= self.truth <= self.effect.high)
+        return bool(self.effect.low <= self.true_value <= self.effect.high)
 
     @property
     def whole(self) -> bool:
@@ -222,7 +222,7 @@ class DraftBench:
                 totals.add_answer(case, order)
             rewards = [self._bought.get(case.id, {}) for case in batch]
             totals.add_weighed(batch, comparison.weighed(batch, answers, beliefs, rewards), revalued=False)
-        return Tried(rule, effect_of(totals), self._truth(cases, drawn) / self._count)
+        return Tried(rule, effect_of(totals), self._true_value(cases, drawn) / self._count)
 
     def touched(self, rule: RuleDocument, comparison: Comparison) -> Iterator[Case]:
         country = rule.when["and"][0]["=="][1]
@@ -232,7 +232,7 @@ class DraftBench:
             if not bounded.same:
                 yield Case(seen.id, seen.facts, seen.logged, bounded, (1, IN_FORCE), seen.beliefs_version, True)
 
-    def _truth(self, cases: Sequence[Case], drawn: Mapping[int, AnyBeliefs]) -> float:
+    def _true_value(self, cases: Sequence[Case], drawn: Mapping[int, AnyBeliefs]) -> float:
         """Return the mean number of additional purchases that the draft brings; no customer here has a history."""
         alike = Counter((case.beliefs_version, id(case.bounded)) for case in cases)
         example = {(case.beliefs_version, id(case.bounded)): case for case in cases}

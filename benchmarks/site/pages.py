@@ -67,7 +67,7 @@ def with_links(text: str, source: str, paths: Mapping[str, str]) -> str:
 
 
 def _links(text: str, source: str, paths: Mapping[str, str]) -> str:
-    here = posixpath.dirname(paths[source])
+    folder = posixpath.dirname(paths[source])
 
     def moved(link: re.Match[str]) -> str:
         image, label, target = link.groups()
@@ -77,6 +77,6 @@ def _links(text: str, source: str, paths: Mapping[str, str]) -> str:
         new_path = paths.get(posixpath.normpath(posixpath.join(posixpath.dirname(source), path)))
         if new_path is None:
             return label
-        return f"{image}[{label}]({posixpath.relpath(new_path, here or '.')}{hash_}{anchor})"
+        return f"{image}[{label}]({posixpath.relpath(new_path, folder or '.')}{hash_}{anchor})"
 
     return LINK.sub(moved, text)

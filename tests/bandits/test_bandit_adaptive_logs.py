@@ -35,7 +35,7 @@ def test_intervals_of_later_parts_hold_the_truth(logs):
     assert 0.91 <= np.mean(held) <= 0.985
 
 
-def test_the_first_third_alone_decides():
+def test_only_the_first_third_decides():
     weights = np.ones(300)
     assert refusal_beforehand(weights) == ""
     scarce = np.zeros(900)

@@ -75,7 +75,7 @@ def test_replayed_keys_agree_with_the_chances():
     assert min(slot_p_value(case, 4_000) for case in selected_cases) > 1e-4 / len(selected_cases)
 
 
-def test_the_scores_are_left_alone():
+def test_scores_are_unchanged():
     scores = scores_of(4, 512)
     before = scores.copy()
     chances_without(candidates_of(scores, 0.01), (2,))
@@ -106,5 +106,5 @@ def test_split_redistributes_shares_of_taken_candidates():
     assert list(split_chances([50, 30, 20], (0,))) == [0, 0.6, 0.4]
 
 
-def test_zero_weights_left_alone_share_evenly():
+def test_remaining_zero_weights_share_evenly():
     assert list(split_chances([1, 0, 0], (0,))) == [0, 0.5, 0.5]

@@ -149,7 +149,7 @@ def test_fading_by_half_doubles_the_variance_from_outcomes():
     assert faded.trials == factor.trials / 2
 
 
-def test_successes_alone_keep_weights_finite():
+def test_weights_are_finite_with_only_successes():
     x = np.column_stack([np.ones(5000), np.tile([1.0, -1.0], 2500), np.full(5000, 30.0)])
     for wins in (np.ones(5000), np.zeros(5000), (x[:, 1] > 0).astype(float)):
         evidence = WeightEvidence(3).updated({"card": Observations(x, np.ones(5000), wins)})

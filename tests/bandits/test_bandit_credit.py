@@ -136,7 +136,7 @@ def test_money_is_credited_as_conversion(reward):
     }
 
 
-def test_a_report_on_another_candidate_alone_examined_none():
+def test_report_on_another_candidate_examines_none():
     assert converted("shown wero", "closed") == {}
     assert converted("shown wero", "closed", model="shown") == {}
 
@@ -144,7 +144,7 @@ def test_a_report_on_another_candidate_alone_examined_none():
 # The other models.
 
 
-def test_first_credits_the_first_slot_alone():
+def test_first_credits_only_the_first_slot():
     assert selected("selected card", model="first") == {"card": WON}
     assert selected("selected klarna", model="first") == {"card": SEEN}
     assert converted("selected card", model="first") == {}
@@ -159,7 +159,7 @@ def test_position_credits_every_slot():
     assert selected("shown card", "closed", model="position") == dict.fromkeys(RANKING, SEEN)
 
 
-def test_shown_credits_whatever_was_shown():
+def test_shown_credits_all_shown_candidates():
     outcomes = ["shown card", "shown klarna", "selected klarna"]
     assert selected(*outcomes, model="shown") == {"card": SEEN, "klarna": WON}
     assert converted(*outcomes, model="shown") == {}

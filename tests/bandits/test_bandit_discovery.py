@@ -29,7 +29,7 @@ def test_equal_weights_change_nothing():
     assert discoveries(values, weights=[7.0] * 4).tolist() == discoveries(values).tolist()
 
 
-def test_strong_effects_are_sure_beside_many_nulls():
+def test_strong_effects_are_significant_among_many_nulls():
     rng = np.random.default_rng(1)
     p_values = [p_value(z, 1.0) for z in np.concatenate((rng.normal(size=198), rng.normal(6.0, 1.0, 10)))]
     sure = discoveries(p_values)

@@ -223,7 +223,7 @@ def test_significance_depends_on_all_hypotheses(values, significant):
     assert discoveries(values).tolist() == significant
 
 
-def test_pages_of_null_effects_seldom_call_anything_sure():
+def test_null_effects_are_rarely_significant():
     random = np.random.default_rng(3)
     pages = [discoveries(random.random(50)).any() for _ in range(2_000)]
     assert np.mean(pages) == pytest.approx(FALSE_SHARE, abs=0.025)

@@ -83,7 +83,7 @@ def test_doubly_robust_corrects_the_errors_of_its_model():
     assert doubly_robust(weights, rewards, **expected).value == pytest.approx(true_value, abs=0.01)
 
 
-def test_shrinkage_goes_from_the_direct_method_to_doubly_robust():
+def test_shrinkage_is_between_the_direct_method_and_doubly_robust():
     weights, rewards, actions = logged(1_000)
     expected = models(actions, off=0.05)
     ends = direct(weights, expected["expected_new"]), doubly_robust(weights, rewards, **expected)

@@ -41,7 +41,7 @@ def test_candidates_do_not_bias_the_weights_of_slots():
 @pytest.mark.parametrize("shape", [(3, 4), (1, 1), (0, 3), (3, 0)])
 @pytest.mark.parametrize("share", [0, 1])
 @pytest.mark.parametrize("trials", [0, 1, 10**7])
-def test_whatever_was_counted_the_weights_are_weights(shape, share, trials):
+def test_weights_are_valid_for_any_counts(shape, share, trials):
     tried = np.full(shape, trials)
     weights = estimate_weights(tried, tried * share)
     assert weights.shape == shape[1:]
@@ -57,7 +57,7 @@ def test_trials_that_could_all_succeed_count_whole():
     assert effective_trials(trials, successes, np.ones(3)) == pytest.approx(trials.sum(axis=1))
 
 
-def test_the_rate_is_right_whatever_the_slots():
+def test_rate_is_unbiased_for_any_slots():
     trials, successes = shown(WEIGHTS, trials=50_000)
     rates = successes.sum(axis=1) / effective_trials(trials, successes, WEIGHTS)
     assert rates == pytest.approx(RATES, rel=0.05)

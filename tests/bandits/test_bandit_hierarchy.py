@@ -76,7 +76,7 @@ def test_fewer_than_three_merchants_give_no_prior(others):
 
 
 @pytest.mark.parametrize("successes", [0, 10])
-def test_a_prior_of_failures_alone_is_no_certainty(successes):
+def test_prior_of_only_failures_is_no_certainty(successes):
     prior = fit_prior([Statistics(10, successes)] * 3)
     assert 0 < prior.mean < 1
     assert prior.strength == CAP

@@ -44,7 +44,7 @@ def test_value_of_a_success_is_margin_minus_fee():
     assert part.means[2] < 0
 
 
-def test_draws_depend_on_the_seed_and_the_id_alone():
+def test_draws_depend_only_on_seed_and_id():
     assert (amount_draws().draws == amount_draws().draws).all()
     assert (amount_draws(seed=813).draws != amount_draws().draws).any()
     assert (amount_draws(AMOUNTS[1:2], IDS[1:2]).draws[0] == amount_draws().draws[1]).all()

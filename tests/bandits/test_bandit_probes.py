@@ -37,7 +37,7 @@ def test_the_same_evidence_makes_the_same_shares():
     assert probes(3.0).shares.tobytes() == probes(3.0).shares.tobytes()
 
 
-def test_a_candidate_alone_gets_all():
+def test_single_candidate_gets_all_probes():
     shares = make_probes(["a"], [0.1], Recent(np.array([5.0]), np.array([1.0])), visits_a_day=100).shares
     assert shares.tolist() == [1.0]
 

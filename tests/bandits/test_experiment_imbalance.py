@@ -30,7 +30,7 @@ def test_balanced_groups_are_rarely_reported() -> None:
     assert reported <= FALSE_SHARE + 2 * (FALSE_SHARE * (1 - FALSE_SHARE) / runs) ** 0.5
 
 
-def test_a_group_that_loses_units_is_reported_alone() -> None:
+def test_only_the_group_that_loses_units_is_reported() -> None:
     p_values = np.array([looked(seed, lost=0.5)[-1] for seed in range(200)])
     assert p_values[:, -1].mean() > 0.95
     assert p_values[:, :-1].mean() < 0.01

@@ -57,11 +57,11 @@ def test_a_mean_has_the_units_mean_and_variance(values):
 
 
 @given(VALUES, st.floats(-100, 100))
-def test_a_cap_lowers_what_is_above_it_only(values, cap):
+def test_cap_lowers_only_larger_values(values, cap):
     assert Moments.of(values, cap=cap).totals[0] == pytest.approx(np.minimum(values, cap).sum(), abs=1e-6)
 
 
-def test_a_cap_leaves_the_covariate_alone():
+def test_cap_does_not_change_the_covariate():
     capped = Moments.of([[10.0, 50.0], [1.0, 60.0]], cap=5.0)
     assert capped.totals.tolist() == [6.0, 110.0]
 

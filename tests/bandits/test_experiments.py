@@ -152,13 +152,13 @@ def test_a_prior_brings_variants_together():
     assert standings(variants, prior_spread=0.005)[1].chance_to_win < standings(variants)[1].chance_to_win
 
 
-def test_scores_are_right_on_average_whatever_the_bandit_did():
+def test_scores_are_unbiased_for_any_bandit():
     moved = [checks.bandit_traffic((0.1, 0.3), 1_000, np.random.default_rng([5, seed])) for seed in range(60)]
     values = [[mean.value for mean in adaptive_means(scores(*run, variants=2), burn_in=100)] for run in moved]
     assert np.mean(values, axis=0) == pytest.approx([0.1, 0.3], abs=0.02)
 
 
-def test_a_score_uses_the_past_alone():
+def test_score_uses_only_the_past():
     before = scores([0, 1, 0], [0.5, 0.5, 0.5], [1.0, 0.0, 1.0], variants=2)
     after = scores([0, 1, 0], [0.5, 0.5, 0.5], [1.0, 0.0, 99.0], variants=2)
     assert before[:2].tolist() == after[:2].tolist()

@@ -222,7 +222,7 @@ def test_everything_works_without_scripts(chromium: Browser, site: Site, page_er
     context.close()
 
 
-def test_what_is_typed_before_the_script_runs_is_read(demo: Page) -> None:
+def test_text_typed_before_the_script_runs_is_read(demo: Page) -> None:
     held: list[Route] = []
     demo.route("**/builder*.js*", lambda route: held.append(route))
     demo.goto("/admin/live/rules/new?placement=payment_methods", wait_until="commit")

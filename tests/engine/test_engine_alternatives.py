@@ -140,7 +140,7 @@ async def test_rule_of_the_draft_can_be_previewed(engine, actor, log):
 
 
 @SQLITE
-async def test_names_and_orders_alone_touch_no_learned_answer(engine, actor, log):
+async def test_names_and_order_do_not_change_learned_answers(engine, actor, log):
     """The catalogue's bookkeeping cannot change an answer that is drawn."""
     candidates = {each.id: each.document for each in await engine.catalogue.page(actor.merchant_id, "candidate", KEY)}
     await engine.catalogue.reorder(actor, KEY, list(reversed(candidates)), reason="")

@@ -55,7 +55,7 @@ def test_a_shape_cuts_the_order_after_the_pins(shape, shown):
     assert order(answer(of)) == shown
 
 
-def test_of_two_rules_the_more_important_pins_first():
+def test_rule_with_the_higher_priority_pins_first():
     of = plan(rule(pin("ideal", 1), id="low"), rule(pin("klarna", 1), id="high", priority=1), placement=FIXED)
     assert order(answer(of))[0] == "klarna"
     assert answer(of).rules == ["high", "low"]
@@ -152,7 +152,7 @@ def test_share_of_a_hidden_variant_goes_to_the_others():
 
 
 @given(st.lists(st.sampled_from(METHODS), min_size=1, unique=True), st.text(max_size=12))
-def test_only_what_is_allowed_is_shown(allowed, key):
+def test_only_eligible_candidates_are_shown(allowed, key):
     decision = answer(plan(rule({"require": allowed})), key=key)
     assert set(order(decision)) == set(allowed)
     assert {excluded.id for excluded in decision.excluded} == set(METHODS) - set(allowed)

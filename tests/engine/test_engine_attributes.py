@@ -33,7 +33,7 @@ def test_the_order_of_candidates_does_not_matter():
     assert traits([*WALLETS, *BANKS]) == traits([*BANKS[::-1], *WALLETS[::-1]])
 
 
-def test_of_very_many_the_commonest_are_taken():
+def test_most_common_attributes_are_used():
     many = [candidate(f"c{n}", type=f"t{n // 2}", attributes={"big": "yes"} if n % 3 else {}) for n in range(90)]
     texts = descriptions(*many)
     assert len(texts) == MOST_TRAITS

@@ -140,7 +140,7 @@ async def test_placements_without_a_contextual_policy_keep_no_observations(shop)
 
 
 @SQLITE_FIRST
-async def test_decisions_replay_bit_for_bit_whatever_was_learned_since(store):
+async def test_decisions_replay_exactly_after_later_learning(store):
     await shoppers(store, 15)
     answers = [await store.decide(device_type=device, cart_total=9_900) for device in ("mobile", "desktop", "fridge")]
     version = answers[0].decision.beliefs_version

@@ -144,7 +144,7 @@ async def test_earlier_plain_texts_are_encrypted_with_a_data_key(shop, start_eng
     assert (await rotate(engine)).older_texts == 0
 
 
-async def test_a_rotation_changes_the_wrapping_alone(shop, start_engine):
+async def test_rotation_changes_only_the_wrapped_key(shop, start_engine):
     engine = shop.engine
     await make_days(engine, 120)
     await say(engine, shop.id, "anna")

@@ -75,7 +75,7 @@ def test_a_history_a_boost_and_a_pin_each_change_the_chances():
     assert whole["ideal"] == 0.0 < first(both._replace(effects=both.effects[1:]))["ideal"]
 
 
-def test_wrong_chances_are_noticed():
+def test_wrong_chances_are_detected():
     counts = np.array([700.0, 500.0, 300.0])
     assert chi_squared_p(counts, np.array([700.0, 500.0, 300.0])) == pytest.approx(1.0)
     assert chi_squared_p(counts, np.array([500.0, 500.0, 500.0])) < 1e-9

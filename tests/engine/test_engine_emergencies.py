@@ -42,7 +42,7 @@ async def test_a_candidate_is_paused_at_once_in_an_emergency(reviewed):
         await emergencies.pause(ada, PLACEMENT, "klarna", reason="again")
 
 
-async def test_a_pause_is_undone_by_the_same_person_alone(reviewed):
+async def test_pause_is_undone_only_by_the_same_person(reviewed):
     emergencies, ada = reviewed.engine.emergencies, reviewed.actor("ada@example.com")
     await emergencies.pause(ada, PLACEMENT, "klarna", reason="the wrong one")
     for actor, id in ((reviewed.actor("ben@example.com"), "klarna"), (ada, "card")):

@@ -155,7 +155,7 @@ def test_with_all_candidates_available_nothing_changes():
     assert spread.applied(row(2), [0, 1]).floor == 0.02
 
 
-def test_those_away_share_the_probes():
+def test_unavailable_candidates_share_the_probes():
     spread = Spread.of(["a", "b", "c", "d"], ["b", "d"], 0.02)
     applied = spread.applied(row(), [0, 1, 2, 3])
     assert applied.away.tolist() == [False, True, False, True]

@@ -234,7 +234,7 @@ def test_a_change_of_rates_and_shares_is_no_difference():
     assert look.segments == []
 
 
-def test_guardrails_and_a_wrong_split_are_noticed():
+def test_broken_guardrail_and_wrong_split_are_detected():
     worse = looked(rows(1, (3_000, 1_500), (3_000, 600)), {}, guardrails=(Guardrail(metric="conversion"),))
     assert worse.verdict.kind == "guardrail"
     assert looked(rows(1, (3_000, 300), (2_000, 200)), {}).verdict.kind == "mismatch"

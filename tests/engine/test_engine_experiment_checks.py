@@ -165,7 +165,7 @@ def test_a_variant_may_keep_the_kind_of_policy_that_learns(own):
     assert problems(experiment(CONTROL, variant), own) == []
 
 
-def test_variants_that_set_the_same_values_in_another_order_are_alike():
+def test_variants_with_the_same_values_in_another_order_are_equal():
     first, second = (
         Variant(id=id, name=id, values=values) for id, values in (("b", {"x": 1, "y": 2}), ("c", {"y": 2, "x": 1}))
     )
@@ -214,7 +214,7 @@ def test_changed_fields_are_named(changes, fields):
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_only_experiments_in_force_alter_answers(state):
+def test_only_active_experiments_change_answers(state):
     document = experiment(status=ExperimentStatus(state=state))
     resource = Resource("experiment", PLACEMENT, "e", 1, document, 0)
     is_active = state in ("running", "paused", "stopped")

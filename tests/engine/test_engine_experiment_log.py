@@ -180,7 +180,7 @@ def test_a_log_that_the_customers_contradict_does_not_count():
     assert (evidence.agrees, units_of_log([evidence])) == (False, 0)
 
 
-def test_the_log_saves_days_and_leaves_segments_alone():
+def test_log_shortens_the_experiment_and_keeps_segments():
     rows = [SumRow(segment, 0, name, each) for segment in ("", "a=1") for name, each in zip(*TOTALS[:2], strict=True)]
     looks = [results_of(each, PLACEMENT, rows, window_minutes=1, now=DAY) for each in (running(0.03), experiment())]
     with_log, without = (msgspec.structs.replace(each, experiment="e") for each in looks)

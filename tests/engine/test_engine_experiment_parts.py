@@ -104,7 +104,7 @@ def test_a_stopped_experiment_gives_the_control_to_all():
     assert all(pick.assignments == () for pick in picks)
 
 
-def test_requests_outside_the_share_get_the_plan_in_force():
+def test_requests_outside_the_share_get_the_active_plan():
     plans = ExperimentPlans(Plan(document(experiment(share=0.2)), version=1))
     picks = [plans.pick(Facts({}, {}, str(number)), "dec") for number in range(500)]
     assert 60 < sum(bool(pick.assignments) for pick in picks) < 140

@@ -93,7 +93,7 @@ async def test_a_name_begins_no_phase(shop: Shop) -> None:
         await change(shop, variants=experiment().variants[::-1])
 
 
-async def test_an_earlier_phase_is_kept_as_it_was(shop: Shop) -> None:
+async def test_earlier_phase_is_unchanged(shop: Shop) -> None:
     audience = {"==": [{"var": "geo.country"}, "DE"]}
     changed = await change(shop, audience=audience, variants=experiment().weighted([1.0, 4.0]))
     [past] = changed.status.earlier
@@ -116,7 +116,7 @@ async def test_a_larger_share_must_fit_into_the_layer(shop: Shop) -> None:
     ("share", "offset", "taken", "expected"),
     [(0.5, 0.2, (), 0.2), (0.9, 0.2, (), 0.0), (0.5, 0.2, ((0.6, 0.2),), 0.0), (0.6, 0.4, ((0.0, 0.4),), 0.4)],
 )
-def test_a_part_of_a_layer_stays_where_it_was(
+def test_share_of_a_layer_keeps_its_offset(
     share: float, offset: float, taken: tuple[tuple[float, float], ...], expected: float
 ) -> None:
     own = experiment(share=share, status=ExperimentStatus(state="running", offset=offset))

@@ -131,7 +131,7 @@ def pick(of: PlanDocument, customer: str | None, **facts: object):
     return ExperimentPlans(Plan(of, version=1)).pick(Facts(values, {}, customer), "dec_1")
 
 
-def test_a_customer_outside_the_audience_gets_the_plan_in_force():
+def test_customer_outside_the_audience_gets_the_active_plan():
     of = document(experiment(CONTROL, OFF, audience={">": [{"var": "cart.total"}, 10_000]}))
     assert pick(of, "anna", cart_total=9_000).assignments == ()
     assert pick(of, "anna").assignments == ()

@@ -172,7 +172,7 @@ async def test_paused_experiment_shows_the_control(shop: Shop) -> None:
     assert any([(await shop.decide(str(n))).decision.ranking[0].id == "paypal" for n in range(20)])
 
 
-async def test_the_winner_becomes_the_plan_in_force(shop: Shop) -> None:
+async def test_winner_becomes_the_active_plan(shop: Shop) -> None:
     await start(shop)
     await shop.engine.experiments.conclude(shop.actor(), PLACEMENT, "paypal-first", winner="paypal", reason="+4%")
     decision = (await shop.decide("anna")).decision

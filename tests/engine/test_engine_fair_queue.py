@@ -68,7 +68,7 @@ def test_unknown_key_removes_nothing(merchant, key):
     ([], "1a*11", False),
     ([], "1a*10", True),
 ])  # fmt: skip
-def test_there_is_room_for_so_much_in_all_and_by_merchant(items, extra, fits):
+def test_capacity_is_limited_in_total_and_by_merchant(items, extra, fits):
     fair_queue = queue(*items, most=20, most_of_one=10)
     before = fair_queue.cost
     name, _, cost = extra.partition("*")

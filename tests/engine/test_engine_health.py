@@ -115,7 +115,7 @@ async def test_health_of_an_unknown_placement_is_not_found(shop):
 
 @pytest.mark.anyio
 @pytest.mark.usefixtures("reproducible_draws")
-async def test_logged_chances_that_were_changed_are_noticed(empty_shop):
+async def test_changed_logged_chances_are_detected(empty_shop):
     """Somebody wrote other chances into the log."""
     await shopped(empty_shop, credit="cascade", count=150)
     async with empty_shop.engine.database.write() as connection:

@@ -116,7 +116,7 @@ def test_the_command_is_not_shown():
 
 
 @pytest.mark.anyio
-async def test_texts_are_readable_with_the_command_alone(shop, start_engine, tmp_path):
+async def test_texts_are_readable_only_with_the_command(shop, start_engine, tmp_path):
     await say(shop.engine, shop.id, "anna")
     file = tmp_path / "keys"
     file.write_text(OLDER)

@@ -114,7 +114,7 @@ async def test_repeated_event_counts_once(shop):
     assert await shop.counts() == {first: (1, 1)}
 
 
-async def test_of_two_reports_of_an_event_the_first_counts(shop):
+async def test_first_of_two_reports_of_an_event_counts(shop):
     now = now_ms()
     reports = [
         shop.outcome(None, "converted", "klarna", customer="c1", event="e", occurred_at=now - 5 * DAY),

@@ -56,7 +56,7 @@ async def test_last_unit_is_given_once(databases):
     assert (await verify(databases[0], 1))[3:] == ((), (), ())
 
 
-async def test_the_race_notices_a_missing_condition(databases, monkeypatch):
+async def test_race_test_detects_a_missing_condition(databases, monkeypatch):
     monkeypatch.setattr(balances, "UNDER_THE_CAP", "")
     await set_budget_caps(databases[0], uses=1)
     counts, _ = await race(databases, take_a_unit)

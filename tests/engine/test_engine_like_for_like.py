@@ -96,7 +96,7 @@ def test_change_point_is_found_and_earlier_days_are_excluded():
 
 
 @pytest.mark.long
-def test_equal_candidates_are_rarely_called_sure():
+def test_equal_candidates_are_rarely_significant():
     false = 0
     for seed in range(100):
         luck = np.random.default_rng(9_000 + seed)

@@ -291,7 +291,7 @@ async def test_late_beliefs_do_not_replace_newer_ones(shop, start_engine):
     assert (learned[0].knowledge.arms["card"].trials, learned[0].knowledge.arms["card"].successes) == (16, 16)
 
 
-async def test_a_refresh_returns_once_the_beliefs_of_a_running_refresh_are_in_force(shop):
+async def test_refresh_waits_for_a_running_refresh(shop):
     await buy(shop)
 
     async def version_after_another_refresh():

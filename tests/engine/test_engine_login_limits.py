@@ -200,7 +200,7 @@ async def test_person_is_matched_by_address_at_first(engine, email):
 
 
 @pytest.mark.parametrize("changes", [{"email": "lovelace@shop.example"}, {"is_verified": False}, {"email": ""}])
-async def test_later_the_subject_counts_whatever_the_address(engine, changes):
+async def test_person_is_matched_by_subject_later(engine, changes):
     ada = await add_ada(engine)
     await engine.identities.person_of(identity())
     assert (await engine.identities.person_of(identity(**changes))).id == ada.id

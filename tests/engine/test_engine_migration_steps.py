@@ -152,7 +152,7 @@ def test_each_migration_has_a_description(revision):
 
 
 @pytest.mark.parametrize("revision", first_values([each for each in REVISIONS[::-1] if each not in ONE_WAY], NEWEST))
-def test_a_migration_goes_down_and_up_with_data(engine, copy_at, tmp_path, revision):
+def test_migration_is_reversible_with_data(engine, copy_at, tmp_path, revision):
     previous = SCRIPTS.get_revision(revision).down_revision or "base"
     copy_at(revision, tmp_path / "tap2.sqlite")
     fill(engine)

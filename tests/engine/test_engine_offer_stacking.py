@@ -83,7 +83,7 @@ async def test_limit_caps_the_total_discount_of_an_order(shop):
 
 
 @SQLITE_FIRST
-async def test_an_exclusive_offer_is_redeemed_alone(shop):
+async def test_exclusive_offer_is_not_combined(shop):
     first, second = await two(shop, stackable=False)
     await redeem(shop, first)
     with pytest.raises(Conflict, match="cannot be combined with “first”"):
@@ -119,7 +119,7 @@ async def test_only_one_of_two_exclusive_offers_is_redeemed(shop):
 # Not again too soon
 
 
-async def test_an_offer_cools_down_after_it_was_redeemed(shop, monkeypatch):
+async def test_redeemed_offer_has_a_cooldown(shop, monkeypatch):
     await open_offers(shop, offer_candidate(cooldown_hours=24), amount=100_000)
     assert exclusion_reasons(await decide_offers(shop)) == {"ten-percent": "needs a known customer"}
     [hold] = (await decide_offers(shop, "anna")).holds

@@ -323,7 +323,7 @@ async def test_decisions_replay_after_budgets_and_offers_moved_on(shop):
     assert refused.id == answers[1].answer.decision.decision_id
 
 
-async def test_a_changed_cap_is_in_force_at_once(shop):
+async def test_changed_cap_applies_at_once(shop):
     await open_offers(shop, amount=500)
     assert shown_offers(await decide_offers(shop)) == []
     raised = OfferBudget(id="spring", name="Spring", currency="EUR", amount=5_000)

@@ -55,7 +55,7 @@ async def test_rows_counts_and_columns_are_those_of_the_driver(database):
         assert (await connection.execute(text("SELECT number FROM numbers"))).scalars().all() == [1]
 
 
-async def test_after_a_statement_that_failed_the_connection_goes_on(database):
+async def test_connection_works_after_a_failed_statement(database):
     async with database.write() as connection:
         await connection.execute(ADD, {"number": 1})
         with pytest.raises(IntegrityError, match="UNIQUE"):

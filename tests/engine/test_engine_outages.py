@@ -141,7 +141,7 @@ def looked_at(second, shown, won, delay_seconds):
     return rows
 
 
-def test_late_outcomes_delay_an_outage_by_their_delay_alone():
+def test_late_outcomes_delay_an_outage_only_by_their_delay():
     """Nobody reports failures, and successes come two minutes late: the first 40 tries tell nothing."""
     usual, began = np.array([0.36]), 60
     by_bin = np.zeros(len(EDGES), int)

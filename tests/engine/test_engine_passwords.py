@@ -43,7 +43,7 @@ async def test_unknown_and_known_person_take_the_same_time(passwords):
 
 
 @pytest.mark.anyio
-async def test_a_password_matches_its_hash_alone(passwords):
+async def test_password_matches_only_its_hash(passwords):
     hashed = await passwords.hash(GOOD)
     assert GOOD not in hashed
     assert hashed.startswith("$argon2id$")

@@ -117,7 +117,7 @@ async def test_preference_has_priority_over_history(shop):
     assert "chosen in 9 of this customer's last 9 purchases" in str(answer.decision.ranking)
 
 
-async def test_a_change_is_in_force_in_the_next_decision_of_every_process(shop, start_engine):
+async def test_change_applies_to_the_next_decision_of_every_process(shop, start_engine):
     other = await start_engine()
     for method in ("paypal", "klarna", "sepa_debit"):
         await say(shop, default_method=method)

@@ -52,7 +52,7 @@ async def test_each_save_creates_a_version_and_keeps_earlier_ones(shop):
     ]
 
 
-async def test_a_save_is_in_force_with_the_next_decision(shop):
+async def test_save_applies_to_the_next_decision(shop):
     await shop.create("rule", rule({"exclude": ["card"]}))
     assert "card" not in order((await shop.decide()).decision)
     catalogue = shop.engine.catalogue
@@ -178,7 +178,7 @@ async def test_edits_of_different_documents_do_not_conflict(shop):
     assert {item.id for item in plan.rules} == {f"r{n}" for n in range(6)}
 
 
-async def test_while_merchants_publish_every_answer_obeys_the_version_that_it_names(shop):
+async def test_every_answer_follows_its_named_version_during_publishing(shop):
     catalogue, going, answers = shop.engine.catalogue, True, []
     await shop.create("rule", rule({"require": ["card"]}))
 

@@ -76,7 +76,7 @@ async def test_a_repetition_may_have_another_time(report):
     assert statuses(await report(outcome(minute=9))) == ["duplicate"]
 
 
-async def test_of_two_conflicting_reports_in_a_group_the_first_is_stored(log, report):
+async def test_first_of_two_conflicting_reports_is_stored(log, report):
     receipts = await report(outcome("selected", "paypal"), outcome("converted", "card"))
     assert statuses(receipts) == ["recorded", "conflict"]
     assert [row.type for row in log.outcomes.values()] == ["selected"]

@@ -117,7 +117,7 @@ async def test_an_event_sent_by_many_at_once_counts_once(shop):
     assert await shop.counts() == {first: (1, 1)}
 
 
-async def test_a_row_that_the_database_refuses_is_refused_alone(shop, second_look):
+async def test_row_refused_by_the_database_does_not_affect_others(shop, second_look):
     recorder = shop.engine.recorder
     good = await shop.decide()
     row = await second_look(good)

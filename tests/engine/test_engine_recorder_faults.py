@@ -210,7 +210,7 @@ def names_a_place(line):
     return any("/engine/" in frame and ".py:" in frame for frame in line["at"])
 
 
-async def test_a_fallback_logs_where_it_happened(shop, monkeypatch, log_lines):
+async def test_fallback_logs_its_source_line(shop, monkeypatch, log_lines):
     def broken(*_values, **_more):
         raise ValueError(f"{MARK} is no number")
 
@@ -221,7 +221,7 @@ async def test_a_fallback_logs_where_it_happened(shop, monkeypatch, log_lines):
     assert any("decide.py" in frame and frame.endswith("_facts") for frame in line["at"])
 
 
-async def test_a_group_not_committed_logs_where_it_happened(shop, faults, log_lines):
+async def test_group_not_committed_logs_its_source_line(shop, faults, log_lines):
     faults(shop.engine, ("before", OperationalError(f"INSERT {MARK}", {"customer": MARK}, Exception(MARK))))
     assert not (await shop.decide(MARK)).decision.fallback
     [line] = log_lines("group not committed")
@@ -229,7 +229,7 @@ async def test_a_group_not_committed_logs_where_it_happened(shop, faults, log_li
     assert names_a_place(line)
 
 
-async def test_an_unfinished_preview_logs_where_it_happened(shop, monkeypatch, log_lines):
+async def test_unfinished_preview_logs_its_source_line(shop, monkeypatch, log_lines):
     async def broken(_self):
         raise RuntimeError(MARK)
 
@@ -242,7 +242,7 @@ async def test_an_unfinished_preview_logs_where_it_happened(shop, monkeypatch, l
     assert names_a_place(line)
 
 
-async def test_a_plan_not_loaded_logs_where_it_happened(shop, start_engine, monkeypatch, log_lines):
+async def test_plan_not_loaded_logs_its_source_line(shop, start_engine, monkeypatch, log_lines):
     def broken(*_values, **_more):
         raise ValueError(MARK)
 

@@ -75,14 +75,14 @@ async def test_an_expired_hold_is_tried_again_at_the_price_of_now(shop):
 
 async def test_declined_payment_releases_its_hold(shop):
     await open_offers(shop, offer_candidate(), offer_candidate("second", position=1))
-    request = await decide_offers(shop)
-    kept = next(hold for hold in request.holds if hold.offer == "second")
+    held = await decide_offers(shop)
+    kept = next(hold for hold in held.holds if hold.offer == "second")
     for event in ("e-1", "e-1", "e-2"):
-        await shop.report(request.answer, "declined", "ten-percent", event=event)
+        await shop.report(held.answer, "declined", "ten-percent", event=event)
     assert await balance(shop) == Balance(held=kept.amount, held_uses=1)
-    declined = next(hold for hold in request.holds if hold.offer == "ten-percent")
+    declined = next(hold for hold in held.holds if hold.offer == "ten-percent")
     assert (await redeem(shop, declined.id, 10_000)).spent == 1_000
-    await shop.report(request.answer, "declined", "ten-percent", event="e-3")
+    await shop.report(held.answer, "declined", "ten-percent", event="e-3")
     assert (await balance(shop)).spent == 1_000
     assert await is_verified(shop)
 

@@ -78,7 +78,7 @@ def replica(postgres_process: Any, postgres_server: str) -> Iterator[str]:
 
 
 @pytest.mark.long
-async def test_long_reads_see_what_the_replica_has_applied(replica, start_engine):
+async def test_long_reads_use_the_replica(replica, start_engine):
     engine = await start_engine(replica_url=postgres_url(replica, "migrated"))
     merchant, _ = await engine.accounts.add_merchant("shop", "Shop")
     plan = await create_plan(engine, merchant.id)

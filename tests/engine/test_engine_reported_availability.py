@@ -71,7 +71,7 @@ async def test_report_expires(shop: Shop):
 
 
 @SQLITE
-async def test_fallbacks_and_opted_out_customers_exclude_it(shop: Shop, monkeypatch):
+async def test_fallbacks_and_opted_out_customers_exclude_the_candidate(shop: Shop, monkeypatch):
     await report_unavailable(shop, "card")
     [refused] = await shop.engine.decider.decide(shop.id, [METHODS], "anna", {}, personal=False)
     assert "card" in excluded(refused)
@@ -92,7 +92,7 @@ async def test_a_checkout_cannot_report(shop: Shop):
 
 
 @SQLITE
-async def test_static_values_exclude_it(empty_shop: Shop):
+async def test_static_values_exclude_the_candidate(empty_shop: Shop):
     shop = empty_shop
     fixed = Placement(key=METHODS, name="Methods", policy=Fixed())
     await shop.add_placement(

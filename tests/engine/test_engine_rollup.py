@@ -72,7 +72,7 @@ async def test_a_stop_writes_the_last_counts(shop, start_engine):
     assert (await stored(shop))[1][""] == 1
 
 
-async def test_of_a_request_that_falls_back_each_answer_is_counted_once(shop, monkeypatch):
+async def test_each_fallback_answer_of_a_request_is_counted_once(shop, monkeypatch):
     append, refused = shop.engine.recorder.append, asyncio.get_running_loop().create_future()
     refused.set_exception(OSError("the database is away"))
     writes = iter((append, lambda *_arguments: refused))

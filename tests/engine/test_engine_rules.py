@@ -22,7 +22,7 @@ def test_a_method_that_a_rule_hides_never_appears():
     assert all(excluded(item) == {"klarna": "hidden by rule “No instalments”"} for item in answers)
 
 
-def test_the_same_rule_leaves_a_smaller_cart_alone():
+def test_same_rule_does_not_fire_on_a_smaller_cart():
     hidden = plan(rule({"exclude": ["klarna"]}, when=CART_OVER_100))
     assert sorted(order(answer(hidden, cart_total=10_000))) == sorted(METHODS)
 
@@ -70,7 +70,7 @@ def test_pin_is_independent_of_draws():
     assert len({order(item)[0] for item in answers}) > 1
 
 
-def test_of_two_pins_to_one_slot_the_rule_with_the_higher_priority_wins():
+def test_rule_with_the_higher_priority_pins_a_contested_slot():
     rules = [
         rule({"pin": {"candidate": "ideal", "slot": 1}}, id="low", priority=1),
         rule({"pin": {"candidate": "klarna", "slot": 1}}, id="high", priority=2),

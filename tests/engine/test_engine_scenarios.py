@@ -143,7 +143,7 @@ async def test_a_scenario_alone_publishes_nothing(shop):
 
 
 @pytest.mark.anyio
-async def test_going_back_is_possible_whatever_the_scenarios_say(shop):
+async def test_rollback_ignores_scenarios(shop):
     first = version_of(shop)
     await shop.create("rule", rule({"exclude": ["klarna"]}))
     await shop.create("scenario", scenario(hidden=("klarna",)), placement=PLACEMENT)

@@ -117,7 +117,7 @@ def test_an_empty_answer_has_no_slots():
 
 
 @pytest.mark.parametrize(("policy", "slots"), [(Thompson(drawn=1), 1), (Thompson(drawn=5), 5), (Split(), 6)])
-def test_as_many_slots_are_explained_as_were_drawn(policy, slots):
+def test_all_drawn_slots_are_explained(policy, slots):
     assert len(chances(plan(placement=placement(policy=policy)))[0]) == slots
 
 
@@ -150,7 +150,7 @@ def test_without_purchases_there_is_no_favourite():
     assert new == {"time.now": "2026-11-27T18:30:00Z"}
 
 
-def test_of_two_equal_favourites_the_later_name_is_taken():
+def test_later_name_of_two_equal_favourites_is_used():
     values = {}
     derive(values, {"a": Past(1.0, 1.0, 1), "b": Past(1.0, 1.0, 1)}, now="")
     assert values["history.favourite"] == "b"

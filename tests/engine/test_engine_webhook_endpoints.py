@@ -161,7 +161,7 @@ async def test_an_endpoint_belongs_to_its_merchant(shop):
 
 
 @pytest.mark.anyio
-async def test_there_are_not_too_many_endpoints_and_no_type_twice(shop):
+async def test_number_of_endpoints_is_limited_and_types_are_unique(shop):
     async with Receiver() as receiver:
         endpoint, _ = await subscribe(shop, receiver, types=("arm.jumped", "arm.jumped"))
         assert endpoint.types == ("arm.jumped",)

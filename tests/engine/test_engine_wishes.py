@@ -111,7 +111,7 @@ def test_fact_of_another_type_is_no_preference(value: Any):
 
 @pytest.mark.parametrize(("shape", "length"), [(One(), 1), (Subset(limit=2), 2)])
 @pytest.mark.parametrize("policy", [Fixed(), Split(), Thompson()])
-def test_every_policy_and_shape_obeys(shape: Any, length: int, policy: Any):
+def test_every_policy_and_shape_follows_preferences(shape: Any, length: int, policy: Any):
     plan = factories.plan(placement=factories.placement(shape=shape, policy=policy))
     for number in range(10):
         answer = order(plan, preferences(preferred={"ideal": "default"}, refused={"card": "no"}), f"key {number}")

@@ -32,7 +32,7 @@ def test_the_types_are_those_of_the_servers_document(package: Path, server: Serv
 @pytest.mark.parametrize(
     ("name", "other"), [("Redemption", "ShownOffer"), ("Ranked", "BrowserCandidate"), ("Receipt", "StoredOutcome")]
 )
-def test_a_type_that_differs_is_noticed(package: Path, server: Server, tmp_path: Path, name: str, other: str):
+def test_different_type_is_detected(package: Path, server: Server, tmp_path: Path, name: str, other: str):
     with pytest.raises(AssertionError, match="TS2344"):
         node.run(package, "tsc", "-p", str(_project(package, server, tmp_path, {name: other})))
 

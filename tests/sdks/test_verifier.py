@@ -143,7 +143,7 @@ def test_draws_of_any_size_with_ties_pasts_weights_and_pins(tmp_path: Path):
 
 
 @pytest.mark.parametrize("kind", ["bits", "lies"])
-def test_every_changed_bit_is_noticed(log: Path, kind: str):
+def test_every_changed_bit_is_detected(log: Path, kind: str):
     done = node.run(FOLDER, "node", "test/changes.mjs", str(log), "30", kind)
     assert json.loads(done) == {"changes": 30, "missed": 0}
 
@@ -172,7 +172,7 @@ def test_the_first_difference_is_named_with_both_values(log: Path, tmp_path: Pat
     assert refused(rewritten(log, tmp_path, lines)) == f"line {index + 1}, decision {line['id']}: {expected}\n"
 
 
-def test_an_order_that_another_id_draws_is_noticed(tmp_path: Path):
+def test_order_of_another_id_is_detected(tmp_path: Path):
     """The chances are those of the order, but the id of the decision draws another order."""
     active, facts, path = Active(plan_of(SETTINGS[0])), Facts(dict(FACTS)), tmp_path / "other.ndjson"
     snapshot, orders = snapshot_of(active.plan), []

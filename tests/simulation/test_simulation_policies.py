@@ -271,7 +271,7 @@ def test_an_average_has_its_interval():
     assert average(np.array([3.0])) == (3.0, 3.0, 3.0)
 
 
-def test_a_ratio_of_proportional_values_is_sure():
+def test_ratio_of_proportional_values_has_no_error():
     values = rng().random(50) + 1
     assert ratio(3 * values, values) == pytest.approx((3, 3, 3))
 

@@ -80,7 +80,7 @@ def add_up(server: Server) -> None:
     server.run(run())
 
 
-def test_empty_list_says_what_an_experiment_is(person: Person) -> None:
+def test_empty_list_explains_experiments(person: Person) -> None:
     text = person.get(LIST)
     assert "No experiments yet" in text
     assert "/experiments/new" in text
@@ -319,7 +319,7 @@ def test_two_editors_do_not_overwrite_each_other(server: Server, side: Side, per
     assert stored(server, side).share == 0.6
 
 
-def test_a_deleted_draft_comes_back_with_undo(server: Server, side: Side, person: Person) -> None:
+def test_undo_restores_a_deleted_draft(server: Server, side: Side, person: Person) -> None:
     create(person)
     act(person, "delete")
     text = person.get(LIST)

@@ -100,7 +100,7 @@ def test_list_used_by_a_rule_is_not_deleted(person: Person, side: Side, enabled:
     assert values_of(side)
 
 
-def test_deleted_list_comes_back_with_undo(person: Person, side: Side) -> None:
+def test_undo_restores_a_deleted_list(person: Person, side: Side) -> None:
     person.send(f"{PAGE}/delete", version=person.version(PAGE))
     assert side.client.get(f"/v1/lists/{NAME}").status_code == 404
     match = re.search(r'action="([^"]+/restore)"', person.get("/admin/lists"))

@@ -151,7 +151,7 @@ def test_a_list_answers_a_browser_item_by_item(browser: httpx.Client):
     assert statuses == ["recorded", "invalid", "recorded"]
 
 
-def test_the_shops_purchase_is_recorded_whatever_browsers_report(side: Side, browser: httpx.Client):
+def test_purchase_of_the_shop_is_recorded_despite_browser_reports(side: Side, browser: httpx.Client):
     mine, real = decide(browser), decide(side.client)
     assert report(browser, **hint(mine, event_id="order-5001"))["status"] == "recorded"
     purchase = {"event_id": "order-5001", "type": "converted", "candidate_id": "card", "amount": 5_000}

@@ -55,7 +55,7 @@ def test_invalid_json_value_is_a_separate_item(side: Side, value: bytes):
     assert answer.json()["results"][1]["event_id"] == "bad"
 
 
-def test_a_list_of_bad_items_alone_is_answered(side: Side):
+def test_list_of_only_invalid_items_is_answered(side: Side):
     answer = side.client.post(FEEDBACK, json=[{}, {"event_id": "x"}])
     assert answer.status_code == 202
     assert [result["status"] for result in answer.json()["results"]] == ["invalid", "invalid"]

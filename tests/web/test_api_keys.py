@@ -104,7 +104,7 @@ def test_a_key_that_ran_out_is_refused(side: Side):
 
 
 @pytest.mark.parametrize("given", ["", "Bearer", "Basic abc", "Bearer sk_live_0", "Bearer \xe4\xf6", "x" * 9999])
-def test_without_a_key_in_force_there_is_no_answer(side: Side, given: str):
+def test_request_without_a_valid_key_is_refused(side: Side, given: str):
     answer = httpx.get(f"{side.server.url}/v1/keys", headers={"authorization": given.encode("latin-1")})
     assert (answer.status_code, answer.json()["type"]) == (401, "urn:tap2:problem:unauthorized")
 

@@ -70,12 +70,12 @@ def test_unusual_parameters_do_not_remove_offers(shop: Side, more: str):
     assert [offer["id"] for offer in answer.json()["offers"]] == ["ten"]
 
 
-def test_whether_to_hold_is_never_guessed(shop: Side):
-    for request in (
+def test_ambiguous_hold_parameter_is_refused(shop: Side):
+    for answer in (
         shop.client.get("/v1/personalize/offers?currency=EUR&amount=10000&hold=banana"),
         shop.client.post("/v1/personalize/offers", json={"context": {"cart": CART}, "hold": "banana"}),
     ):
-        assert (request.status_code, request.json()["field"]) == (400, "hold")
+        assert (answer.status_code, answer.json()["field"]) == (400, "hold")
     assert balance(shop) == (0, 0)
 
 
@@ -89,11 +89,11 @@ def test_customer_who_opted_out_gets_no_offer(shop: Side):
         assert answer["offers"] == []
         assert answer["excluded"] == [{"id": "ten", "reason": "the customer opted out of personalization"}]
     assert balance(shop) == (0, 0)
-    for request in (
+    for answer in (
         shop.client.get("/v1/personalize/offers", params=query | {"personalization": "perhaps"}),
         shop.client.post("/v1/personalize/offers", json={"personalization": "no"}),
     ):
-        assert (request.status_code, request.json()["field"]) == (400, "personalization")
+        assert (answer.status_code, answer.json()["field"]) == (400, "personalization")
 
 
 def test_offer_shows_if_it_is_combinable(shop: Side):

@@ -176,7 +176,7 @@ def test_rule_that_fired_this_week_is_not_reported():
     assert items(rules=(rule(),), counts=uses(rules={"r1": fired}.items())) == []
 
 
-def test_a_budget_is_named_once_most_of_it_is_gone():
+def test_nearly_spent_budget_is_named():
     assert items(budgets=[budget(1_000, 700), budget(1_000, 2_000, scope="customer")]) == []
     (item,) = items(budgets=[budget(1_000, 1_000)])
     assert (item.kind, item.mark) == ("bad", "Budget used up")

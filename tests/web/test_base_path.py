@@ -103,7 +103,7 @@ def test_links_to_the_customer_center_name_the_path(side: Side) -> None:
     assert not {each for each in Addresses(page).all if not each.startswith(f"{BASE}/")}
 
 
-def test_files_of_a_version_are_kept_by_browsers(person: httpx.Client) -> None:
+def test_versioned_files_are_cached_by_browsers(person: httpx.Client) -> None:
     page = Addresses(person.get(f"{BASE}/admin/live/").text)
     files = [each for each in page.all if each.startswith(f"{BASE}/static/")]
     assert files

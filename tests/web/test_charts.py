@@ -9,7 +9,7 @@ from web.format import Show, viewer_locale
 SHOW = Show(locale=viewer_locale("de"), timezone="Europe/Berlin", now=1_795_262_400_000)
 
 
-def test_a_candidate_keeps_its_colour_whatever_else_is_drawn() -> None:
+def test_candidate_has_the_same_colour_in_every_chart() -> None:
     card = ArmEstimate(label="Card", colour=2, mean=0.3, low=0.2, high=0.4)
     other = ArmEstimate(label="PayPal", colour=0, mean=0.3, low=0.2, high=0.4)
     alone, together = (estimates(arms, show=SHOW, measure="Rate") for arms in ([card], [other, card]))

@@ -63,7 +63,7 @@ def test_roles_change_and_people_are_removed(shell: Shell) -> None:
         ([BEN, "--name", "b" * 121], "name: must have at most 120 characters"),
     ],
 )
-def test_odd_addresses_and_names_are_refused(shell: Shell, options: list[str], message: str) -> None:
+def test_invalid_addresses_and_names_are_refused(shell: Shell, options: list[str], message: str) -> None:
     result = shell.tap2("user", "add", *options, "--merchant", "shop")
     assert result.exit_code == 1
     assert message in result.stderr

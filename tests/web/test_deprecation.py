@@ -148,7 +148,7 @@ def test_calls_are_counted_by_operation(call: Call):
 # The documentation
 
 
-def test_the_document_marks_what_is_deprecated(app: Litestar):
+def test_document_marks_deprecated_operations(app: Litestar):
     api = document(app)
     operation = api["paths"]["/v1/lists/{name}"]["get"]
     [cursor] = [each for each in api["paths"]["/v1/lists"]["get"]["parameters"] if each["name"] == "cursor"]

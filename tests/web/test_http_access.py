@@ -115,7 +115,7 @@ def test_the_next_day_begins_anew(clock: list[int]) -> None:
     assert limit.allows("pk_1", "10.0.0.1")
 
 
-def test_of_a_busy_key_an_address_may_give_a_small_share(clock: list[int]) -> None:
+def test_address_is_limited_to_a_small_share_of_a_key(clock: list[int]) -> None:
     limit = HintLimit()
     for number in range(5_000):
         limit.allows("pk_1", f"10.0.{number // 250}.{number % 250}")

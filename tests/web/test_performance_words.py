@@ -122,7 +122,7 @@ def test_rates_have_exact_names():
     assert measure_of(structs.replace(PLACEMENT, policy=Contextual(), credit="cascade")).name == "Chosen when seen"
 
 
-def test_estimates_keep_their_colours_and_stand_in_a_file():
+def test_estimates_keep_their_colours_and_are_downloadable():
     result = monitor(arm("card", 0.4), arm("paypal", 0.6))
     assert {row["candidate"]: row["colour"] for row in result.chart["data"]["values"]} == {"Card": "5", "PayPal": "2"}
     assert "has the highest estimate: chosen when seen 40.0%" in result.chart_title

@@ -8,7 +8,7 @@ from benchmarks.checks.publishing import run
 
 
 @pytest.mark.long
-def test_while_rules_are_published_every_answer_obeys_the_version_that_it_names():
+def test_every_answer_follows_its_named_version_during_publishing():
     result = run(rules=40, publishes=6, quiet_seconds=0.05)
     assert len({answer.version for answer in result.answers}) >= 3
     assert result.disobeying == 0

@@ -161,7 +161,7 @@ def test_a_body_that_is_too_large_is_refused() -> None:
         asyncio.run(read_body(request(b"x" * 101, pieces=3), 100))
 
 
-def test_disconnect_of_a_client_is_noticed() -> None:
+def test_disconnect_of_a_client_is_detected() -> None:
     async def gone() -> Any:
         return {"type": "http.disconnect"}
 

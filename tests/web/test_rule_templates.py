@@ -83,7 +83,7 @@ def test_pay_later_is_hidden_for_high_risk() -> None:
     assert not fires(template, risk__score=74.9)
 
 
-def test_extra_verification_is_asked_by_the_list_of_risky_regions_or_by_risk_from_abroad() -> None:
+def test_extra_verification_is_required_for_risky_regions_or_foreign_risk() -> None:
     abroad = offered()["extra-verification"]
     assert parsed(abroad).effects == (Set("extra_verification", True),)
     assert fires(abroad, geo__country="US", risk__score=60)
