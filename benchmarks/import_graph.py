@@ -120,7 +120,7 @@ def picture(imports: Graph) -> str:
     for name, targets in imports.items():
         source = name.split(".")[0]
         packages[source] |= {target.split(".")[0] for target in targets} - {source}
-    # migrations and engine name each other: the one by the files, the other by the tables.
+    # migrations and engine name each other: engine names the files, migrations the tables.
     packages["migrations"].discard("engine")
     lines = ["```mermaid", "flowchart TD", "  subgraph engine"]
     lines += [f"    {room}" for room in sorted(rooms)]

@@ -60,7 +60,7 @@ def options(command: click.Command) -> set[str]:
 
 
 def variables_of_options() -> set[str]:
-    """What commands read their options from."""
+    """Return the environment variables that commands read their options from."""
     return {
         str(parameter.envvar)
         for _, command in commands(main, "tap2")
@@ -205,7 +205,7 @@ def shell(page: str) -> str:
 
 @contextmanager
 def empty_server(folder: Path) -> Iterator[str]:
-    """What `TAP2_DEMO=0 make run` starts once everything is set up, in `folder`; yields its address."""
+    """Start the server of `TAP2_DEMO=0 make run` in `folder`, without its setup; yield its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

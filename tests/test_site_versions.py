@@ -18,7 +18,7 @@ FILES = {"index.html": "front", "api/decide.html": "decide", "assets/site.css": 
 
 
 class Killed(BaseException):
-    """What ends a process at any moment."""
+    """Raised to end a process at any moment."""
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ class Connections:
 
 @dataclass
 class Outcome:
-    """What happened; the lists must stay empty."""
+    """The events of a run; the lists must stay empty."""
 
     attempts: int = 0
     granted: int = 0

@@ -43,7 +43,7 @@ SPENT = "SELECT SUM(spent_uses) FROM budget_balances"
 
 
 class Run(NamedTuple):
-    """What a run on one database showed."""
+    """The result of a run on one database."""
 
     name: str
     outcome: Outcome

@@ -20,7 +20,7 @@ KEYS = "merchant_id, placement, dimension, {hour} AS hour, arm, {value} AS value
 
 
 class Copies(NamedTuple):
-    """How a log grows: `shifts` times by hours, and each of these `rotations` times, at most 20, by clusters."""
+    """The growth of a log: `shifts` times by hours, and each of these `rotations` times, at most 20, by clusters."""
 
     shifts: int
     rotations: int

@@ -53,7 +53,7 @@ class Arrived(NamedTuple):
 
 
 class DelayedLog:
-    """What was shown in each cell of time and what has arrived."""
+    """The shown candidates and arrived outcomes of each time cell."""
 
     def __init__(self, world: DelayWorld, seed: int) -> None:
         self.world = world

@@ -105,7 +105,7 @@ def active_of(learning: LearningMode | None) -> Active:
 
 
 class Bias(NamedTuple):
-    """How far experiments are from the truth on average, and the standard error of that."""
+    """The mean error of experiments, and its standard error."""
 
     mean: float
     error: float

@@ -44,7 +44,7 @@ METRICS: dict[str, Draw] = {"conversion of 3%": conversion(0.03), "of 30%": conv
 
 
 class Peeked(NamedTuple):
-    """Whether each of the experiments was ever rejected: by the sequential view, and by a z-test looked at as often."""
+    """If each experiment was ever rejected: by the sequential test, and by a z-test with the same number of looks."""
 
     sequential: NDArray[np.bool_]
     z_test: NDArray[np.bool_]
@@ -141,7 +141,7 @@ def _errors(values: Floats, looks: NDArray[np.int64]) -> tuple[Floats, Floats]:
 
 
 class Fixed(NamedTuple):
-    """Whether intervals of a fixed horizon held the truth, by estimator, and the variance of CUPED over the plain."""
+    """Coverage of intervals of a fixed horizon by estimator, and the variance with CUPED relative to that without."""
 
     held: dict[str, float]
     variance_ratio: float

@@ -1,4 +1,4 @@
-"""Whether the intervals of what offers add cover the truth, and whether an offer that only subsidises is called so.
+"""Check the coverage of intervals for incremental orders, and that an offer without an effect is named as such.
 
 `python -m benchmarks.verify incrementality`. Customers come back, and how often one buys differs from customer to
 customer, so purchases of the same customer depend on each other. Carts are log-normal. A tenth is held back.
@@ -39,7 +39,7 @@ SUBSIDISING = OfferTruth("only pays those who buy anyway", 0.0)
 
 
 class Month(NamedTuple):
-    """What customers bought in a month, those held back and those who saw the offer, and what the latter cost each."""
+    """Purchases of a month in the holdback and after seeing the offer, and the offer's cost for a customer."""
 
     held_back: CustomerTotals
     shown: CustomerTotals

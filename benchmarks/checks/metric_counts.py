@@ -33,7 +33,7 @@ NAMES = (
     "timed",
     "time_ms",
 )
-# Facts and answer stand in a decision's record; the last two of its five texts are history and answer.
+# Facts and answer are in a decision's record; the last two of its five texts are history and answer.
 CHECKOUTS = f"""
     CREATE TEMP TABLE checkouts AS
     WITH logged AS (
@@ -75,7 +75,7 @@ REPORTED = """
             - MIN(CASE WHEN type = 'shown' THEN occurred_at END) AS time_ms
     FROM outcomes GROUP BY 1
 """
-# What is left of each purchase, and what the merchant keeps: 30%, less what the card costs.
+# The remaining amount of each purchase, and the merchant's margin: 30% less the fee of the card.
 ROWS = """
     CREATE TEMP TABLE rows AS
     WITH kept AS (

@@ -58,7 +58,7 @@ class MetricShop(NamedTuple):
 
 
 class Trade(NamedTuple):
-    """How much is traded: `decisions` over `days` up to `until` (epoch ms)."""
+    """The traffic of a shop: `decisions` over `days` up to `until` (epoch ms)."""
 
     decisions: int
     days: int

@@ -35,7 +35,7 @@ SAMPLE = 40
 SEED = 8
 GOAL = 0.85
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv*", "node_modules", "data", "build", "dist", ".*_cache", "__pycache__")
-# The tests of each module, the quickest first, besides those that import it.
+# The tests of each module, the fastest first, in addition to those that import it.
 MODULES: dict[str, tuple[str, ...]] = {
     "engine/kernel/kernel.py": (
         "tests/engine/test_engine_kernel_limits.py",

@@ -104,7 +104,7 @@ def plan_of(policy: Contextual | Fixed, order: tuple[str, ...] = tuple(OFFERS), 
 
 
 class Chooser(Protocol):
-    """What differs between the ways to choose an offer."""
+    """The settings of a policy that chooses offers."""
 
     plan: Plan
 
@@ -180,7 +180,7 @@ def _first(plan: Plan, beliefs: AnyBeliefs, facts: Facts, key: str) -> str | Non
 
 
 class Month(NamedTuple):
-    """What a way to choose brought: redemptions, the discounts paid, and the margin that came on top, in minor units.
+    """The result of a policy: redemptions, the discounts paid, and the additional margin, in minor units.
 
     `margin` is what purchases brought in less discounts, less what the same customers would have brought in without.
     """

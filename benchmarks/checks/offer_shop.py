@@ -67,7 +67,7 @@ class ShopVisit(NamedTuple):
 
 
 class ShopResult(NamedTuple):
-    """What came of showing an offer: whether it was redeemed, and whether the customer bought."""
+    """The outcome of a shown offer: if it was redeemed, and if the customer bought."""
 
     redeemed: bool
     bought: bool

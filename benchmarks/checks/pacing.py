@@ -20,7 +20,7 @@ BISECTIONS = 60
 
 
 class Spent(NamedTuple):
-    """What a policy gained and spent, and the largest share of a cap that it spent."""
+    """The gain and spending of a policy, and the largest share of a cap that it spent."""
 
     gain: float
     spent: float
@@ -93,7 +93,7 @@ def _play_cap(
     """
     left, gain, end = world.budget, 0.0, stretch.stop * STEP_MS
     best_price = _best_under_cap(world).price
-    # The price goes on from cap to cap.
+    # The price carries over from cap to cap.
     whole = expected_traffic(hours, 0, STEPS * STEP_MS)
     bounds = np.searchsorted(world.steps, np.arange(stretch.start, stretch.stop + 1))
     for step, (first, last) in zip(stretch, pairwise(bounds), strict=True):

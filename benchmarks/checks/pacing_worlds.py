@@ -36,7 +36,7 @@ class PacingWorld(NamedTuple):
 
 
 class Course(NamedTuple):
-    """How a world changes over its time (STEPS,): its traffic, and what its chances and carts are multiplied by."""
+    """The changes of a world over time (STEPS,): its traffic, and the factors of its chances and carts."""
 
     traffic: Floats
     chances: Floats

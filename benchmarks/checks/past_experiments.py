@@ -28,7 +28,7 @@ TINY = 1e-9
 
 
 class Merchant(NamedTuple):
-    """What is in force shows `chances` of each candidate first; the variant always shows candidate 0 first.
+    """The active plan shows candidates first with `chances`; the variant always shows candidate 0 first.
 
     `rates` are the chances of a purchase when the log was made, `changed` what has become of the variant's since.
     """

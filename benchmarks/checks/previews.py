@@ -53,7 +53,7 @@ class Tried(NamedTuple):
 
 
 class Coverage(NamedTuple):
-    """Whether the interval holds the truth, by draft: for drafts that the log covers as a whole, and for those with an
+    """If the interval covers the true value, by draft: for drafts that the log covers completely, and for those with an
     open share that the interval must include. `tried` also counts refused drafts.
     """
 

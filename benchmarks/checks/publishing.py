@@ -152,7 +152,7 @@ def create_resources(client: Client, rules: int) -> None:
 
 
 class Head(msgspec.Struct):
-    """What is read of an answer."""
+    """The fields that are read from an answer."""
 
     plan_version: int
     values: dict[str, Any]

@@ -30,7 +30,7 @@ WITHIN_SECONDS = 300
 
 
 class Result:
-    """What was measured; everything but `messages` must be as the goals say."""
+    """The measured counts; all but `messages` must meet their goals."""
 
     def __init__(self) -> None:
         self.messages = 0

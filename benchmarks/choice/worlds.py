@@ -21,7 +21,7 @@ FLOOR, DRAWN = 0.01, 3
 
 
 class Customers(Protocol):
-    """How customers choose from orders (n, L), NOBODY = -1 behind the last: a slot each, or -1."""
+    """A model of choices from orders (n, L), with NOBODY = -1 after the last candidate: a slot each, or -1."""
 
     def choose(self, rng: np.random.Generator, orders: Orders) -> Orders: ...
 

@@ -44,7 +44,7 @@ TIMED = 20_000
 
 
 class Outage(NamedTuple):
-    """What became of the checkouts of an outage.
+    """The results of checkouts during an outage.
 
     Regret is what the first slot's exact chances lose to the best method of the country, summed over checkouts:
     `offline`, and `online` had the server gone on learning. `same` is how many replay as they were logged.

@@ -34,7 +34,7 @@ README_URL = "http://127.0.0.1:8000"
 
 
 class Language(NamedTuple):
-    """How to get the client of a language, and how to run an example that is read from the input."""
+    """The commands that install the client of a language, and that run an example from the input."""
 
     name: str
     fence: str
@@ -172,7 +172,7 @@ def serving(copy: Path, port: int) -> Iterator[str]:
             time.sleep(0.2)
         yield url
     finally:
-        os.killpg(server.pid, signal.SIGINT)  # as Ctrl+C does: to make and to what it runs
+        os.killpg(server.pid, signal.SIGINT)  # like Ctrl+C: to make and to its child processes
         server.wait(60)
 
 

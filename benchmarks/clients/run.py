@@ -52,7 +52,7 @@ def driver_of(language: str, javascript: Path = JAVASCRIPT) -> Driver:
 
 @dataclass
 class Result:
-    """What became of the checkouts; all but `codes` and `sent` must be zero."""
+    """The results of checkouts; all but `codes` and `sent` must be zero."""
 
     late: int
     wrong: int

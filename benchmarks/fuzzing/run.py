@@ -41,7 +41,7 @@ ID = re.compile(rb'"decision_id":"([^"]+)"')
 
 
 class Fuzzed(NamedTuple):
-    """What came of requests: statuses, faults as texts, and the CPU seconds of the slowest with its request."""
+    """The results of requests: statuses, faults as texts, and the CPU seconds of the slowest with its request."""
 
     statuses: Counter[int]
     faults: list[str]

@@ -89,7 +89,7 @@ class CcbSquareCb:
         self._chances: dict[int, list[float]] = {}
 
     def decide(self, visit: SimulatedVisit) -> Order:
-        # The library draws by itself: the action of a slot stands first, and later slots are left with the others.
+        # The library draws: the action of a slot is first, and later slots get the remaining actions.
         drawn = [slot[0] for slot in self._vw.predict([*self._actions, *(f"ccb slot {slot}" for slot in self._slots)])]
         self._chances[visit.number] = [chance for _, chance in drawn]
         return tuple(action for action, _ in drawn)

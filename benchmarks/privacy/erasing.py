@@ -41,7 +41,7 @@ ACCOUNTS = {"holds", "ledger", "budget_balances", "offer_codes"}
 
 
 class Models(NamedTuple):
-    """What is learned from the log from its beginning: weights of both models as numbers."""
+    """The weights of both models, learned from the whole log."""
 
     contextual: np.ndarray[Any, np.dtype[np.float64]]
     choice: np.ndarray[Any, np.dtype[np.float64]]

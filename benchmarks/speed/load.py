@@ -26,7 +26,7 @@ Sink = Callable[[int, bytes], None]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a load saw; latencies in milliseconds, `seconds` on the clock, `errors` by status (0: cut off)."""
+    """The result of a load; latencies in milliseconds, `seconds` on the clock, `errors` by status (0: cut off)."""
 
     count: int
     seconds: float

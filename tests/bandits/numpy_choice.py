@@ -8,7 +8,7 @@ ROUNDS = 4
 
 
 def best_earned(attractions, values, slots):
-    """What a visit earns under the best order, sums one by one from the first slot."""
+    """Return the value of a visit under the best order, summed from the first slot."""
     earned = 0.0
     for _ in range(ROUNDS):
         order = np.argsort(attractions * (earned - values), kind="stable")

@@ -66,7 +66,7 @@ def test_constant_rates_have_no_change(trials, successes):
     assert last_change(trials, successes) == 0
 
 
-# What is remembered.
+# The memory of each arm.
 
 
 def test_without_a_jump_nothing_is_forgotten():

@@ -27,7 +27,7 @@ def logged(n, seed=0, *, old=OLD, new=NEW, rates=RATES):
 
 
 def models(actions, *, off=0.0):
-    """What a model expects under the logged action and under the new policy."""
+    """Return a model's expected rewards of the logged action and of the new policy."""
     return {
         "expected_logged": RATES[actions] + off,
         "expected_new": np.full(len(actions), NEW @ RATES + off),

@@ -48,7 +48,7 @@ class Site:
         return result.stdout
 
     def output(self, *command: str) -> dict[str, str]:
-        """What a command prints as JSON."""
+        """Return the JSON that a command prints."""
         result: dict[str, str] = json.loads(self.run(*command))
         return result
 

@@ -28,7 +28,7 @@ def variant(number: int) -> dict[str, Any]:
 
 
 class Sold:
-    """What units of a variant bought: the share with a purchase, its mean amount, and the seconds that it took."""
+    """The purchases of a variant's units: the share with a purchase, its mean amount, and the seconds that it took."""
 
     def __init__(self, share: float, amount: int = 5_000, seconds: float = 40.0) -> None:
         self.share, self.amount, self.seconds = share, amount, seconds

@@ -173,7 +173,7 @@ def test_second_factor_is_set_up_used_and_removed(admin: Page, slug: str) -> Non
     codes = admin.locator("#recovery-codes code").all_inner_texts()
     admin.get_by_role("link", name="Done").click()
     expect(admin.get_by_text("10 recovery codes left")).to_be_visible()
-    # The code of the next 30 seconds: the one of these was used for the setup.
+    # The code of the next 30 seconds, because the present code was used for the setup.
     for code in (pyotp.TOTP(secret).at(time.time(), counter_offset=1), codes[0]):
         _log_out(admin)
         _log_in_half(admin, f"admin@{slug}.example")

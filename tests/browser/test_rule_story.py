@@ -33,7 +33,7 @@ Act = Callable[[Locator], None]
 
 
 class UserActions:
-    """How one acts on a page."""
+    """The actions of a person on a page."""
 
     name = "mouse"
 
@@ -117,7 +117,7 @@ class Shop:
         return result
 
     def offered(self, context: object) -> list[str]:
-        """What a checkout may show."""
+        """Return the candidates that a checkout may show."""
         ranking = self.send("/v1/personalize/decisions", {"placement": "payment_methods", "context": context})[
             "ranking"
         ]

@@ -151,7 +151,7 @@ async def test_parallel_guesses_are_counted_before_verification(shop, user, monk
         kinds += [type(result) for result in await asyncio.gather(*guesses, return_exceptions=True)]
     assert len(tried) == 10
     assert kinds.count(Forbidden) == 10
-    # On a busy machine some wait for the database in vain.
+    # On a busy machine some time out while they wait for the database.
     assert set(kinds) <= {Forbidden, TooMany, TimeoutError}
     assert TooMany in kinds
     with pytest.raises(Forbidden):

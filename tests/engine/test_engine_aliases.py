@@ -58,7 +58,7 @@ async def purchases(shop: Any, customer: str) -> dict[str, int]:
     return {row["candidate"]: row["purchases"] for row in rows if row["purchases"]}
 
 
-# Joining what was said
+# Joined preferences
 
 
 @given(SETTINGS, SETTINGS)
@@ -98,7 +98,7 @@ async def test_later_events_of_the_device_are_joined(shop):
     # A guest decides, logs in and pays: the purchase is the customer's.
     await shop.report(open_answer, "converted", "paypal")
     assert await purchases(shop, "anna") == {"paypal": 5}
-    # One direction: whoever uses the device next does not see what Anna did elsewhere.
+    # One direction only: the next user of the device does not see Anna's other data.
     await buys(shop, "anna", "card", times=1)
     assert await purchases(shop, "device") == {"paypal": 5}
     assert await purchases(shop, "anna") == {"paypal": 5, "card": 1}
@@ -155,7 +155,7 @@ async def test_another_merchants_link_is_unknown(shop):
     assert await purchases(shop, "ben") == {"paypal": 4}
 
 
-# What was said
+# Stated preferences
 
 
 async def test_consents_and_preferences_are_joined_with_their_history(shop):

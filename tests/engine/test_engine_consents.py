@@ -64,7 +64,7 @@ async def stored(shop: Any) -> str:
     return "\n".join(parts)
 
 
-# What is in force
+# Active consents
 
 
 def test_purposes_are_the_standard_ones_and_those_of_facts():

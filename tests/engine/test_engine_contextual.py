@@ -274,7 +274,7 @@ async def test_minimising_revenue_prefers_the_candidate_with_smaller_amounts(emp
 
 @SQLITE
 async def test_a_margin_without_a_cart_uses_learned_amounts(empty_shop):
-    """What a card payment costs is worth it for large amounts alone, and those are what it brings in."""
+    """A card payment pays off only for large amounts, and brings in large amounts."""
     dear = (candidate("card", fee_fixed=1_000), candidate("paypal", position=1))
     policy = Contextual(POLICY.features, floor=0.5)
     rule = {"policy": policy, "reward": "margin", "credit": "first", "typical_amount": 1_000}

@@ -137,7 +137,7 @@ async def before_rotation(running: Running) -> tuple[dict[str, Any], dict[str, A
     async with running() as engine:
         shop = await load(engine)
         given, hashes = await variants(shop), names_in(engine)
-    # What was counted in memory is written when a server stops, and read when it starts.
+    # Counts in memory are written when a server stops, and read when it starts.
     async with running() as engine:
         return await seen(engine), given, hashes
 

@@ -208,7 +208,7 @@ async def test_second_pass_erases_rows_written_meanwhile(empty_shop):
     late = msgspec.structs.replace(row, id=f"dec_{now_ms():012x}{'0' * 20}")
     await shop.engine.recorder.append(late, ["card"], shop.engine.live.get(shop.id, "payment_methods").learning)
     assert await shop.engine.eraser.sweep(now=now_ms()) == 0
-    # That of nobody, and that of Anna.
+    # The row without a customer, and Anna's.
     assert await shop.engine.eraser.sweep(now=now_ms() + 2 * erasure.SWEEP_AFTER_MS) == 2
     after = await contents(shop.engine.database)
     assert after["decisions"] == before["decisions"]

@@ -120,7 +120,7 @@ async def test_checkouts_are_timed_from_shown_to_bought(empty_shop: Shop) -> Non
         await empty_shop.report(first, "shown", occurred_at=now)
         await empty_shop.report(first, "shown", occurred_at=now + 5_000)
         await empty_shop.report(first, "converted", "card", occurred_at=now + seconds * 1_000)
-        # What is shown may be reported last; without it there is no time.
+        # The outcome `shown` may be reported last; without it there is no duration.
         await empty_shop.report(second, "converted", "card", occurred_at=now + 3 * seconds * 1_000)
         await empty_shop.report(second, "shown", occurred_at=now)
     last = answers["paypal"][2] if len(answers["paypal"]) > 2 else answers["control"][2]

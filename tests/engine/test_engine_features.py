@@ -122,7 +122,7 @@ def test_more_values_than_can_be_learned_about_are_refused():
     assert "more than 400 values" in message
 
 
-# What was learned, in words.
+# Learned effects in words
 
 PHONES = encoding("device.type", "customer.returning", affinity=True)
 LABELS = {"paypal": "PayPal", "card": "Card"}

@@ -116,7 +116,7 @@ async def test_consents_stay_as_proof_for_three_years(shop: Shop):
     await forget(shop)
     assert [await rows(shop, "customer_consents", name) for name in ("anna", "ben")] == [0, 1]
     assert [await rows(shop, "customer_settings", name) for name in ("anna", "ben")] == [0, 1]
-    # Who comes back starts anew, and their next consent stands beside the proof.
+    # A customer who returns starts again; the next consent is stored beside the proof.
     assert await stored_preferences(shop, "ben") == {}
     await consent(shop, "ben", analytics=False)
     assert await rows(shop, "customer_consents", "ben") == 2

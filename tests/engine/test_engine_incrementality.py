@@ -27,7 +27,7 @@ def answer(customer: str, *offers: str, held: bool = False, orders: int = 0, mar
 
 
 def test_substitute_of_a_redeemed_offer_is_not_compared():
-    """Who redeemed an offer may see the next; held-back customers redeem none, so they would never see it."""
+    """A customer who redeemed an offer may see the next; the holdback redeems none and would never see it."""
     answers = [answer("a", "ten", orders=1, margin=90.0, cost=10), answer("a", "next", orders=1, margin=80.0, cost=20)]
     answers += [answer("b", "ten", held=True), answer("b", "ten", held=True)]
     groups = group_by_offer(answers, ["ten", "next"])

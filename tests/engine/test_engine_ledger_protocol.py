@@ -24,7 +24,7 @@ Condition = Callable[[Balance, int], bool]
 
 
 class Stored(NamedTuple):
-    """What is committed: the balance, the sum of the ledger, the holds, and by code the hold that has it."""
+    """The committed state: the balance, the sum of the ledger, the holds, and by code the hold that has it."""
 
     balance: Balance
     entries: Balance

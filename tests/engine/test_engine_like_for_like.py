@@ -63,7 +63,7 @@ def test_candidates_of_different_customers_are_not_compared():
     table = SampleTable.of(rows, NAMES)
     assert table.difference("ideal", "bancontact") is None
     all_customers, dutch = compare_groups(table, [None, "NL"])
-    # Nobody who is shown iDEAL only in a part of all is the best of all.
+    # A candidate like iDEAL, which only some customers see, cannot be the best for all.
     assert all_customers.lead.leader != "ideal"
     assert all_customers.beside["ideal"].value > 0.5
     assert (dutch.lead.leader, dutch.lead.share, dutch.rates["ideal"].offered) == ("ideal", 1.0, 1.0)

@@ -146,7 +146,7 @@ async def test_a_fallback_counts_with_its_outcomes_but_once(empty_shop: Shop, mo
         patch.setattr(decider, "_answer", broken)
         answer = await empty_shop.decide("ada")
     assert answer.decision.fallback
-    # Reports are recorded after the answer, which nobody waits for.
+    # Fallbacks are recorded after the answer, without a waiting request.
     await empty_shop.report(answer, "converted", "card", amount=700)
     sums = await total(empty_shop)
     assert (sums.decisions, sums.fallbacks, sums.converted, sums.revenue) == (1, 1, 1, 700)

@@ -44,7 +44,7 @@ def shop(empty_shop):
     return empty_shop
 
 
-# What is taken off
+# Discounts
 
 
 @pytest.mark.parametrize(

@@ -251,7 +251,7 @@ async def counted(shop: Any) -> dict[str, int]:
     }
 
 
-# What is stored
+# Stored data
 
 
 async def test_every_version_is_kept_with_actor_and_time(shop):

@@ -29,7 +29,7 @@ async def document(shop, version):
 
 
 async def stored_documents(shop):
-    """How many versions, audit entries and resources there are."""
+    """Return the number of versions, audit entries and resources."""
     async with shop.engine.database.read() as connection:
         return [(await connection.execute(select(func.count()).select_from(item))).scalar() for item in
                 (plans_table, audit, resources)]  # fmt: skip

@@ -32,7 +32,7 @@ async def mailing(empty_shop: Any) -> Any:
 
 
 class Killed(BaseException):
-    """What ends a process between two steps."""
+    """Raised to end a process between two steps."""
 
 
 class Killer:

@@ -34,7 +34,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 
 def thief(engine: Any) -> SimpleNamespace:
-    """What somebody makes who has the customer key."""
+    """Return the forgeries of an attacker with the customer key."""
     with open(f"{engine.settings.data}/customer.key", "rb") as file:
         keys = SigningKeys(file.read())
     return SimpleNamespace(tokens=Tokens(keys), center_links=CenterLinks(keys))
@@ -129,7 +129,7 @@ async def test_a_new_master_key_wraps_signing_keys_too(engine, start_engine, clo
 
 
 async def test_a_data_key_is_no_signing_key(engine, start_engine):
-    """Who may write to the database cannot put a key that they know of another kind in place of one that signs."""
+    """An attacker who writes to the database cannot replace a signing key by a known key of another kind."""
     await rotate_master_key(engine.settings, engine.data_keys, new=True)
     await engine.data_keys.renew_signing()
     async with engine.database.write() as connection:

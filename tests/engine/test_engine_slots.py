@@ -70,7 +70,7 @@ async def test_closed_decisions_are_sampled_once_with_their_chances(empty_shop):
     assert fit.slots.steps == {}
     precision = np.array(fit.slots.curve)[:, :-1]
     assert len(precision) == len(METHODS) - 1
-    # A success tells at most as much as a throw of a coin.
+    # A success has at most the information of a coin toss.
     assert 0 < precision[0, 0] <= 12 / 4
 
 

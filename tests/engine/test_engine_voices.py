@@ -61,7 +61,7 @@ async def test_retracting_fakes_keeps_other_outcomes(empty_shop):
     refunds = [empty_shop.outcome(answer, "refunded", answer.decision.ranking[0].id) for answer in answers]
     await empty_shop.engine.recorder.outcomes(refunds)
     await empty_shop.engine.live.refresh(at_once=True)
-    # A refunded purchase is a visit in which nothing was chosen.
+    # A refunded purchase counts as a visit without a selection.
     assert before - 0.08 < await score(empty_shop) <= before + 0.01
 
 

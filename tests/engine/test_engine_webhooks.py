@@ -291,7 +291,7 @@ async def test_two_processes_make_and_send_each_delivery_once(shop, start_engine
         await subscribe(shop, receiver)
         await add_events(shop, *(f"subject {number}" for number in range(40)))
         dispatchers = (shop.engine.dispatcher, other.dispatcher)
-        # A busy database may refuse a transaction; the next run goes on.
+        # A busy database may refuse a transaction; the next run continues.
         for _ in range(4):
             await asyncio.gather(*(each.run() for each in dispatchers))
             await asyncio.gather(*(each.run() for each in dispatchers))

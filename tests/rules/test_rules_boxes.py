@@ -62,7 +62,7 @@ def test_a_product_has_the_points_of_both(first: list[Box], second: list[Box]) -
 
 @given(UNIONS, UNIONS)
 def test_a_union_covers_another_if_no_point_is_left(outer: list[Box], inner: list[Box]) -> None:
-    # The complement of the four regions stands for the missing value, which a mask of 0 to 15 leaves out.
+    # The complement of the four regions is the missing value, which a mask of 0 to 15 excludes.
     left = [point for point in POINTS if within(inner, point) and not within(outer, point)]
     if covers(outer, inner, Work()):
         assert left == []

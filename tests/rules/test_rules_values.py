@@ -132,7 +132,7 @@ def test_versions_sort_by_their_precedence() -> None:
     assert read("1.0.0+a") == read("1.0.0+b")
 
 
-# Lenient conversion: what is made of a value that a checkout sends
+# Lenient conversion of values that a checkout sends
 
 CONVERTED: list[tuple[str, object, object]] = [
     ("boolean", True, True),

@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass
 class Reply:
-    """How to answer one request."""
+    """Answers one request."""
 
     handler: BaseHTTPRequestHandler
 

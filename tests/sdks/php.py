@@ -22,7 +22,7 @@ needs_php = pytest.mark.skipif(not PHP, reason=NO_PHP)
 
 
 class Run(NamedTuple):
-    """What the calls returned, how long each took in seconds, and what was reported of hidden errors."""
+    """The results of the calls, the seconds of each, and the reported hidden errors."""
 
     results: list[Any]
     seconds: list[float]

@@ -58,7 +58,7 @@ class Route(NamedTuple):
         return PART.sub(lambda part: ids[self._name_of(part[1])], self.template)
 
     def _name_of(self, part: str) -> str:
-        """Which id stands in a part, which is called `id` in many templates."""
+        """Return the id for a part of a path, which is called `id` in many templates."""
         if "/experiments/" in self.template and part in ("id", "file"):
             return f"experiment_{part}"
         if part != "id":
@@ -107,7 +107,7 @@ def full(server: Server) -> Side:
 
 @pytest.fixture(scope="module")
 def ids(server: Server, full: Side) -> dict[str, str]:
-    """What stands in addresses: ids of the full merchant."""
+    """The ids in addresses, those of the full merchant."""
     slug = full.merchant.slug
     owner = f"{SECRET}@{slug}.example".lower()
     server.run(server.engine.team.add_user(owner, f"{SECRET} Person", slug, "admin", PASSWORD))

@@ -181,7 +181,7 @@ def test_offer_shows_if_and_when_it_repeats(person: Person, side: Side) -> None:
     assert 'value="48"' in person.get("/admin/offers/five")
 
 
-# What it added
+# Incremental effect
 
 
 def test_offer_without_a_holdback_explains_the_missing_comparison(person: Person) -> None:

@@ -30,7 +30,7 @@ WITHOUT_ID = ("/v1/webhooks/", "/v1/report-schedules/", "/v1/alert-recipients/")
 
 
 class Ids(NamedTuple):
-    """What stands in addresses, queries and bodies."""
+    """The ids in addresses, queries and bodies."""
 
     slug: str
     placement: str

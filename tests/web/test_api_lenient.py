@@ -263,7 +263,7 @@ def test_batch_of_unknown_placements_answers_404(shop: Side):
     assert shop.client.post(BATCH, json={"placements": ["nowhere"]}).status_code == 404
 
 
-# --- what is counted
+# --- counts
 
 
 def test_ill_formed_facts_are_counted(server: Server):

@@ -116,7 +116,7 @@ def test_page_previews_deletion_and_requires_confirmation(side: Side, admin: Per
     unticked = admin.send(PAGE, decisions="95", version=version, shown="95----")
     assert unticked.status_code == 422
     assert "Tick this to delete the data" in unticked.text
-    # A tick for other days than those that were shown does not count.
+    # A confirmation of other days than the shown ones is not accepted.
     other = admin.send(PAGE, decisions="90", version=version, shown="95----", confirm="on")
     assert other.status_code == 200
     assert items(side.client.get(PATH))["decisions"]["own"] is None

@@ -69,7 +69,7 @@ def decide(side: Side) -> dict[str, Any]:
 
 
 def stored_preferences(side: Side, path: str = "", customer: str = CUSTOMER) -> Any:
-    """What is stored of a customer's preferences."""
+    """Return the stored preferences of a customer."""
     return side.client.post(f"/v1/personalize/preferences{path}", json={"customer_id": customer}).json()
 
 
@@ -214,7 +214,7 @@ def test_preferences_change_the_next_decision(side: Side, visitor: httpx.Client)
 def test_a_method_cannot_come_first_and_be_hidden(side: Side, visitor: httpx.Client):
     answer = send(visitor, "preferences", default_method="card", **{"choice-card": "excluded"})
     assert (answer.status_code, "cannot come first and be hidden" in answer.text) == (422, True)
-    # What was typed is kept.
+    # The typed values are kept.
     assert ('<option value="card" selected>' in answer.text, '<option value="excluded" selected>' in answer.text) == (
         True,
         True,

@@ -278,7 +278,7 @@ def test_segments_of_moved_traffic_are_not_compared(person: Person) -> None:
     assert "customers of one segment cannot be compared by plain means" in person.get(PAGE)
 
 
-# What was learned
+# Learned results
 
 
 def ended(**changes: Any) -> Experiment:

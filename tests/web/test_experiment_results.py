@@ -300,7 +300,7 @@ def test_verdict_changed_after_the_end_is_shown() -> None:
     looks = [stored(1, document, *unclear, as_of=NOW - 3 * DAY), stored(2, document, *better)]
     changed = at_end(document, looks, look(document, *unclear).verdict, SHOW)
     assert changed.startswith("The look at the end, on Nov 21, 2026, said: PayPal was better: +")
-    # Both stand in the same paragraph.
+    # Both are in the same paragraph.
     assert summary(document, look(document, *unclear), SHOW).detail.endswith(".")
     assert at_end(document, looks, look(document, *better).verdict, SHOW) == ""
     assert at_end(document, looks[:1], look(document, *unclear).verdict, SHOW) == ""

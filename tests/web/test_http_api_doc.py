@@ -49,7 +49,7 @@ def filled(text: str, values: dict[str, Any], *, quoted: bool) -> str:
 
 
 def compare(documented: Any, got: Any, values: dict[str, Any], path: str) -> None:
-    """What is said must be in what came; a name that is not known yet takes the value that came."""
+    """Check that the answer contains the documented value; an unset name takes the value of the answer."""
     if isinstance(documented, dict):
         for name, value in documented.items():
             assert name in got, f"{path}: no {name} in {got}"

@@ -113,7 +113,7 @@ def test_customers_are_compared_with_the_leader_if_possible():
     assert (cells["card"].figure, cells["card"].interval) == ("-2.1", "-3.9 to -0.3")
     assert cells["ideal"].note == "not comparable: shown to other customers"
     assert (cells["paypal"].figure, cells["paypal"].mark) == ("leads", "Best")
-    # The higher raw rates of other customers stand nowhere.
+    # The higher raw rates of other customers are not shown.
     assert "67" not in "".join(cell.figure for cell in cells.values())
 
 

@@ -34,7 +34,7 @@ def person(server: Server, side: Side) -> Person:
 
 
 def tried(person: Person, path: str = RULE_PAGE, **values: Any) -> str:
-    """What the panel says, as text."""
+    """Return the text of the panel."""
     sent = {"csrf": person.csrf(), "start": "scratch", "started": "scratch", **values}
     answer = person.client.post(f"{path}/try", data=sent, headers=HTMX)
     assert answer.status_code == 200, answer.text
