@@ -33,7 +33,7 @@ def read(root: Path, packages: Iterable[str] = PACKAGES) -> list[Module]:
 
 
 def module_imports(modules: Iterable[Module]) -> Graph:
-    """Return for each module the modules of the product that it imports, wherever in the file the import stands."""
+    """Return for each module the modules of the product that it imports, at any depth of the file."""
     modules = list(modules)
     names = {module.name for module in modules}
     graph: Graph = {}

@@ -166,7 +166,7 @@ def unclear_tests(modules: Iterable[Module]) -> list[tuple[str, str]]:
 
 
 def classes_twice(modules: Iterable[Module]) -> dict[str, list[str]]:
-    """Return the names of classes that stand at the top level of more than one module, with their paths."""
+    """Return the names of classes at the top level of more than one module, with their paths."""
     paths: dict[str, list[str]] = {}
     for module in modules:
         for node in module.tree.body:

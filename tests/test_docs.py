@@ -222,7 +222,7 @@ def empty_server(folder: Path) -> Iterator[str]:
 
 
 def clean_environment() -> dict[str, str]:
-    """Without settings of whoever runs the tests, and with this folder's code."""
+    """Return an environment without settings of the caller, and with this folder's code."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TAP2_")}
     return {**kept, "PYTHONPATH": str(ROOT)}
 

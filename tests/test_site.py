@@ -1,4 +1,4 @@
-"""The documentation site has every page once, asks no other host for anything, and reads as the sources do."""
+"""The documentation site has every page once, loads from no other host, and has the text of the sources."""
 
 from __future__ import annotations
 

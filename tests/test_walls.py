@@ -50,7 +50,7 @@ PURE = [path for path in SOURCES if pure_folder(str(path.relative_to(ROOT).with_
 
 
 def imports(source: str) -> Iterator[str]:
-    """Yield the dotted names of all imported modules, wherever in the file they stand."""
+    """Yield the dotted names of all modules that a file imports at any depth."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

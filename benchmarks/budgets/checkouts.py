@@ -31,7 +31,7 @@ class Connections:
         self.sent_again = 0
 
     async def send(self, path: str, body: Any, key: str = "", *, method: str = "POST") -> Answer:
-        """Return status and body of the first answer that does not ask to send the request again."""
+        """Return status and body of the first answer that does not request a retry."""
         while True:
             ready = [worker.port for worker in self._workers if worker.is_ready]
             if ready:

@@ -1,4 +1,4 @@
-"""Attacks with a publishable key, by raw HTTP against a started server: what one visitor can do to others.
+"""Attacks with a publishable key, by raw HTTP against a started server, on other visitors.
 
 `python -m benchmarks.verify attacks`. Two merchants; the attacker has the key that stands in the first one's page.
 """

@@ -62,12 +62,12 @@ def cases(most_candidates: int, rng: np.random.Generator) -> Iterator[Case]:
 
 
 def slot_without(count: int, taken: tuple[int, ...]) -> Slots:
-    """A drawn slot, where those `taken` stand elsewhere."""
+    """A drawn slot, with the `taken` candidates in other slots."""
     return Slots(1, 1, {count - 1 - number: index for number, index in enumerate(taken)})
 
 
 def chances_without(candidates: Candidates, taken: tuple[int, ...] = ()) -> NDArray[np.float64]:
-    """The chances (K,) of a slot when those `taken` stand elsewhere."""
+    """The chances (K,) of a slot with the `taken` candidates in other slots."""
     slots = slot_without(len(candidates.hashes), taken)
     return np.array(bandits.arrange(candidates, slots, Requests.of("")).first)
 

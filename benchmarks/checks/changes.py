@@ -1,4 +1,4 @@
-"""Check changes against the rest: weekends and sales reset nobody, jumps are still found.
+"""Check changes against the others: weekends and sales reset no candidate, jumps are found.
 
 `python -m benchmarks.verify changes`, some minutes on 20 seeds. tests/bandits/ runs small versions.
 """

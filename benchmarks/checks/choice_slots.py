@@ -35,7 +35,7 @@ class World(NamedTuple):
 
 
 class Learned(NamedTuple):
-    """The effects of slots, relative to the first, and the share of batches in which they came from chances."""
+    """The effects of slots, relative to the first, and the share of batches that used chances."""
 
     slots: Floats
     identified: float

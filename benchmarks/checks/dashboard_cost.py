@@ -60,7 +60,7 @@ def figures(decisions: int = DECISIONS, copies: Copies = COPIES) -> Iterator[tup
 
 
 def page_times(browsers: Sequence[httpx.Client], page: str) -> list[float]:
-    """Return the median seconds of a page in each browser, asked in turn."""
+    """Return the median seconds of a page in each browser, measured in turn."""
     times: list[list[float]] = [[] for _ in browsers]
     for number in range(ROUNDS + 2):
         for browser, own in zip(browsers, times, strict=True):

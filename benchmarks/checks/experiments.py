@@ -205,7 +205,7 @@ def shop_run(seed: int, *, lift: float = 0.2) -> bool:
 
 
 def stopping_times(runs: int, *, base: float = 0.1, lift: float = 0.1, looks: int = 300) -> Floats:
-    """Return when the sequential view told a true lift, in fixed samples with 80% power; infinite if it never did."""
+    """Return when the sequential test found a true lift, in fixed samples with 80% power; infinite if never."""
     goal = binary_goal(base, lift)
     fixed = size_for(goal).fixed
     rng, half = np.random.default_rng(SEED), math.ceil(3 * fixed / looks / 2)

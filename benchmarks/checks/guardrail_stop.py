@@ -1,4 +1,4 @@
-"""Break a guardrail on a live server, and measure how soon the experiment stops and says why.
+"""Break a guardrail on a live server, and measure how soon the experiment stops with a reason.
 
 `python -m benchmarks.verify guardrail`, about three minutes. Shoppers ask and buy over HTTP; after a while those of one
 variant hardly buy any more, as if its payment page failed. tests/web/test_guardrail_stop.py runs a small version.
@@ -79,7 +79,7 @@ def create_resources(call: Call) -> None:
 
 
 class Stop(NamedTuple):
-    """Seconds from the break until the experiment is stopped and until nobody is enrolled, and where it says why."""
+    """Seconds from the break until the stop and until the last enrolment, and the pages with the reason."""
 
     stopped: float
     enrolled_until: float

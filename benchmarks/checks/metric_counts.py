@@ -123,7 +123,7 @@ class LogCounter:
         return {str(value): dict(zip(NAMES, numbers, strict=True)) for value, *numbers in rows}
 
     def by_candidate(self) -> Counted:
-        """Return the decisions in which each candidate came first, and the outcomes of its own."""
+        """Return the decisions with each candidate first, and its outcomes."""
         counted: Counted = {}
         for candidate, name, value in self._connection.execute(CANDIDATES):
             counted.setdefault(candidate, dict.fromkeys(NAMES, 0))[name] = value

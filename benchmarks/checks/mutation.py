@@ -133,7 +133,7 @@ def changes_of(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _apply(tree: ast.Module, target: ast.AST, change: ast.AST) -> ast.AST:
-    """Put a copy of the change where the target stands, and return the part of it that differs."""
+    """Replace the target by a copy of the change, and return the different part."""
     new = copy.deepcopy(change)
     for parent in ast.walk(tree):
         for name, value in ast.iter_fields(parent):

@@ -167,7 +167,7 @@ class Learned:
         self._beliefs = self._deciding.make(Snapshot(1, "offers", self._visits, "selected", "", knowledge, now))
 
     def _pace(self, now: int) -> None:
-        """Move the price. Visits come evenly, so time stands for traffic."""
+        """Update the price. Visits are uniform, so time measures traffic."""
         end, spent = DAYS * DAY, self._paid - self._paced_paid
         left = BUDGET - self._paced_paid
         step = PacingStep(spent, left, now - self._paced_at, end - self._paced_at, self._paced_at, end)

@@ -74,7 +74,7 @@ class ShopResult(NamedTuple):
 
 
 class OfferShop:
-    """Four weeks of visits. Half of what moves a customer is known to nobody, but shows in what they redeem."""
+    """Four weeks of visits. Half of a customer's motives are latent, but visible in redemptions."""
 
     def __init__(self, random: Generator) -> None:
         self._proneness = random.normal(-1.6, 1.2, CUSTOMERS)

@@ -108,7 +108,7 @@ def daily_cap_drift(random: Generator) -> PacingWorld:
 
 
 def traffic_profile(world: PacingWorld) -> Floats:
-    """Return how many requests came in each hour of the day (24,)."""
+    """Return the number of requests in each hour of the day (24,)."""
     return np.bincount(_hours()[world.steps] % 24, minlength=24).astype(np.float64)
 
 

@@ -120,7 +120,7 @@ class Learner:
 
 
 class Result(NamedTuple):
-    """The weights of slots, the believed rates (buckets, K), and how often the best came first at the end."""
+    """The weights of slots, the posterior rates (buckets, K), and how often the best was first at the end."""
 
     weights: Floats
     rates: Floats

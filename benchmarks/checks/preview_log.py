@@ -233,7 +233,7 @@ def _facts(luck: random.Random, person: random.Random, now: int, crowd: Crowd) -
 
 
 class _Learner:
-    """One bucket's statistics, in the cascade's way: whoever stood above what was bought has failed."""
+    """One bucket's statistics by the cascade: each candidate above the purchased one has failed."""
 
     def __init__(self, merchant_id: int, bucket: str, log: Log) -> None:
         self.bucket = bucket

@@ -1,4 +1,4 @@
-"""Publishing a large set of rules under load: how long it takes, who waits for it, and what the answers obey.
+"""Publishing a large rule set under load: its duration, the delay of decisions, and the rules of answers.
 
 `python -m benchmarks.verify publishing`. Four clients decide over HTTP while a rule of a set of 1,000 is changed in the
 draft and published, again and again. Each published version sets its own mark in the answers. Before each publishing
@@ -43,7 +43,7 @@ DECISION = {"placement": "payment_methods", "context": {"cart": {"total": 12900}
 
 
 class Answer(NamedTuple):
-    """When a decision was asked for, how long it took, which version it names and which mark it carries.
+    """The time of a decision's request, its duration, its version and its mark.
 
     A fallback, given where a decision took longer than a second, obeys no rules and carries none.
     """
@@ -68,7 +68,7 @@ class Result:
         return [end - begin for begin, end in self.publishing]
 
     def asked_for_in(self, spans: Sequence[Span]) -> list[float]:
-        """Seconds that decisions took which were asked for in one of these spans of time."""
+        """Return the seconds of decisions that were sent in one of these periods."""
         return [
             answer.seconds for answer in self.answers if any(begin <= answer.sent_at <= end for begin, end in spans)
         ]
@@ -160,7 +160,7 @@ class Head(msgspec.Struct):
 
 
 class Load:
-    """Clients that decide until they are stopped, each of which asks again a moment after it was answered."""
+    """Clients that decide until stopped; each sends its next request shortly after an answer."""
 
     def __init__(self, port: int, key: str, clients: int) -> None:
         self.answers: list[Answer] = []

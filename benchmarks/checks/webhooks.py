@@ -43,7 +43,7 @@ class Result:
 
 
 def first_seen(receiver: Receiver) -> list[int]:
-    """Return the events that a receiver got, in the order in which each came first."""
+    """Return the events of a receiver in the order of their first arrival."""
     return [int(id.removeprefix("evt_")) for id in dict.fromkeys(receiver.ids)]
 
 

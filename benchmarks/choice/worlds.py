@@ -110,7 +110,7 @@ class Policy(Protocol):
 
 
 class Outcome(NamedTuple):
-    """By batch: the share in which the best came first, and the wrong one, and what was lost a visit."""
+    """By batch: the shares with the best and with the wrong candidate first, and the regret of a visit."""
 
     best: Floats
     wrong: Floats

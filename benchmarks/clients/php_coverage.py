@@ -34,7 +34,7 @@ def covered() -> Covered:
 
 
 def _sum(runs: list[dict[str, dict[str, int]]]) -> Covered:
-    """Add the runs, each with hits by line and file; a negative number stands for a line that was not executed."""
+    """Add the runs, each with hits by line and file; a negative number is a line that was not executed."""
     lines: Counter[str] = Counter()
     executed: Counter[str] = Counter()
     of_file: dict[str, dict[str, bool]] = {str(path): {} for path in SOURCES.rglob("*.php")}

@@ -194,6 +194,6 @@ def run(command: Sequence[str], folder: Path, more: Mapping[str, str] | None = N
 
 
 def _environment(more: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment without settings of whoever runs this."""
+    """Return the environment without settings of the caller."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("TAP2_", "PYTHONPATH"))}
     return {**kept, **more}

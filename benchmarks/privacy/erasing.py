@@ -1,4 +1,4 @@
-"""Erase 100 of 10,000 customers, and compare everything with the world before they came."""
+"""Erase 100 of 10,000 customers, and compare all data with that before them."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ async def _erase(world: World, customers: Sequence[str]) -> list[ReceiptTime]:
 
 
 async def _tidy(world: World) -> dict[str, list[str]]:
-    """Return the rows of every table without sums that came back to zero, which an erasure removes."""
+    """Return the rows of every table without zero sums, which an erasure removes."""
     await world.engine.eraser.erase(world.merchant_id, "nobody", suppress=False)
     return await contents(world.engine.database)
 
@@ -118,7 +118,7 @@ def _differing(before: dict[str, list[str]], after: dict[str, list[str]]) -> set
 
 
 def _back_up(folder: Path) -> Path:
-    """Copy the database as `tap2` tells operators to."""
+    """Copy the database as the guide describes."""
     copy = folder / "backup.sqlite"
     with sqlite3.connect(folder / "shop" / SQLITE_FILE) as source, sqlite3.connect(copy) as target:
         source.backup(target)

@@ -1,4 +1,4 @@
-"""Change a preference through one of four PostgreSQL workers, and ask every worker until all obey."""
+"""Change a preference through one of four PostgreSQL workers, and decide with every worker until all apply it."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class DeclaredFact(NamedTuple):
     purpose: str
 
     def value(self, number: int) -> str:
-        """Return a text that stands nowhere else: the fact in one case."""
+        """Return a unique text: the fact in one case."""
         return f"{self.group}{self.name}of{number}x"
 
 

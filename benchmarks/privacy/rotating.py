@@ -1,4 +1,4 @@
-"""Replace the customer key of a loaded server, kill the command half-way, and compare what is known of everybody."""
+"""Replace the customer key of a loaded server, kill the command half-way, and compare the data of all customers."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def _run(settings: Settings) -> int:
 
 
 async def _naming(settings: Settings, hashes: list[str]) -> int:
-    """Return how often hashes stand in rows, and in the facts of decisions, as they are stored."""
+    """Return how often hashes occur in rows, and in the stored facts of decisions."""
     database = open_database(database_url(settings))
     count = rows_naming(await contents(database), hashes)
     last = None
@@ -207,7 +207,7 @@ async def _wrong(settings: Settings) -> str:
 
 
 def _in_files(folder: Path, hashes: list[str]) -> str:
-    """Return how often hashes stand in files, after and before free parts of pages were rewritten."""
+    """Return how often hashes occur in files, after and before free parts of pages were rewritten."""
     words = [*hashes, *map(bytes.fromhex, hashes)]
     before, _ = count_words(folder, words)
     with closing(sqlite3.connect(folder / SQLITE_FILE)) as database:

@@ -1,4 +1,4 @@
-"""Every way to ask for a decision over HTTP, for a customer and with facts."""
+"""Every route that decides over HTTP, for a customer and with facts."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ PROOFS = frozenset({"erasures", "customer_settings", "customer_setting_versions"
 
 
 def count_words(folder: Path, words: Iterable[str | bytes]) -> tuple[int, int]:
-    """Return how often words stand in all files below a folder, and how many bytes these have.
+    """Return how often words occur in all files below a folder, and the bytes of these.
 
     Tables, indexes, free pages, write-ahead logs, backups and logs alike, as the disk has them.
     """

@@ -84,7 +84,7 @@ def device_of(customer: str) -> str:
 
 
 def settings_of(folder: Path, database_url: str = "") -> Settings:
-    """Return settings of an engine that learns only when it is told to."""
+    """Return settings of an engine that learns only on request."""
     return Settings(
         data=str(folder),
         database_url=database_url,

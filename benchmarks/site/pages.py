@@ -58,7 +58,7 @@ def _tabs(row: str) -> str:
 
 
 def with_links(text: str, source: str, paths: Mapping[str, str]) -> str:
-    """Point links to where their targets stand on the site; a link to another file becomes its text."""
+    """Point links to their targets on the site; a link to another file becomes its text."""
     parts, end = [], 0
     for code in FENCE.finditer(text):
         parts += [_links(text[end : code.start()], source, paths), code[0]]

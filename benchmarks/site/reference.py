@@ -135,6 +135,6 @@ def _cell(text: str) -> str:
 
 
 def _prose(text: str) -> str:
-    """Keep characters of a description from reading as Markdown, outside of what stands between backticks."""
+    """Keep characters of a description from reading as Markdown, outside of backticks."""
     parts = re.split(r"(`[^`]*`)", text)
     return "".join(part if part.startswith("`") else re.sub(r"([<>*_\[\]{}])", r"\\\1", part) for part in parts)

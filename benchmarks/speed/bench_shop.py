@@ -132,7 +132,7 @@ def returning_customer(number: int) -> str:
 
 
 def requests(path: str, key: str, count: int, *, customers: int = CUSTOMERS, seed: int = 2) -> list[bytes]:
-    """Different decisions to ask for; half of the customers have a history."""
+    """Different requests for decisions; half of the customers have a history."""
     random = Random(seed)
     return [
         request("POST", path, {"placement": PLACEMENT, "customer_id": customer_id, "context": context(random)}, key=key)

@@ -1,4 +1,4 @@
-"""What running experiments cost decisions: the same shop with ten of them and without, in turns.
+"""The cost of running experiments for decisions: the same shop with ten and without, in turns.
 
 `python -m benchmarks.speed.experiment_decisions`. It writes docs/performance.md. Decisions are asked for in process, 32
 at once, and stored; a turn is measured by CPU time, which other processes on the machine do not change much.

@@ -1,4 +1,4 @@
-"""What a look at an experiment costs in CPU time: 5,000,000 logged decisions, 50 experiments, 28 days.
+"""The CPU time of a look at an experiment: 5,000,000 logged decisions, 50 experiments, 28 days.
 
 `python -m benchmarks.speed.experiment_looks [DECISIONS]`; without a number it writes docs/performance.md. A decision
 belongs to one of the experiments. A unit has two decisions, and stands in four segments: everybody, its device, its

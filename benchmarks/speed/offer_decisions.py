@@ -1,4 +1,4 @@
-"""What offers cost beside decisions about payment methods: one shop with both, in turns, with 8 and with 200 offers.
+"""The cost of offers beside decisions about payment methods: one shop with both, in turns, with 8 and with 200 offers.
 
 `python -m benchmarks.speed.offer_decisions [--profile]`. It writes docs/performance.md; `--profile` prints where the
 time goes instead. Both are asked for in process, 32 at once, and stored, offers with their holds. A turn is measured by
@@ -102,7 +102,7 @@ async def _open_shop(engine: Engine) -> int:
 
 
 class Shop(NamedTuple):
-    """The shop that is measured, with what is asked of it at random."""
+    """The measured shop, with its random requests."""
 
     engine: Engine
     merchant_id: int
@@ -133,7 +133,7 @@ class Shop(NamedTuple):
 
 
 async def _costs(shop: Shop) -> dict[int, list[Cost]]:
-    """Return what both cost in each turn, by the number of offers; what is asked first alternates."""
+    """Return the cost of both in each turn, by the number of offers; their order alternates."""
     costs: dict[int, list[Cost]] = {count: [] for count in COUNTS}
     for number in range(WARM_UP + TURNS):
         for count in COUNTS:

@@ -1,4 +1,4 @@
-"""How long a preview takes, and what decisions notice of it: a server over a full log, asked at a steady rate."""
+"""The duration of a preview and its effect on decisions: a server over a full log at a steady rate of requests."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SOME = {**ALL_CUSTOMERS, "when": {"==": [{"var": "geo.country"}, "DE"]}}
 
 
 class Cost(NamedTuple):
-    """Seconds of a preview nobody disturbed; the p99 of decisions in ms, without a preview and with one; errors."""
+    """Seconds of a preview on an idle server; the p99 of decisions in ms, without a preview and with one; errors."""
 
     read: int
     alone_some: float

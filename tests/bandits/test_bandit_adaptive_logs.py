@@ -1,4 +1,4 @@
-"""Estimates from the log of a policy that learned: its first third decides, the rest tells."""
+"""Estimates from the log of a learning policy: its first third selects, the rest estimates."""
 
 import numpy as np
 import pytest

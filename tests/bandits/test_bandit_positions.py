@@ -1,4 +1,4 @@
-"""Position effects from exact chances: whoever stands in a slot, its weight is found."""
+"""Position effects from exact chances: the weights of slots are recovered for any candidates."""
 
 import numpy as np
 import pytest

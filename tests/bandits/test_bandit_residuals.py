@@ -66,7 +66,7 @@ def test_expected_change_of_audience_is_no_jump():
 
 
 def test_uncertain_model_finds_no_jump():
-    """While it learns, its first guesses are far off, and it says so."""
+    """While the model learns, its first predictions are inaccurate, and it reports so."""
     assert played(days((1, 0.4, 1)), RATES, doubt=0.0).tested(41 * CELLS_A_DAY)[1]
     assert played(days((1, 0.4, 1)), RATES, doubt=80.0).tested(41 * CELLS_A_DAY)[1] == {}
 

@@ -9,7 +9,7 @@ IDS = ("card", "invoice", "paypal")
 
 
 def observed(count, *, seed=0, utilities=(0.8, -0.5, 0.2), outside=(0.5, 2.0), effect=-0.6):
-    """Observations of random orders in two strata; in the second nobody is offered invoice."""
+    """Observations of random orders in two strata; invoice is ineligible in the second."""
     rng, seen = np.random.default_rng(seed), []
     for _ in range(count):
         stratum = int(rng.integers(2))

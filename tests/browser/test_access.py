@@ -336,7 +336,7 @@ def everyone(context: BrowserContext, logged_in: Any, page_errors: PageErrors) -
 
 @pytest.fixture(scope="module")
 def merchant_with_offers(site: Site) -> str:
-    """The address of someone whose merchant has offers, one of which is held, and budgets."""
+    """Return the email of a person whose merchant has budgets, and offers with a hold."""
     email = site.add_merchant("bargains")
     key = site.output("keys", "create", "--merchant", "bargains", "--kind", "secret", "--json")["key"]
     pacing = {"starts_at": "2026-11-01T00:00:00Z", "ends_at": "2026-12-24T00:00:00Z"}

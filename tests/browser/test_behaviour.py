@@ -21,7 +21,7 @@ LAYOUT_SHIFT = """() => new Promise(resolve => {
 
 @pytest.fixture
 def stays(demo: Page) -> Page:
-    """The demo's page; `same_document` tells whether it was loaded again since it was opened."""
+    """The demo's page; `same_document` is false after a reload."""
     return demo
 
 

@@ -1,4 +1,4 @@
-"""A customer is asked for consent, opens the center, changes what comes first, takes a copy, opts out and erases."""
+"""A customer answers the prompt, opens the center, changes preferences, exports, opts out and erases."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture
 def shop(site: Site) -> Iterator[httpx.Client]:
-    """The server of a shop that asks for consent."""
+    """The server of a shop with a consent prompt."""
     slug = f"center-{next(_numbers)}"
     site.add_merchant(slug)
     key = site.output("keys", "create", "--merchant", slug, "--kind", "secret", "--json")["key"]

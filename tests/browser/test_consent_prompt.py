@@ -1,4 +1,4 @@
-"""The consent prompt in a shop's checkout: a customer answers once, in their language, and goes on paying meanwhile."""
+"""The consent prompt in a shop's checkout: a customer answers once, in their language, and can pay meanwhile."""
 
 from __future__ import annotations
 

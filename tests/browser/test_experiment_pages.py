@@ -23,7 +23,7 @@ COUNTED_MS = 60_000
 
 
 class Shop:
-    """A merchant with two methods, and customers who ask for their order."""
+    """A merchant with two methods, and decisions for its customers."""
 
     def __init__(self, site: Site, slug: str) -> None:
         self.site, self.slug = site, slug
@@ -178,7 +178,7 @@ def test_an_experiment_is_approved_wins_and_is_archived(page: Page, site: Site) 
 
 
 def ask_for_approval(page: Page) -> None:
-    """Turn review on, set an experiment up, ask the log, and ask for approval."""
+    """Enable review, create an experiment, estimate it from the log, and request approval."""
     page.goto("/admin/live/placements/payment_methods/changes")
     page.get_by_role("button", name="Turn on review").click()
     expect(page.get_by_role("status")).to_contain_text("Review is on")
@@ -302,7 +302,7 @@ def change_a_rule_by_keyboard(page: Page) -> None:
 
 
 def try_on_each_variant(page: Page) -> None:
-    """Open the panel: the answers stand side by side, and follow the facts."""
+    """Open the panel: the answers of variants are side by side and follow the facts."""
     page.get_by_text("Try a customer on each variant").click()
     columns = page.locator(".try-column")
     expect(columns).to_have_count(2)

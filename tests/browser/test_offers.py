@@ -20,7 +20,7 @@ ANSWERED_WITHIN_MS = 40_000
 
 
 class Checkout(Shop):
-    """A shop whose checkout asks for offers and redeems them."""
+    """A shop whose checkout requests and redeems offers."""
 
     def post(self, path: str, body: object) -> dict[str, Any]:
         headers = {"authorization": f"Bearer {self.key}"}

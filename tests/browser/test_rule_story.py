@@ -90,7 +90,7 @@ class Keys(UserActions):
 
 
 class Shop:
-    """A merchant with methods, and what its checkout is told."""
+    """A merchant with methods, and the answers for its checkout."""
 
     def __init__(self, site: Site, slug: str) -> None:
         self.site, self.slug = site, slug
@@ -229,7 +229,7 @@ def _makes_and_corrects_a_mistake(page: Page, user: UserActions) -> None:
 
 
 def _tries_a_customer(page: Page, user: UserActions) -> None:
-    """The facts are those of the last decision; what would have to be otherwise is said while one changes them."""
+    """The facts are those of the last decision; the panel names the required change while they are edited."""
     panel, answer = page.locator("#try"), page.locator("#try-answer")
     expect(answer).to_contain_text("It fires")
     user.write(panel.get_by_label(re.compile("^Cart total")), "100")

@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(params=["light", "dark"])
 def reader(request: pytest.FixtureRequest, chromium: Browser, page_errors: PageErrors) -> Iterator[Page]:
-    """A page that fails the test when it asks a host for anything."""
+    """A page that fails the test when it sends a request to a host."""
     context = chromium.new_context(color_scheme=request.param, viewport={"width": 390, "height": 844})
     page = context.new_page()
     page_errors.watch(page)

@@ -1,4 +1,4 @@
-"""People, sessions, keys, and what is known of customers: secrets are kept only as hashes."""
+"""People, sessions, keys and data of customers: secrets are stored only as hashes."""
 
 from __future__ import annotations
 

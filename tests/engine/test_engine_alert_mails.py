@@ -1,4 +1,4 @@
-"""Alerts by mail: whoever chose an alert gets one mail for one thing, from the moment of choosing on."""
+"""Alerts by mail: each subscriber gets one mail for each event after the subscription."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an anonymous visitor did and said follows the customer at a log-in, in one direction, also when erased."""
+"""Data of an anonymous visitor is joined to the customer at a login, in one direction, and erased with it."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Database:
-    """Runs look-ups at once, and keeps what was asked in each."""
+    """Runs look-ups concurrently, and keeps the keys of each."""
 
     def __init__(self) -> None:
         self.loaded: list[list[str]] = []

@@ -34,7 +34,7 @@ def choosing(**changes) -> Placement:
 
 
 async def shop_until_learned(shop, batches, *, context=None, customer=None, seed=1):
-    """Let customers look from the top and take the first that pleases; return who came first for small carts."""
+    """Simulate customers who select from the top; return the first candidate for small carts."""
     luck = random.Random(seed)
     firsts = Counter()
     for number in range(batches):
@@ -140,7 +140,7 @@ FRENCH = {"card": 0.6, "paypal": 0.15, "invoice": 0.3}
 
 @SQLITE_FIRST
 async def test_arms_page_agrees_with_decisions_of_the_group(empty_shop):
-    """A rule fires for everybody, so nobody is in the stratum of a group without rules."""
+    """A rule fires for every customer, so the stratum without rules is empty."""
     shop = empty_shop
     candidates = [candidate(name, position=number) for number, name in enumerate(("card", "paypal", "invoice", "gift"))]
     await shop.add_placement(choosing(buckets=("geo.country",)), *candidates)

@@ -143,7 +143,7 @@ async def before_rotation(running: Running) -> tuple[dict[str, Any], dict[str, A
 
 
 async def named_anywhere(settings: Settings, hashes: list[str]) -> bool:
-    """Return whether a customer stands under the hash in the database or beside it."""
+    """Return whether a customer has the hash, in the database or in files beside it."""
     stored = await raw_texts(settings) + await raw_facts(settings) + Path(settings.data, "erasures.jsonl").read_text()
     return any(hash in stored or str(bytes.fromhex(hash))[2:-1] in stored for hash in hashes)
 

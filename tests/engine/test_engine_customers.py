@@ -103,7 +103,7 @@ def test_any_text_has_a_hash(customer: str) -> None:
 
 
 class Database:
-    """Answers each query with what was asked for; `errors` are raised by the next ones."""
+    """Answers each query with its keys; the next queries raise `errors`."""
 
     def __init__(self) -> None:
         self.queries: list[list[tuple[int, str]]] = []

@@ -1,4 +1,4 @@
-"""What lies in the data folder: nobody else may read it, and the customer key is never replaced in silence."""
+"""The data folder: its files are private, and the customer key is never replaced without a message."""
 
 from __future__ import annotations
 

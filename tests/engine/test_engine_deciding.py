@@ -1,4 +1,4 @@
-"""The main path: a decision is asked for, logged, credited with its outcome, learned from, and replayed."""
+"""The main path: a decision is made, logged, credited with its outcome, learned from, and replayed."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ async def test_a_decision_is_counted_once_with_its_duration(shop: Shop) -> None:
 
 @pytest.mark.anyio
 async def test_simulated_clock_records_no_durations(shop: Shop) -> None:
-    """The demo's past is written with a clock that stands still or leaps: its times would look slow for a week."""
+    """The demo's past has a simulated clock: its durations would look slow for a week."""
     clock = itertools.count(now_ms() - HOUR, 60_000)
     with simulated_time(clock.__next__):
         await shop.decide("ada")

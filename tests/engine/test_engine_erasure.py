@@ -50,13 +50,13 @@ async def contents(database: Database) -> dict[str, list[str]]:
 
 
 async def tidy_contents(shop: Any) -> dict[str, list[str]]:
-    """Return the rows of every table, without sums that came back to zero, which an erasure removes."""
+    """Return the rows of every table without zero sums, which an erasure removes."""
     await shop.engine.eraser.erase(shop.id, "nobody", suppress=False)
     return await contents(shop.engine.database)
 
 
 def differing(before: dict[str, list[str]], after: dict[str, list[str]]) -> dict[str, tuple[set[str], set[str]]]:
-    """Return the rows that were lost and that came, of tables that should be the same."""
+    """Return the removed and the added rows of tables that should be equal."""
     return {
         name: (set(before[name]) - set(after[name]), set(after[name]) - set(before[name]))
         for name in before

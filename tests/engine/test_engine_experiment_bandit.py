@@ -74,7 +74,7 @@ def enrolled(answer: DecisionAnswer) -> dict[str, str]:
 
 
 async def sell(shop: Shop, time: Time, **bought: int) -> None:
-    """Let 2,000 customers of each variant come in this hour, as they stand in the sums."""
+    """Add 2,000 customers of each variant to the sums of this hour."""
     rows = [
         (shop.id, PLACEMENT, ID, 1, "", time.now // HOUR, variant, *UnitTotals(2_000, count, count, count))
         for variant, count in bought.items()

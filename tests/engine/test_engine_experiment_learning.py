@@ -39,7 +39,7 @@ async def start(shop: Shop, learning: str, **changes: object) -> None:
 
 
 async def buy(shop: Shop, count: int, *, only: str | None = None) -> Counter[str]:
-    """Decide for customers, who buy with the first method; return the purchases by variant, "" for nobody's."""
+    """Decide for customers, who buy with the first method; return purchases by variant, "" for none."""
     bought: Counter[str] = Counter()
     for number in range(count):
         answer = await shop.decide(f"customer {number}", device_type="mobile", cart_total=5_000)

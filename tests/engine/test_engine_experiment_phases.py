@@ -1,4 +1,4 @@
-"""Phases: a change of split, share or audience begins a new one, and results of each stand alone."""
+"""Phases: a change of split, share or audience starts a phase with separate results."""
 
 from __future__ import annotations
 

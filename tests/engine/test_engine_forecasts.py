@@ -1,4 +1,4 @@
-"""What a preview expected of a version is kept with it and held against what came."""
+"""The forecast of a preview is stored with its version and compared with the result."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_returning_customers_widen_the_interval():
 
 
 def test_agreement_has_its_nominal_rate():
-    """Both the forecast and what came err by their own intervals."""
+    """Both the forecast and the result have their own errors."""
     rng, held = np.random.default_rng(7), 0
     for run in range(200):
         forecast = float(rng.normal(0.05, 0.02 / 1.96))

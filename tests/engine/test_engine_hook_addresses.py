@@ -28,7 +28,7 @@ TRUSTED = httpcore.default_ssl_context()
 
 @pytest.fixture
 def opened(monkeypatch):
-    """The addresses that sockets are opened to, none of which is."""
+    """The addresses of opened sockets; no connection is made."""
     addresses = []
 
     async def connect(_self, host, port, *_more, **_options):

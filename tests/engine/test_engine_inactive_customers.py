@@ -1,4 +1,4 @@
-"""Customers who do not come back are forgotten; what they refused stays, and nobody is forgotten too early."""
+"""Inactive customers are deleted after their period; their refusals are kept."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def rows(shop: Shop, table: str, customer: str) -> int:
 
 
 async def stored_preferences(shop: Shop, customer: str) -> dict[str, str]:
-    """Return what is in force of what a customer said about purposes."""
+    """Return the active consents of a customer."""
     in_force = await shop.engine.consents.get(shop.id, customer)
     return {each.purpose: each.state for each in in_force.purposes if each.state != "unknown"}
 

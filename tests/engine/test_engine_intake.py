@@ -1,4 +1,4 @@
-"""Check which facts are read from a request's context, and what is said of everything else."""
+"""Check which facts are read from a request's context, and the warnings for all else."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ def test_fallen_candidate_is_reset_and_others_are_kept():
 
 
 def test_a_pin_to_the_last_slot_is_no_jump():
-    """Its share of choices falls by half, because it stands where few look."""
+    """Its share of choices falls by half, because few customers examine its slot."""
 
     def pinned(day, rng):
         if day < JUMP:

@@ -1,4 +1,4 @@
-"""What learning brings and what trying costs: true amounts lie in the intervals, and too little is said to be so."""
+"""The gain of learning and the cost of exploration: intervals cover true amounts, and little data is reported."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def redeemed_and_refunded(hold: Any) -> ledger.Transition:
 
 
 async def watch(database: Any, ended: Event) -> int:
-    """Look at the balance until told to stop; return how often, and fail where it is over the cap."""
+    """Read the balance until stopped; return the number of reads, and fail if it is over the cap."""
     looks = 0
     while not ended.is_set():
         async with database.read() as connection:

@@ -1,4 +1,4 @@
-"""What the log gives is what was logged, in order, of one merchant and placement, whatever else stands beside it."""
+"""Reads of the log return the logged rows of one merchant and placement, in order."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ ALL_HOURS = HourSpan(0, PLACEMENT, 0, 10**9)
 
 
 async def totals(shop: Shop, dimension: Dimension = "") -> dict[tuple[str, str], MetricTotals]:
-    """Return the sums of all hours by arm and value, without those that came back to zero."""
+    """Return the non-zero sums of all hours by arm and value."""
     async with shop.engine.database.read() as connection:
         rows = await hours.totals(connection, ALL_HOURS._replace(merchant_id=shop.id), dimension)
     return {(row.arm, row.value): row.totals for row in rows if any(row.totals)}

@@ -1,4 +1,4 @@
-"""A merchant's own retention: counted before it deletes, never longer than the server's, and of nobody else's data."""
+"""A merchant's own retention: counted before it deletes, at most the server's, and only for its data."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ SHORT = RetentionPolicy(decisions=90, preference_versions=30, webhook_deliveries
 
 
 async def shop_around(shop: Shop, *customers: str, days_ago: int) -> list[Any]:
-    """Customers who decided, bought and said what they want some days ago."""
+    """Create customers with decisions, purchases and preferences of some days ago."""
     answers, then = [], now_ms() - days_ago * DAY
     with simulated_time(lambda: then):
         for customer in customers:

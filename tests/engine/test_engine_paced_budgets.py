@@ -102,7 +102,7 @@ async def test_each_day_of_a_budget_is_paced_separately(database):
 
 
 async def test_price_of_a_daily_budget_converges_over_days(database):
-    """A morning with few redemptions tells little: on later days, the same surplus moves the price less."""
+    """A morning with few redemptions is little evidence: on later days, the same surplus changes the price less."""
     daily = msgspec.structs.replace(PACED, period="day")
     moved = []
     for day in (0, 3):

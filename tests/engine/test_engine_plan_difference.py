@@ -1,4 +1,4 @@
-"""Check what is said of two plans that differ, and of rules as sentences."""
+"""Check the described differences of two plans, and rules as sentences."""
 
 from __future__ import annotations
 

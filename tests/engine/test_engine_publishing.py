@@ -28,7 +28,7 @@ async def document(shop, version):
         return (await plans.get(connection, shop.id, PLACEMENT, version)).document
 
 
-async def stored_documents(shop):
+async def row_counts(shop):
     """Return the number of versions, audit entries and resources."""
     async with shop.engine.database.read() as connection:
         return [(await connection.execute(select(func.count()).select_from(item))).scalar() for item in
@@ -78,23 +78,23 @@ async def test_save_applies_to_the_next_decision(shop):
     ],
 )
 async def test_invalid_document_names_its_field_and_is_not_stored(shop, kind, document, field, message):
-    before, version = await stored_documents(shop), version_of(shop)
+    before, version = await row_counts(shop), version_of(shop)
     with pytest.raises(Invalid) as refused:
         await shop.create(kind, document)
     problem = refused.value.problems[0]
     assert problem.field.startswith(field)
     assert message in problem.message
-    assert await stored_documents(shop) == before
+    assert await row_counts(shop) == before
     assert version_of(shop) == version
 
 
 async def test_one_bad_document_of_several_refuses_all(shop):
-    before = await stored_documents(shop)
+    before = await row_counts(shop)
     with pytest.raises(Invalid):
         await shop.create("candidate", candidate("good"), candidate("bad", min_amount=2, max_amount=1))
     with pytest.raises(Conflict):
         await shop.create("candidate", candidate("twice"), candidate("twice"))
-    assert await stored_documents(shop) == before
+    assert await row_counts(shop) == before
 
 
 async def test_change_of_one_rule_keeps_the_others(shop):
@@ -218,13 +218,13 @@ async def test_document_used_by_a_rule_is_not_deleted_and_the_rule_is_named(shop
     await shop.create("list", ListDocument(name="vip", values=("gold",)))
     both = {"or": [{"==": [{"var": "customer.mood"}, "glad"]}, {"in_list": [{"var": "customer.segment"}, "vip"]}]}
     await shop.create("rule", rule({"exclude": ["card"]}, id="needy", name="Needy", when=both))
-    before = await stored_documents(shop)
+    before = await row_counts(shop)
     with pytest.raises(Invalid) as refused:
         await shop.engine.catalogue.delete(shop.actor("ada"), kind, placement_key, id, version=None)
     [problem] = refused.value.problems
     assert problem.field.startswith("rule needy of payment_methods/")
     assert message in problem.message
-    assert await stored_documents(shop) == before
+    assert await row_counts(shop) == before
     await shop.engine.catalogue.delete(shop.actor("ada"), "rule", PLACEMENT, "needy", version=None)
     await shop.engine.catalogue.delete(shop.actor("ada"), kind, placement_key, id, version=None)
 

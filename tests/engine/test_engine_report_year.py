@@ -69,7 +69,7 @@ class Killer:
 
 
 def expected_days(document: NewReportSchedule, begin: date, end: date) -> list[str]:
-    """Every day of the calendar on which a report is due, told without the engine."""
+    """Return every day on which a report is due, computed without the engine."""
     days = (begin + timedelta(number) for number in range((end - begin).days))
     fits = {
         "daily": lambda day: True,

@@ -1,4 +1,4 @@
-"""Review by a second person: everything that decides goes through a draft, and nobody approves what they made."""
+"""Review by a second person: all changes of decisions go through a draft, and authors do not approve."""
 
 from __future__ import annotations
 

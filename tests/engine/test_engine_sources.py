@@ -1,4 +1,4 @@
-"""Who reported an outcome decides what it can do: a browser cannot stand in the way of the merchant's server."""
+"""The source of an outcome limits its effect: a browser cannot block the merchant's server."""
 
 from __future__ import annotations
 

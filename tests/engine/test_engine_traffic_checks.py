@@ -1,4 +1,4 @@
-"""Rules and candidates held against recent decisions: what never arrives, what nobody sends, what is not offered."""
+"""Rules and candidates checked against recent decisions: missing facts, unsent values, ineligible candidates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often rules fire and fields arrive, read from what was counted; what waits for a field in vain is told."""
+"""Counts of fired rules and sent fields; rules on a field that is never sent are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Versions of a plan: what differs between two, and going back to one without losing what came since."""
+"""Versions of a plan: their differences, and rollback without the loss of later documents."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ Arguments = list[Any]
 
 @dataclass(frozen=True, slots=True)
 class DocumentedDifference:
-    """A documented difference: `covers` tells whether it applies to an operator with these evaluated arguments."""
+    """A documented difference: `covers` returns whether it applies to an operator with these evaluated arguments."""
 
     name: str
     operators: frozenset[str]

@@ -1,4 +1,4 @@
-"""What the pages about the clients say runs as it stands, and so do the example shops."""
+"""The code on the pages about the clients runs unchanged, and so do the example shops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A simulated shop goes on by its policy while the server is gone, and the server learns of it: a small version."""
+"""A simulated shop continues with its policy during an outage, and reports afterwards: a small version."""
 
 from __future__ import annotations
 

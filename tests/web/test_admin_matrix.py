@@ -86,7 +86,7 @@ def routes(server: Server) -> list[Route]:
 
 @pytest.fixture(scope="module")
 def full(server: Server) -> Side:
-    """A merchant whose things have a name that nobody else may see."""
+    """A merchant whose resources have a secret name."""
     live, _ = server.sides()
     live.create_examples()
     path = "/v1/placements/payment_methods"

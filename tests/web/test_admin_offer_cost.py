@@ -1,4 +1,4 @@
-"""What an offer would have cost, asked on its page before anybody gets it."""
+"""The estimated cost of an offer, on its page, before customers see it."""
 
 from __future__ import annotations
 

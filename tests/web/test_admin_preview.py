@@ -98,7 +98,7 @@ def test_preview_compares_the_plan_with_and_without_a_rule(person: Person):
 
 
 def test_pause_of_a_method_is_previewed_and_added_to_the_draft(person: Person):
-    """From the list of methods: ask, try, put into the draft; the draft is untouched before."""
+    """From the list of methods, preview a change and add it to the draft, which is unchanged before."""
     assert "what-if?change=paused&id=klarna" in person.get("/admin/live/methods")
     page = f"{WHAT_IF}?change=paused&id=klarna"
     assert "What if Klarna were paused?" in plain(person.get(page))

@@ -1,4 +1,4 @@
-"""The page of scheduled reports: who may do what, what stands in a row, and what arrives in the end."""
+"""The page of scheduled reports: permissions, rows and sent mails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Review by a second person on the pages: switches go into the draft, authors do not approve, emergencies are told."""
+"""Review by a second person on the pages: switches change the draft, authors do not approve, emergencies show."""
 
 from __future__ import annotations
 

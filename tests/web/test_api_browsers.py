@@ -1,4 +1,4 @@
-"""A publishable key stands in the source of pages: it learns nothing of customers and rules, and says little."""
+"""A publishable key is public: it reads no customers and rules, and its reports are limited."""
 
 from __future__ import annotations
 

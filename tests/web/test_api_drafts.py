@@ -1,4 +1,4 @@
-"""Drafts over HTTP: changed together, told apart, reviewed, published, and brought in from a repository."""
+"""Drafts over HTTP: edited by several people, compared, reviewed, published, and imported from a repository."""
 
 from __future__ import annotations
 

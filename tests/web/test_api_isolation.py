@@ -280,7 +280,7 @@ def test_ids_of_other_merchants_are_unknown_on_every_route(server: Server, relat
 
 
 def blank(text: str, ids: Ids) -> str:
-    """A text without the ids that were asked for."""
+    """Return a text without the requested ids."""
     for id in sorted(ids, key=len, reverse=True):
         text = text.replace(f"“{id}”", "“”").replace(f'"key":"{id}"', '"key":""')
     return text

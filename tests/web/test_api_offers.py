@@ -285,7 +285,7 @@ def test_refusal_names_the_field_and_changes_nothing(shop: Side, path: str, body
     ids=str,
 )
 def test_a_cart_that_cannot_be_read_is_never_held(shop: Side, path: str, cart: Any, field: str):
-    """A decision goes on without it, and would set the most aside that the offer may cost."""
+    """Without the fact, a decision would reserve the maximum cost of the offer."""
     answer = shop.client.post(f"/v1/redemptions/{path}", json={"offer_id": "ten", "context": {"cart": cart}})
     assert (answer.status_code, answer.json()["field"]) == (400, f"context/cart/{field}".rstrip("/"))
     assert answer.headers["content-type"] == "application/problem+json"

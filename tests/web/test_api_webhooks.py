@@ -81,7 +81,7 @@ def test_invalid_endpoint_names_the_field(side: Side):
 
 
 def test_a_test_message_is_in_the_log_with_its_fault(side: Side):
-    """The example's host has no address, or at least no receiver: the log says what came of it."""
+    """The example's host has no address or no receiver: the log has the fault."""
     path = f"/v1/webhooks/{create(side, url='https://hooks.invalid-host-of-a-test.com/')['id']}"
     sent = side.client.post(f"{path}/test").json()
     assert (sent["type"], sent["state"], sent["attempts"]) == ("endpoint.test", "waiting", [])

@@ -40,7 +40,7 @@ def form_of(when: object, effects: object = HIDE) -> RuleForm:
 
 
 def sent(form: RuleForm, **inputs: str | list[str]) -> RuleForm:
-    """Return the form after its form was sent with something else in these inputs; `__` stands for the dot."""
+    """Return the form after it was submitted with other values in these inputs; `__` is the dot."""
     typed = {name.replace("__", "."): [value] if isinstance(value, str) else value for name, value in inputs.items()}
     given = {name: [text] for name, text in form.texts.items()} | {"shown": [form.fingerprint]} | typed
     return read_rule_form(given, ("when", "effects"), TERMS)

@@ -1,4 +1,4 @@
-"""`tap2 customer`: the id is asked for, and the file is for its owner alone."""
+"""`tap2 customer`: the id is prompted, and the file is private."""
 
 from __future__ import annotations
 

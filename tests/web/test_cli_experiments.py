@@ -26,7 +26,7 @@ SIDE = ("--merchant", "shop", "--placement", "payment_methods", "--json")
 
 @pytest.fixture
 async def data(tmp_path: Path) -> Path:
-    """A data folder of a merchant with an experiment that nobody is in yet."""
+    """A data folder of a merchant with an experiment without units."""
     engine = await open_engine(Settings(data=str(tmp_path)))
     try:
         await _create_shop(engine)

@@ -1,4 +1,4 @@
-"""`tap2 export decisions`: a file that other tools read, of the days that were asked for."""
+"""`tap2 export decisions`: a file of the requested days for other tools."""
 
 from __future__ import annotations
 

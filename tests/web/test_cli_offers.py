@@ -39,7 +39,7 @@ async def opened(data: Path) -> Engine:
 
 @pytest.fixture
 async def data(tmp_path: Path) -> Path:
-    """A data folder of a merchant with two offers, one of which is held."""
+    """A data folder of a merchant with two offers, one with a hold."""
     engine = await opened(tmp_path)
     try:
         merchant, _ = await engine.accounts.add_merchant("shop", "Shop")

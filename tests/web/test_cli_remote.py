@@ -20,7 +20,7 @@ RULES = RuleSet(rules=())
 
 
 class Calls:
-    """Answers requests in turn, and keeps what was asked."""
+    """Answers requests in turn, and keeps them."""
 
     def __init__(self, *answers: httpx.Response) -> None:
         self.answers = list(answers)

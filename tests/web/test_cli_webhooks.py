@@ -49,7 +49,7 @@ def park(folder: Path) -> None:
 
 
 def own(folder: Path, id: str) -> Any:
-    """Return the row of a webhook; those of other tests stand beside it."""
+    """Return the row of a webhook; the page also has those of other tests."""
     return next(row for row in printed(folder, "webhooks", "list", *SHOP) if row["id"] == id)
 
 

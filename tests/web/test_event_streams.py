@@ -1,4 +1,4 @@
-"""Streams of server-sent events: a page hears of a changed plan, and an open stream holds nothing up."""
+"""Streams of server-sent events: a page receives changes of plans, and an open stream blocks nothing."""
 
 from __future__ import annotations
 

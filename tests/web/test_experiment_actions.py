@@ -1,4 +1,4 @@
-"""What each state of an experiment lets each person do, and the small words of its pages."""
+"""The actions of each role in each state of an experiment, and the labels of its pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Forms of experiments as texts: what goes in comes out, what is wrong is said, and sizes are put into words."""
+"""Forms of experiments: values round-trip, mistakes are reported, and sizes are sentences."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def empty_cache() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def shop(server: Server) -> Side:
-    """A merchant with the examples, a fixed placement and one that learns; tests only ask it."""
+    """A merchant with the examples, a fixed and a learning placement; tests only read it."""
     side = server.sides()[0]
     side.create_examples()
     made(

@@ -1,4 +1,4 @@
-"""Check who is let in by key and address, and how much learning listens to browsers. Without a server."""
+"""Check access by key and address, and the limits on reports of browsers, without a server."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ HEAD, BODY = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n", b"body"
 
 
 class Recorded:
-    """Records what a transport is asked for."""
+    """Records the calls of a transport."""
 
     def __init__(self) -> None:
         self.calls: list[object] = []
@@ -64,7 +64,7 @@ async def test_a_head_leaves_before_the_connection_closes(transport):
 
 
 async def test_headers_are_not_delayed_for_long(transport):
-    """A client that asks whether to continue gets the answer although no body follows it."""
+    """A client that expects 100-continue gets it although it sends no body."""
     recorded, joined = transport
     joined.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""The logo of a merchant: what may be uploaded, what is kept of it, where it stands, and who may change it."""
+"""The logo of a merchant: accepted uploads, the stored picture, its pages, and permissions."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def usual_level() -> Iterator[None]:
 
 @pytest.fixture
 def verbose(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A server that tells all it has to tell."""
+    """A server that logs at the lowest level."""
     with serving(Settings(data=str(tmp_path_factory.mktemp("verbose")), log_level="debug")) as server:
         yield server
 

@@ -28,7 +28,7 @@ PRIVATE_FIELDS = ("propensity", "beliefs_version", "experiment", "no-invoice", "
 
 @pytest.fixture(scope="module")
 def merchant(server: Server) -> Side:
-    """A merchant with the examples, a placement of one candidate and a fixed one; tests only ask it."""
+    """A merchant with the examples, a placement of one candidate and a fixed one; tests only read it."""
     side = server.sides()[0]
     side.create_examples()
     banner = {"key": "banner", "name": "Banner", "shape": {"type": "one"}}

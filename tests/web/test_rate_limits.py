@@ -1,4 +1,4 @@
-"""What one caller may ask for in a time, and how answers say what is left of it."""
+"""Rate limits of a caller, and the remaining quota in answers."""
 
 from __future__ import annotations
 

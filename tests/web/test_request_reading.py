@@ -1,4 +1,4 @@
-"""Check how bodies and queries are read, and what is said of those that do not fit. Without a server."""
+"""Check how bodies and queries are read and refused, without a server."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ WAITS = "Number of items never arrived in the last 30 days: this rule cannot fir
 
 @pytest.fixture
 def person(server: Server, side: Side) -> Person:
-    """A rule that fires and one that waits for a field in vain; both were asked often enough."""
+    """A rule that fires and a rule on a field that is never sent, with enough decisions."""
     for id, when in (
         ("fires", {"==": [{"var": "geo.country"}, "DE"]}),
         ("waits", {">": [{"var": "cart.items"}, 3]}),

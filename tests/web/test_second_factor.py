@@ -1,4 +1,4 @@
-"""The second factor: set up on the profile, asked for after the password, each code once."""
+"""The second factor: set up on the profile, required after the password, each code once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STEP_MS = second_factor.STEP_SECONDS * 1000
 
 
 class Clock:
-    """The time that codes and limits see; it stands still unless it is moved."""
+    """The clock of codes and limits, which only the test advances."""
 
     def __init__(self) -> None:
         self.now = now_ms()
@@ -43,7 +43,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
 
 
 def set_up(person: Person, clock: Clock) -> tuple[str, list[str]]:
-    """Turn the second factor on as its pages ask; return the secret and the recovery codes."""
+    """Enable the second factor on its pages; return the secret and the recovery codes."""
     page = person.send("/admin/profile/second-factor", factor_password=PASSWORD)
     match = SECRET.search(page.text)
     assert match, page.text

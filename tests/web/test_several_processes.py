@@ -24,7 +24,7 @@ SECONDS = 2.0
 
 
 def workers_of(server: Server) -> list[int]:
-    """Return the ids of the processes that have said that they are ready."""
+    """Return the ids of the processes that reported ready."""
     lines = [json.loads(line) for line in server.log().splitlines() if line.startswith("{")]
     return [line["process"] for line in lines if line["event"] == "ready"]
 

@@ -52,7 +52,7 @@ def side(server: Server) -> Side:
 
 
 def go_to_provider(client: httpx.Client, *, after: str = "") -> str:
-    """Begin a log-in and let the provider answer; return the address that it sends the browser back to."""
+    """Start a login and let the provider answer; return the address of its redirect."""
     answer = client.get(f"{BEGIN}?next={after}")
     assert answer.status_code == 303, answer.text
     back = httpx.get(answer.headers["location"])

@@ -44,7 +44,7 @@ def words(text: str) -> str:
 
 
 def column(text: str, name: str) -> str:
-    """Return what stands under the name of a variant."""
+    """Return the text below the name of a variant."""
     return text.partition(name)[2]
 
 
