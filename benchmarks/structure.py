@@ -41,7 +41,7 @@ FORBIDDEN = frozenset(OLD_WORDS.split())
 # Identifiers that tests and benchmarks do not define either.
 TEST_WORDS = """
 place places asked asking said tell tells furnish furnished drafted everybody nobody stranger whose truth here there
-hand Hand Hands wish wishes news PLACE ASKED KNOWN WANTED
+hand Hand Hands wish wishes news of PLACE ASKED KNOWN WANTED
 """
 FORBIDDEN_IN_TESTS = FORBIDDEN | frozenset(TEST_WORDS.split())
 # A test's name has a noun as its subject and says what happens to it in standard terms.

@@ -155,7 +155,11 @@ def _pending_counts(log: DelayedLog, arrived: Arrived) -> PendingCounts:
     np.subtract.at(silent, (arrived.cells[inside] - first, arrived.arms[inside]), 1)
     by_candidate = {}
     for arm, name in enumerate(log.ids):
-        rows = [PendingCount(int(age), int(bin), count, 0) for (of, age, bin), count in won.items() if of == arm]
+        rows = [
+            PendingCount(int(age), int(bin), count, 0)
+            for (counted_arm, age, bin), count in won.items()
+            if counted_arm == arm
+        ]
         rows += [
             PendingCount(age, NOT_YET, 0, int(silent[cells, arm].sum())) for age, cells in _groups(ages[first:end])
         ]

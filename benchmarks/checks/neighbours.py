@@ -60,8 +60,8 @@ class Phases:
         self.p50.setdefault(name, []).append(percentile(ordered, 0.5))
         self.p99.setdefault(name, []).append(percentile(ordered, 0.99))
 
-    def ratio(self, of: dict[str, list[float]], before: str) -> str:
-        other, loud = statistics.median(of[before]), statistics.median(of["loud"])
+    def ratio(self, percentiles: dict[str, list[float]], before: str) -> str:
+        other, loud = statistics.median(percentiles[before]), statistics.median(percentiles["loud"])
         return f"{other:.1f} ms, {loud:.1f} ms ({loud / other:.2f})"
 
 

@@ -38,7 +38,7 @@ class Cascade:
     patience: float = 1.0
 
     def choose(self, rng: np.random.Generator, orders: Orders) -> Orders:
-        take, stay = rng.random(orders.shape) < of(orders, self.accept), rng.random(orders.shape) < self.patience
+        take, stay = rng.random(orders.shape) < in_order(orders, self.accept), rng.random(orders.shape) < self.patience
         chosen, present = np.full(len(orders), -1), np.ones(len(orders), bool)
         for slot in range(orders.shape[1]):
             chosen[present & take[:, slot]] = slot
@@ -46,7 +46,7 @@ class Cascade:
         return chosen
 
     def value(self, orders: Orders) -> Floats:
-        value, present, rates = np.zeros(len(orders)), np.ones(len(orders)), of(orders, self.accept)
+        value, present, rates = np.zeros(len(orders)), np.ones(len(orders)), in_order(orders, self.accept)
         for slot in range(orders.shape[1]):
             value += present * rates[:, slot]
             present *= (1 - rates[:, slot]) * self.patience
@@ -62,7 +62,7 @@ class OneOfAll:
     outside: float
 
     def shares(self, orders: Orders) -> Floats:
-        attractions = of(orders, self.attraction) * np.array(self.by_slot)[: orders.shape[1]]
+        attractions = in_order(orders, self.attraction) * np.array(self.by_slot)[: orders.shape[1]]
         result: Floats = attractions / (self.outside + attractions.sum(axis=1, keepdims=True))
         return result
 
@@ -117,7 +117,7 @@ class Outcome(NamedTuple):
     lost: Floats
 
 
-def of(orders: Orders, by_candidate: Sequence[float]) -> Floats:
+def in_order(orders: Orders, by_candidate: Sequence[float]) -> Floats:
     result: Floats = np.where(orders >= 0, np.array(by_candidate)[np.maximum(orders, 0)], 0.0)
     return result
 

@@ -50,28 +50,28 @@ def test_effects_move_the_merchants_order(effects, shown):
     (Ranking(), ["klarna", "card", "paypal", "ideal"]),
 ])  # fmt: skip
 def test_a_shape_cuts_the_order_after_the_pins(shape, shown):
-    of = plan(rule(pin("klarna", 1)), placement=placement(policy=Fixed(), shape=shape),
+    tested_plan = plan(rule(pin("klarna", 1)), placement=placement(policy=Fixed(), shape=shape),
               candidates=candidates("card", "paypal", "klarna", "ideal"))  # fmt: skip
-    assert order(answer(of)) == shown
+    assert order(answer(tested_plan)) == shown
 
 
 def test_rule_with_the_higher_priority_pins_first():
-    of = plan(rule(pin("ideal", 1), id="low"), rule(pin("klarna", 1), id="high", priority=1), placement=FIXED)
-    assert order(answer(of))[0] == "klarna"
-    assert answer(of).rules == ["high", "low"]
+    tested_plan = plan(rule(pin("ideal", 1), id="low"), rule(pin("klarna", 1), id="high", priority=1), placement=FIXED)
+    assert order(answer(tested_plan))[0] == "klarna"
+    assert answer(tested_plan).rules == ["high", "low"]
 
 
 # Learning orders
 
 
-def firsts(of, learned=None, **facts):
-    return Counter(order(answer(of, beliefs=learned, key=key, **facts))[0] for key in KEYS)
+def firsts(tested_plan, learned=None, **facts):
+    return Counter(order(answer(tested_plan, beliefs=learned, key=key, **facts))[0] for key in KEYS)
 
 
 def test_a_clear_winner_is_nearly_always_first():
-    of = plan(placement=placement(policy=Thompson(floor=0.0)))
-    learned = beliefs(of, **dict.fromkeys(METHODS, (2_000, 200)) | {"ideal": (2_000, 800)})
-    assert firsts(of, learned)["ideal"] == len(KEYS)
+    tested_plan = plan(placement=placement(policy=Thompson(floor=0.0)))
+    learned = beliefs(tested_plan, **dict.fromkeys(METHODS, (2_000, 200)) | {"ideal": (2_000, 800)})
+    assert firsts(tested_plan, learned)["ideal"] == len(KEYS)
 
 
 def test_without_evidence_every_candidate_is_tried():
@@ -79,41 +79,41 @@ def test_without_evidence_every_candidate_is_tried():
 
 
 def test_a_new_candidate_among_old_ones_is_tried():
-    of = plan()
-    learned = beliefs(of, **{name: (500, 100) for name in METHODS if name != "ideal"})
-    assert firsts(of, learned)["ideal"] > len(KEYS) / 6
+    tested_plan = plan()
+    learned = beliefs(tested_plan, **{name: (500, 100) for name in METHODS if name != "ideal"})
+    assert firsts(tested_plan, learned)["ideal"] > len(KEYS) / 6
 
 
 @pytest.mark.parametrize("floor", [0.05, 0.3])
 def test_floor_keeps_a_minimum_chance(floor):
-    of = plan(placement=placement(policy=Thompson(floor=floor)), candidates=candidates("good", "bad"))
-    learned = beliefs(of, good=(5_000, 2_500), bad=(5_000, 500))
-    chances = {ranked.id: ranked.confidence for ranked in answer(of, beliefs=learned).ranking}
+    tested_plan = plan(placement=placement(policy=Thompson(floor=floor)), candidates=candidates("good", "bad"))
+    learned = beliefs(tested_plan, good=(5_000, 2_500), bad=(5_000, 500))
+    chances = {ranked.id: ranked.confidence for ranked in answer(tested_plan, beliefs=learned).ranking}
     assert chances["bad"] == pytest.approx(floor / 2, abs=1e-6)
 
 
 def test_favourite_is_first_only_for_its_customer():
-    of = plan()
-    learned = beliefs(of, **dict.fromkeys(METHODS, (500, 100)))
+    tested_plan = plan()
+    learned = beliefs(tested_plan, **dict.fromkeys(METHODS, (500, 100)))
     fan = {"sepa_debit": Past(8.0, 8.0, 8)}
-    mine = Counter(order(answer(of, beliefs=learned, history=fan, key=key))[0] for key in KEYS)
+    mine = Counter(order(answer(tested_plan, beliefs=learned, history=fan, key=key))[0] for key in KEYS)
     assert mine["sepa_debit"] > 0.8 * len(KEYS)
-    assert firsts(of, learned)["sepa_debit"] < 0.4 * len(KEYS)
+    assert firsts(tested_plan, learned)["sepa_debit"] < 0.4 * len(KEYS)
 
 
 def test_unused_candidate_moves_down_for_its_customer():
-    of = plan(candidates=candidates("card", "paypal"))
-    learned = beliefs(of, card=(500, 100), paypal=(500, 100))
+    tested_plan = plan(candidates=candidates("card", "paypal"))
+    learned = beliefs(tested_plan, card=(500, 100), paypal=(500, 100))
     tired = {"card": Past(9.0, 0.0, 0)}
-    mine = Counter(order(answer(of, beliefs=learned, history=tired, key=key))[0] for key in KEYS)
+    mine = Counter(order(answer(tested_plan, beliefs=learned, history=tired, key=key))[0] for key in KEYS)
     assert mine["paypal"] > 0.65 * len(KEYS)
 
 
 def test_a_boost_helps_more_the_closer_the_race():
     def share(card, paypal):
-        of = plan(rule(boost(1.2, "paypal")), candidates=candidates("card", "paypal"))
-        learned = beliefs(of, card=(1_000, card), paypal=(1_000, paypal))
-        return firsts(of, learned)["paypal"] / len(KEYS)
+        tested_plan = plan(rule(boost(1.2, "paypal")), candidates=candidates("card", "paypal"))
+        learned = beliefs(tested_plan, card=(1_000, card), paypal=(1_000, paypal))
+        return firsts(tested_plan, learned)["paypal"] / len(KEYS)
 
     assert share(300, 300) > 0.95
     assert share(300, 150) < 0.05
@@ -134,17 +134,17 @@ def test_pinned_slot_is_certain_and_others_are_drawn():
     ({"a": 0}, {"b": 0.5, "c": 0.5}), ({"a": 1, "b": 0, "c": 0}, {"a": 1.0}),
 ])  # fmt: skip
 def test_a_split_gives_each_its_share(weights, shares):
-    of = plan(placement=placement(shape=One(), policy=Split(weights)), candidates=candidates("a", "b", "c"))
-    counts = Counter(order(answer(of, customer=f"c{number}"))[0] for number in range(900))
+    tested_plan = plan(placement=placement(shape=One(), policy=Split(weights)), candidates=candidates("a", "b", "c"))
+    counts = Counter(order(answer(tested_plan, customer=f"c{number}"))[0] for number in range(900))
     assert {name: count / 900 for name, count in counts.items()} == pytest.approx(shares, abs=0.06)
-    for ranked in answer(of, customer="c1").ranking:
+    for ranked in answer(tested_plan, customer="c1").ranking:
         assert ranked.chance == pytest.approx(shares[ranked.id])
 
 
 def test_share_of_a_hidden_variant_goes_to_the_others():
-    of = plan(rule({"exclude": ["a"]}), placement=placement(shape=One(), policy=Split({"a": 2, "b": 1, "c": 1})),
-              candidates=candidates("a", "b", "c"))  # fmt: skip
-    [ranked] = answer(of, customer="c1").ranking
+    split = placement(shape=One(), policy=Split({"a": 2, "b": 1, "c": 1}))
+    tested_plan = plan(rule({"exclude": ["a"]}), placement=split, candidates=candidates("a", "b", "c"))
+    [ranked] = answer(tested_plan, customer="c1").ranking
     assert ranked.chance == pytest.approx(0.5)
 
 

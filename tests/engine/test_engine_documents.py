@@ -249,8 +249,8 @@ def test_engine_facts_are_not_the_merchants():
     ({"device.type": ["mobile"], "geo.country": 7, "customer.returning": 1}, "-|-|-"),
 ])  # fmt: skip
 def test_bucket_consists_of_known_values(values, bucket):
-    of = plan(placement=placement(buckets=("device.type", "geo.country", "customer.returning")))
-    assert of.bucket(values) == bucket
+    tested_plan = plan(placement=placement(buckets=("device.type", "geo.country", "customer.returning")))
+    assert tested_plan.bucket(values) == bucket
 
 
 def test_candidates_are_in_the_merchants_order():
@@ -259,15 +259,15 @@ def test_candidates_are_in_the_merchants_order():
 
 
 def test_stratum_is_named_by_eligible_candidates():
-    of = plan(placement=placement(credit="choice", buckets=("geo.country",)))
+    tested_plan = plan(placement=placement(credit="choice", buckets=("geo.country",)))
     everyone, fewer = tuple(range(len(METHODS))), tuple(range(len(METHODS) - 1))
-    base = of.stratum(Facts({"geo.country": "DE"}), everyone, [])
-    assert base == of.stratum(Facts({"geo.country": "DE", "cart.total": 5}), everyone, [])
+    base = tested_plan.stratum(Facts({"geo.country": "DE"}), everyone, [])
+    assert base == tested_plan.stratum(Facts({"geo.country": "DE", "cart.total": 5}), everyone, [])
     others = {
-        of.stratum(Facts({"geo.country": "FR"}), everyone, []),
-        of.stratum(Facts({"geo.country": "DE"}), fewer, []),
-        of.stratum(Facts({"geo.country": "DE"}), everyone, ["r1"]),
-        of.stratum(Facts({"geo.country": "DE"}, {"card": Past(1.0, 1.0, 1)}), everyone, []),
+        tested_plan.stratum(Facts({"geo.country": "FR"}), everyone, []),
+        tested_plan.stratum(Facts({"geo.country": "DE"}), fewer, []),
+        tested_plan.stratum(Facts({"geo.country": "DE"}), everyone, ["r1"]),
+        tested_plan.stratum(Facts({"geo.country": "DE"}, {"card": Past(1.0, 1.0, 1)}), everyone, []),
     }
     assert len(others) == 4
     assert base not in others

@@ -209,33 +209,40 @@ def test_only_rules_that_move_the_order_are_named():
     ({}, 10_000.0, 8_000.0, 2_400.0),
 ])  # fmt: skip
 def test_the_margin_is_the_cart_less_cost_and_fee(fees, total, typical, kept):
-    of = plan(placement=placement(margin_percent=30.0, typical_amount=5_000), candidates=(candidate("card", **fees),))
-    assert margin(of.placement, of.candidates[0], {"cart.total": total}, typical) == pytest.approx(kept)
+    tested_plan = plan(
+        placement=placement(margin_percent=30.0, typical_amount=5_000), candidates=(candidate("card", **fees),)
+    )
+    assert margin(tested_plan.placement, tested_plan.candidates[0], {"cart.total": total}, typical) == pytest.approx(
+        kept
+    )
 
 
 @pytest.mark.parametrize(("goal", "factor", "weights"), [
     ("maximise", 2, [[2.0, 1.0]]), ("minimise", 2, [[-0.5, -1.0]]), ("maximise", 0.5, [[0.5, 1.0]]),
 ])  # fmt: skip
 def test_a_boost_helps_whether_more_or_less_is_better(goal, factor, weights):
-    of = plan(placement=placement(goal=goal), candidates=candidates("card", "paypal"))
+    tested_plan = plan(placement=placement(goal=goal), candidates=candidates("card", "paypal"))
     made = apply_effects(
-        tuple(parse_rules([_document(boost(factor, "card"))], of.vocabulary, {})), of.index, {}, slots=2
+        tuple(parse_rules([_document(boost(factor, "card"))], tested_plan.vocabulary, {})),
+        tested_plan.index,
+        {},
+        slots=2,
     )
-    assert boost_weights(of, made, (0, 1)).tolist() == weights
+    assert boost_weights(tested_plan, made, (0, 1)).tolist() == weights
 
 
 def test_without_boosts_all_weigh_the_same_unless_less_is_better():
     for goal, weights in (("maximise", []), ("minimise", [[-1.0, -1.0]])):
-        of = plan(placement=placement(goal=goal), candidates=candidates("card", "paypal"))
-        assert boost_weights(of, apply_effects((), of.index, {}, slots=2), (0, 1)).tolist() == weights
+        tested_plan = plan(placement=placement(goal=goal), candidates=candidates("card", "paypal"))
+        assert boost_weights(tested_plan, apply_effects((), tested_plan.index, {}, slots=2), (0, 1)).tolist() == weights
 
 
 def test_a_boost_of_a_loss_makes_it_smaller():
     methods = (candidate("loses", fee_percent=50.0), candidate("earns", position=1))
-    of = plan(placement=placement(reward="margin", margin_percent=30.0), candidates=methods)
-    rules = tuple(parse_rules([_document(boost(4, "loses", "earns"))], of.vocabulary, {}))
-    made = apply_effects(rules, of.index, {}, slots=2)
-    assert margin_weights(of, {"cart.total": 1_000}, made, (0, 1), None).tolist() == [[-50.0, 1_200.0]]
+    tested_plan = plan(placement=placement(reward="margin", margin_percent=30.0), candidates=methods)
+    rules = tuple(parse_rules([_document(boost(4, "loses", "earns"))], tested_plan.vocabulary, {}))
+    made = apply_effects(rules, tested_plan.index, {}, slots=2)
+    assert margin_weights(tested_plan, {"cart.total": 1_000}, made, (0, 1), None).tolist() == [[-50.0, 1_200.0]]
 
 
 def _document(effect):

@@ -161,8 +161,8 @@ METRICS: tuple[MetricName, ...] = ("conversion", "orders", "revenue", "order_val
 
 
 def totals(units: int, buyers: int, amount: int = 1_000) -> UnitTotals:
-    of = [UnitTotals.of(int(number < buyers), amount * int(number < buyers), 0) for number in range(units)]
-    return sum(of, UnitTotals())
+    unit_totals = [UnitTotals.of(int(number < buyers), amount * int(number < buyers), 0) for number in range(units)]
+    return sum(unit_totals, UnitTotals())
 
 
 @pytest.mark.parametrize("metric", METRICS)

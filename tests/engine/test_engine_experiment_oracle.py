@@ -90,11 +90,11 @@ def is_inside(audience: Any, facts: Facts) -> bool:
     return audience is None or (value == least if name == "geo.country" else bool(value and value >= least))
 
 
-def expected(of: PlanDocument, facts: Facts, key: str) -> tuple[PlanDocument, list[Assignment]]:
+def expected(tested_plan: PlanDocument, facts: Facts, key: str) -> tuple[PlanDocument, list[Assignment]]:
     """Return the plan that decides, and the assignments, by the definition."""
     chosen: list[tuple[Experiment, Variant]] = []
     assignments, taken = [], set()
-    for experiment in of.experiments:
+    for experiment in tested_plan.experiments:
         unit = unit_of(experiment.unit, facts, key)
         first = experiment.status.offset
         if experiment.layer in taken or not is_inside(experiment.audience, facts):
@@ -106,16 +106,16 @@ def expected(of: PlanDocument, facts: Facts, key: str) -> tuple[PlanDocument, li
         if unit is not None and experiment.status.state not in CONTROLLED:
             ids, weights = [each.id for each in experiment.variants], [each.weight for each in experiment.variants]
             variant = experiment.variants[choose(experiment.salt, unit, ids, weights)]
-            answers = [seen(of, experiment, each, facts) for each in experiment.variants]
+            answers = [seen(tested_plan, experiment, each, facts) for each in experiment.variants]
             differs = any(answer != answers[0] for answer in answers)
             assignments.append(Assignment(experiment.id, variant.id, 1, unit, differs))
         chosen.append((experiment, variant))
-    return overlaid(of, [pair for pair in chosen if changes_something(pair[1])]), assignments
+    return overlaid(tested_plan, [pair for pair in chosen if changes_something(pair[1])]), assignments
 
 
-def seen(of: PlanDocument, experiment: Experiment, variant: Variant, facts: Facts) -> tuple[Any, ...]:
+def seen(tested_plan: PlanDocument, experiment: Experiment, variant: Variant, facts: Facts) -> tuple[Any, ...]:
     """Return what an answer of a variant alone may depend on."""
-    plan = Plan(overlaid(of, [(experiment, variant)]), version=1)
+    plan = Plan(overlaid(tested_plan, [(experiment, variant)]), version=1)
     bounds = bounds_for(plan, facts.values, tuple(plan.rules[n] for n in plan.compiled.evaluate(facts.values).fired))
     named = [{plan.ids[number] if isinstance(number, int) else number: value for number, value in each.items()}
              for each in (bounds.boosts, {number: slot for slot, number in bounds.pins.items()})]  # fmt: skip
@@ -125,12 +125,12 @@ def seen(of: PlanDocument, experiment: Experiment, variant: Variant, facts: Fact
 @settings(max_examples=60, deadline=None)
 @given(experiments, st.lists(requests, min_size=1, max_size=8))
 def test_answers_and_exposures_follow_the_definition(tried, requests):
-    of = document(*tried)
-    active = Active(Plan(of, version=1))
+    tested_plan = document(*tried)
+    active = Active(Plan(tested_plan, version=1))
     for number, request in enumerate(requests * 2):
         facts, key = facts_of(*request), f"dec_{number % len(requests)}"
         deciding, assignments, question = active.evaluate(facts, key)
-        plan, assigned = expected(of, facts, key)
+        plan, assigned = expected(tested_plan, facts, key)
         assert list(assignments) == assigned
         answer = with_assignments(answer_to(question, deciding.plan, deciding.flat, expires_at=""), assignments)
         fresh = decide(Plan(plan, version=1), deciding.flat, facts, key, expires_at="")

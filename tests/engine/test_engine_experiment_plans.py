@@ -126,26 +126,26 @@ def test_a_rule_beats_the_value_that_a_variant_sets():
 # Picking a plan
 
 
-def pick(of: PlanDocument, customer: str | None, **facts: object):
+def pick(tested_plan: PlanDocument, customer: str | None, **facts: object):
     values = {name.replace("_", ".", 1): value for name, value in facts.items()}
-    return ExperimentPlans(Plan(of, version=1)).pick(Facts(values, {}, customer), "dec_1")
+    return ExperimentPlans(Plan(tested_plan, version=1)).pick(Facts(values, {}, customer), "dec_1")
 
 
 def test_customer_outside_the_audience_gets_the_active_plan():
-    of = document(experiment(CONTROL, OFF, audience={">": [{"var": "cart.total"}, 10_000]}))
-    assert pick(of, "anna", cart_total=9_000).assignments == ()
-    assert pick(of, "anna").assignments == ()
-    assert [each.experiment for each in pick(of, "anna", cart_total=11_000).assignments] == ["e"]
+    tested_plan = document(experiment(CONTROL, OFF, audience={">": [{"var": "cart.total"}, 10_000]}))
+    assert pick(tested_plan, "anna", cart_total=9_000).assignments == ()
+    assert pick(tested_plan, "anna").assignments == ()
+    assert [each.experiment for each in pick(tested_plan, "anna", cart_total=11_000).assignments] == ["e"]
 
 
 def test_audiences_are_distinguished():
-    of = document(
+    tested_plan = document(
         experiment(CONTROL, OFF, id="a", layer="a", audience={"==": [{"var": "geo.country"}, "DE"]}),
         experiment(CONTROL, OFF, id="b", layer="b"),
         experiment(CONTROL, OFF, id="c", layer="c", audience={"==": [{"var": "geo.country"}, "AT"]}),
     )
     for country, ids in (("DE", ["a", "b"]), ("AT", ["b", "c"]), ("FR", ["b"])):
-        assert [each.experiment for each in pick(of, "anna", geo_country=country).assignments] == ids
+        assert [each.experiment for each in pick(tested_plan, "anna", geo_country=country).assignments] == ids
 
 
 def test_variant_that_hides_a_hidden_candidate_makes_no_difference():
@@ -156,8 +156,8 @@ def test_variant_that_hides_a_hidden_candidate_makes_no_difference():
 
 
 def test_a_holdback_comes_before_all_experiments():
-    of = document(experiment(), holdback=Holdback(share=0.3))
-    plans = ExperimentPlans(Plan(of, version=1))
+    tested_plan = document(experiment(), holdback=Holdback(share=0.3))
+    plans = ExperimentPlans(Plan(tested_plan, version=1))
     picks = {str(n): plans.pick(Facts({}, {}, str(n)), "dec") for n in range(400)}
     held = {name for name, each in picks.items() if each.key.variants == HELD_BACK}
     assert 80 < len(held) < 160
@@ -167,8 +167,8 @@ def test_a_holdback_comes_before_all_experiments():
 
 
 def test_guests_are_never_held_back():
-    of = document(holdback=Holdback(share=0.9))
-    plans = ExperimentPlans(Plan(of, version=1))
+    tested_plan = document(holdback=Holdback(share=0.9))
+    plans = ExperimentPlans(Plan(tested_plan, version=1))
     assert plans.pick(Facts({}, {}, None), "dec").assignments == ()
     assert not plans.is_empty
     assert ExperimentPlans(Plan(document(), version=1)).is_empty

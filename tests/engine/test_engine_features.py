@@ -25,10 +25,10 @@ def encoding(*features, values=None, affinity=False):
     return Encoding(Contextual(features, values or {}, affinity), STANDARD)
 
 
-def encoded(of, history=None, **facts):
+def encoded(tested_encoding, history=None, **facts):
     values = {name.replace("_", ".", 1): value for name, value in facts.items()}
-    row = of.rows(values, history or {}, ["card"])[0]
-    return {name: value for name, value in zip(of.names, row.tolist(), strict=True) if value}
+    row = tested_encoding.rows(values, history or {}, ["card"])[0]
+    return {name: value for name, value in zip(tested_encoding.names, row.tolist(), strict=True) if value}
 
 
 def problem(*features, fields=STANDARD, values=None):
@@ -36,9 +36,9 @@ def problem(*features, fields=STANDARD, values=None):
 
 
 def test_each_type_of_fact_has_its_scale():
-    of = encoding(*ALL_FEATURES, values=COUNTRIES)
+    tested_encoding = encoding(*ALL_FEATURES, values=COUNTRIES)
     got = encoded(
-        of,
+        tested_encoding,
         device_type="mobile",
         customer_returning=True,
         cart_total=20_000,
@@ -59,8 +59,8 @@ def test_each_type_of_fact_has_its_scale():
 
 
 def test_a_missing_or_invalid_fact_has_zero_features():
-    of = encoding(*ALL_FEATURES, values=COUNTRIES)
-    assert encoded(of) == {"1": 1.0}
+    tested_encoding = encoding(*ALL_FEATURES, values=COUNTRIES)
+    assert encoded(tested_encoding) == {"1": 1.0}
     broken = {
         "device_type": ["mobile"],
         "customer_returning": "yes",
@@ -69,8 +69,8 @@ def test_a_missing_or_invalid_fact_has_zero_features():
         "geo_country": "FR",
         "time_now": "soon",
     }
-    assert encoded(of, **broken) == {"1": 1.0}
-    assert encoded(of, cart_total=-1, cart_items=1e300, device_type=7, time_now=12) == {"1": 1.0}
+    assert encoded(tested_encoding, **broken) == {"1": 1.0}
+    assert encoded(tested_encoding, cart_total=-1, cart_items=1e300, device_type=7, time_now=12) == {"1": 1.0}
 
 
 def test_amounts_and_numbers_have_logarithmic_bounded_scales():
@@ -82,14 +82,14 @@ def test_amounts_and_numbers_have_logarithmic_bounded_scales():
 
 
 def test_the_customers_own_past_differs_by_candidate():
-    of = encoding("device.type", affinity=True)
-    rows = of.rows(
+    tested_encoding = encoding("device.type", affinity=True)
+    rows = tested_encoding.rows(
         {"device.type": "mobile"}, {"card": Past(5.0, 3.0, 3), "ideal": Past(0.5, 0.5, 1)}, ["card", "paypal"]
     )
     assert (rows[0, :-2] == rows[1, :-2]).all()
     assert rows[0, -2:].tolist() == pytest.approx([math.log(4), math.log(3)])
     assert rows[1, -2:].tolist() == [0.0, 0.0]
-    assert of.names[-2:] == ("history/chosen", "history/passed")
+    assert tested_encoding.names[-2:] == ("history/chosen", "history/passed")
 
 
 def test_features_are_in_the_order_of_the_policy():

@@ -114,8 +114,10 @@ def confidences(decision):
 
 def test_a_boost_helps_a_method_that_loses_money():
     methods = (candidate("a", fee_percent=50.0), candidate("b", fee_percent=50.0))
-    of = placement(reward="margin", margin_percent=10.0)
-    losing = answer(plan(rule({"boost": {"candidates": ["a"], "factor": 5}}), placement=of, candidates=methods))
+    tested_placement = placement(reward="margin", margin_percent=10.0)
+    losing = answer(
+        plan(rule({"boost": {"candidates": ["a"], "factor": 5}}), placement=tested_placement, candidates=methods)
+    )
     assert confidences(losing)["a"] > 0.7
 
 
@@ -205,14 +207,14 @@ def test_any_answer_is_lawful(facts, rules, shape, policy, reward, past, key):
 
 
 def test_minimising_puts_the_least_successful_candidate_first():
-    of = placement(goal="minimise", policy=Thompson(floor=0.0))
-    item = plan(placement=of)
+    tested_placement = placement(goal="minimise", policy=Thompson(floor=0.0))
+    item = plan(placement=tested_placement)
     learned = beliefs(item, **dict.fromkeys(METHODS, (1_000, 500)) | {"klarna": (1_000, 100)})
     assert answer(item, beliefs=learned).ranking[0].id == "klarna"
 
 
 def test_boost_helps_if_the_goal_is_to_minimise():
-    of = placement(goal="minimise", policy=Thompson(floor=0.0))
-    item = plan(rule({"boost": {"candidates": ["ideal"], "factor": 50}}), placement=of)
+    tested_placement = placement(goal="minimise", policy=Thompson(floor=0.0))
+    item = plan(rule({"boost": {"candidates": ["ideal"], "factor": 50}}), placement=tested_placement)
     learned = beliefs(item, **dict.fromkeys(METHODS, (1_000, 500)))
     assert answer(item, beliefs=learned).ranking[0].id == "ideal"

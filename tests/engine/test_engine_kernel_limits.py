@@ -53,10 +53,10 @@ FEW = (
     (Ranking(), 1_000_000, 6),
 ])  # fmt: skip
 def test_shape_limits_the_number_of_candidates(shape, slots, length):
-    of = placement(shape=shape)
-    assert most_slots(of) == slots
-    assert answer_length(of, len(METHODS)) == length
-    assert len(order(answer(plan(placement=of)))) == length
+    tested_placement = placement(shape=shape)
+    assert most_slots(tested_placement) == slots
+    assert answer_length(tested_placement, len(METHODS)) == length
+    assert len(order(answer(plan(placement=tested_placement)))) == length
 
 
 @pytest.mark.parametrize(("policy", "drawn"), [
@@ -117,30 +117,35 @@ def test_the_catalogue_excludes_with_a_reason(facts, excluded):
 
 
 def test_excluded_candidates_are_listed_in_the_merchants_order():
-    of = plan(rule({"exclude": ["paypal"]}), candidates=FEW)
-    decision = answer(of, geo_country="DE", cart_total=9_000)
+    tested_plan = plan(rule({"exclude": ["paypal"]}), candidates=FEW)
+    decision = answer(tested_plan, geo_country="DE", cart_total=9_000)
     assert [out.id for out in decision.excluded] == ["ideal", "klarna", "paypal"]
     assert decision.excluded[-1].reason == "hidden by rule “The rule”"
 
 
 def test_pin_keeps_its_slot_among_remaining_candidates():
-    of = plan(rule({"pin": {"candidate": "paypal", "slot": 2}}), placement=placement(policy=Fixed()), candidates=FEW)
-    decision = answer(of, geo_country="DE")
+    tested_plan = plan(
+        rule({"pin": {"candidate": "paypal", "slot": 2}}), placement=placement(policy=Fixed()), candidates=FEW
+    )
+    decision = answer(tested_plan, geo_country="DE")
     assert order(decision) == ["card", "paypal", "klarna"]
     assert decision.ranking[1].reasons == ["placed 2. by rule “The rule”"]
 
 
 def test_a_pin_beyond_the_answers_slots_is_ignored():
-    of = placement(policy=Fixed(), shape=Subset(2))
-    decision = answer(plan(rule({"pin": {"candidate": "ideal", "slot": 3}}), placement=of))
+    tested_placement = placement(policy=Fixed(), shape=Subset(2))
+    decision = answer(plan(rule({"pin": {"candidate": "ideal", "slot": 3}}), placement=tested_placement))
     assert order(decision) == ["card", "paypal"]
-    assert answer(plan(rule({"pin": {"candidate": "ideal", "slot": 2}}), placement=of)).ranking[1].id == "ideal"
+    assert (
+        answer(plan(rule({"pin": {"candidate": "ideal", "slot": 2}}), placement=tested_placement)).ranking[1].id
+        == "ideal"
+    )
 
 
 def test_a_rule_that_did_not_fire_limits_nothing():
-    of = plan(rule({"exclude": ["card"]}, when=CART_OVER_100))
-    assert "card" in order(answer(of, cart_total=10_000))
-    decision = answer(of, cart_total=10_001)
+    tested_plan = plan(rule({"exclude": ["card"]}, when=CART_OVER_100))
+    assert "card" in order(answer(tested_plan, cart_total=10_000))
+    decision = answer(tested_plan, cart_total=10_001)
     assert "card" not in order(decision)
     assert decision.rules == ["r1"]
 
@@ -152,28 +157,28 @@ def test_a_rule_without_its_fact_is_named_as_skipped():
 
 
 def test_values_that_rules_set_are_in_the_answer():
-    of = plan(
+    tested_plan = plan(
         rule({"set": {"name": "show_cvv", "value": True}}), rule({"set": {"name": "show_cvv", "value": False}}, id="r2")
     )
-    assert answer(of).values == {"show_cvv": True}
+    assert answer(tested_plan).values == {"show_cvv": True}
 
 
 def test_limits_are_cached_for_equal_requests():
-    of = plan(candidates=FEW)
-    first = limits_for(of, {"geo.country": "DE"}, ())
-    assert limits_for(of, {"geo.country": "DE", "cart.total": 1}, ()) is first
-    assert limits_for(of, {"geo.country": "NL"}, ()) is not first
-    assert limits_for(of, {"geo.country": "DE"}, ()) is first
-    assert (first.eligible, limits_for(of, {}, ()).eligible) == ((1, 2, 3), (0, 1, 2, 3))
+    tested_plan = plan(candidates=FEW)
+    first = limits_for(tested_plan, {"geo.country": "DE"}, ())
+    assert limits_for(tested_plan, {"geo.country": "DE", "cart.total": 1}, ()) is first
+    assert limits_for(tested_plan, {"geo.country": "NL"}, ()) is not first
+    assert limits_for(tested_plan, {"geo.country": "DE"}, ()) is first
+    assert (first.eligible, limits_for(tested_plan, {}, ()).eligible) == ((1, 2, 3), (0, 1, 2, 3))
 
 
 def test_cache_of_limits_is_bounded(monkeypatch):
     monkeypatch.setattr(kernel, "MOST_CACHED_LIMITS", 2)
-    of = plan(candidates=FEW)
+    tested_plan = plan(candidates=FEW)
     for country in ("NL", "DE", "FR", "BE"):
-        limits_for(of, {"geo.country": country}, ())
-        assert len(of.limits) <= 2
-    assert limits_for(of, {"geo.country": "DE"}, ()).eligible == (1, 2, 3)
+        limits_for(tested_plan, {"geo.country": country}, ())
+        assert len(tested_plan.limits) <= 2
+    assert limits_for(tested_plan, {"geo.country": "DE"}, ()).eligible == (1, 2, 3)
 
 
 # Weights, sharing and the key
@@ -188,15 +193,17 @@ def test_requests_share_draws_only_without_money_and_features():
 @pytest.mark.parametrize(("reward", "weights"), [("converted", []), ("revenue", []), ("margin", [[2_910, 2_990]])])
 def test_only_margins_weigh_scores_without_a_boost(reward, weights):
     methods = (candidate("a", fee_percent=0.9), candidate("b", position=1, fee_fixed=10))
-    of = plan(placement=placement(reward=reward, margin_percent=30.0), candidates=methods)
+    tested_plan = plan(placement=placement(reward=reward, margin_percent=30.0), candidates=methods)
     values = {"cart.total": 10_000}
-    assert value_weights(of, values, limits_for(of, values, ())).tolist() == weights
+    assert value_weights(tested_plan, values, limits_for(tested_plan, values, ())).tolist() == weights
 
 
 def test_boost_multiplies_scores_with_a_reason():
-    of = plan(rule({"boost": {"candidates": ["card"], "factor": 2.5}}), candidates=candidates("card", "paypal"))
-    assert value_weights(of, {}, limits_for(of, {}, (0,))).tolist() == [[2.5, 1.0]]
-    reasons = {ranked.id: ranked.reasons for ranked in answer(of).ranking}
+    tested_plan = plan(
+        rule({"boost": {"candidates": ["card"], "factor": 2.5}}), candidates=candidates("card", "paypal")
+    )
+    assert value_weights(tested_plan, {}, limits_for(tested_plan, {}, (0,))).tolist() == [[2.5, 1.0]]
+    reasons = {ranked.id: ranked.reasons for ranked in answer(tested_plan).ranking}
     assert reasons == {"card": ["weighted x2.5 by rule “The rule”"], "paypal": []}
 
 
@@ -207,8 +214,8 @@ def test_boost_multiplies_scores_with_a_reason():
     (Fixed(), "c1", "dec_1"),
 ])  # fmt: skip
 def test_only_a_split_is_drawn_by_customer(policy, customer, key):
-    of = plan(placement=placement(policy=policy))
-    assert randomness_key(of, Facts({}, {}, customer), "dec_1") == key
+    tested_plan = plan(placement=placement(policy=policy))
+    assert randomness_key(tested_plan, Facts({}, {}, customer), "dec_1") == key
 
 
 # Purchases
@@ -240,9 +247,9 @@ def test_reason_of_a_rule_precedes_the_purchases():
 # The fallback
 
 
-def fallback(of, **values):
+def fallback(tested_plan, **values):
     facts = Facts({name.replace("_", ".", 1): value for name, value in values.items()})
-    return fall_back(of, facts, "dec_9", expires_at=EXPIRES)
+    return fall_back(tested_plan, facts, "dec_9", expires_at=EXPIRES)
 
 
 def test_fallback_is_the_merchants_order_and_marked():

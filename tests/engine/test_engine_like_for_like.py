@@ -83,7 +83,11 @@ def test_the_rival_of_a_clear_leader_is_the_next_best_and_not_the_least_shown():
 def test_change_point_is_found_and_earlier_days_are_excluded():
     luck = np.random.default_rng(7)
     rates = [{"card": 0.5, "paypal": 0.3}] * 12 + [{"card": 0.3, "paypal": 0.5}] * 8
-    rows = [decision("DE", of, luck, day=20_000 + day) for day, of in enumerate(rates) for _ in range(120)]
+    rows = [
+        decision("DE", rates_of_day, luck, day=20_000 + day)
+        for day, rates_of_day in enumerate(rates)
+        for _ in range(120)
+    ]
     [germans] = compared(rows, "DE")
     assert (germans.lead.leader, germans.lead.rival, germans.lead.since, germans.lead.sure) == (
         "paypal", "card", 20_012, True,

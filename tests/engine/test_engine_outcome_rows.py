@@ -89,8 +89,8 @@ def test_slot_beyond_the_last_weight_uses_the_last_weight(examination, slot, wei
 
 def test_changed_weight_moves_the_fewest_customers():
     def firsts(weights):
-        of = plan(placement=placement(policy=Split(weights)), candidates=candidates("a", "b"))
-        return [order(answer(of, customer=f"c{number}"))[0] for number in range(600)]
+        tested_plan = plan(placement=placement(policy=Split(weights)), candidates=candidates("a", "b"))
+        return [order(answer(tested_plan, customer=f"c{number}"))[0] for number in range(600)]
 
     before, after = firsts({"a": 1.0, "b": 1.0}), firsts({"a": 2.0, "b": 1.0})
     moved = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
@@ -102,6 +102,6 @@ def test_hidden_candidate_moves_only_its_customers():
     split = placement(policy=Split())
     whole, less = plan(placement=split), plan(rule({"exclude": ["klarna"]}), placement=split)
     for number in range(200):
-        before, after = (order(answer(of, customer=f"c{number}"))[0] for of in (whole, less))
+        before, after = (order(answer(tested_plan, customer=f"c{number}"))[0] for tested_plan in (whole, less))
         assert after == before or before == "klarna"
     assert set(METHODS) > {order(answer(less, customer=f"c{number}"))[0] for number in range(200)}

@@ -29,7 +29,7 @@ POLICIES = st.one_of(
     st.builds(Contextual, st.just(("device.type", "cart.total")), drawn=st.integers(1, 4)),
 )
 PLACEMENTS = st.builds(
-    lambda **of: placement(**of),
+    lambda **fields: placement(**fields),
     shape=st.one_of(st.just(Ranking()), st.just(One()), st.builds(Subset, st.integers(1, 5))),
     policy=POLICIES,
     reward=st.sampled_from(["converted", "revenue", "margin"]),
@@ -52,10 +52,10 @@ HISTORIES = [
 
 @settings(max_examples=150, deadline=None)
 @given(PLACEMENTS, st.lists(EFFECTS, max_size=3), REQUESTS)
-def test_batch_gives_the_same_answers_as_single_requests(of, effects, cases):
+def test_batch_gives_the_same_answers_as_single_requests(tested_placement, effects, cases):
     rules = [rule(effect, id=f"r{number}", when=ALWAYS) for number, effect in enumerate(effects)]
     fees = tuple(candidate(id, position=n, fee_fixed=37 * n) for n, id in enumerate(METHODS))
-    active = Active(plan(*rules, placement=of, candidates=fees))
+    active = Active(plan(*rules, placement=tested_placement, candidates=fees))
     made = [active.beliefs_of(item) for item in HISTORIES]
     requests = [
         Request(

@@ -111,8 +111,8 @@ def test_boost_raises_the_chance_of_a_method_with_a_reason():
     assert reasons["card"] == []
 
 
-def first_chance(of, candidate):
-    return next(ranked.confidence for ranked in answer(of).ranking if ranked.id == candidate)
+def first_chance(tested_plan, candidate):
+    return next(ranked.confidence for ranked in answer(tested_plan).ranking if ranked.id == candidate)
 
 
 def test_boosts_of_several_rules_multiply():

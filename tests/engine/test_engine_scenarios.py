@@ -17,8 +17,8 @@ def scenario(context=LARGE, **expect):
     return Scenario(id="s1", name="Large carts", context=context, expect=Expectation(**expect))
 
 
-def misses(of, scenario_document):
-    return [miss.text for miss in try_out(of, scenario_document).misses]
+def misses(tested_plan, scenario_document):
+    return [miss.text for miss in try_out(tested_plan, scenario_document).misses]
 
 
 HIDES = plan(rule({"exclude": ["klarna"]}, name="No instalments", when=CART_OVER_100))

@@ -17,8 +17,8 @@ FROM, TO = "2026-11-27T00:00:00+01:00", "2026-12-01T00:00:00+01:00"
 WEEKEND = rule({"exclude": ["card"]}, active_from=FROM, active_to=TO)
 
 
-def is_hidden(of, moment):
-    return "card" not in order(answer(of, time_now=moment))
+def is_hidden(tested_plan, moment):
+    return "card" not in order(answer(tested_plan, time_now=moment))
 
 
 @pytest.mark.parametrize(

@@ -16,19 +16,19 @@ PIN = {"pin": {"candidate": "paypal", "slot": 2}}
 WORDING = Wording(currency="EUR")
 
 
-def decided(of, *, history=None, customer=None, key="dec_1", **facts):
+def decided(tested_plan, *, history=None, customer=None, key="dec_1", **facts):
     values = {name.replace("_", ".", 1): value for name, value in facts.items()}
     inputs = Facts(values, history or {}, customer)
-    return inputs, decide(of, beliefs(of), inputs, key, expires_at=EXPIRES)
+    return inputs, decide(tested_plan, beliefs(tested_plan), inputs, key, expires_at=EXPIRES)
 
 
-def traced(of, **facts):
-    inputs, decision = decided(of, **facts)
-    return trace(of, inputs, decision, WORDING)
+def traced(tested_plan, **facts):
+    inputs, decision = decided(tested_plan, **facts)
+    return trace(tested_plan, inputs, decision, WORDING)
 
 
-def verdicts(of, **facts):
-    return {each.id: (each.verdict, each.missing) for each in traced(of, **facts).rules}
+def verdicts(tested_plan, **facts):
+    return {each.id: (each.verdict, each.missing) for each in traced(tested_plan, **facts).rules}
 
 
 # Rules
@@ -60,15 +60,15 @@ def test_each_clause_has_its_values():
 
 
 def test_rules_are_sorted_by_priority():
-    of = plan(rule(HIDE, id="low"), rule(PIN, id="high", priority=5), rule(HIDE, id="mid", priority=1))
-    assert [each.id for each in traced(of).rules] == ["high", "mid", "low"]
+    tested_plan = plan(rule(HIDE, id="low"), rule(PIN, id="high", priority=5), rule(HIDE, id="mid", priority=1))
+    assert [each.id for each in traced(tested_plan).rules] == ["high", "mid", "low"]
 
 
 def test_facts_history_and_bucket_are_those_of_the_decision():
-    of = plan(placement=placement(buckets=("geo.country", "device.type")))
+    tested_plan = plan(placement=placement(buckets=("geo.country", "device.type")))
     history = {"card": Past(1.0, 1.0, 1)}
-    inputs, decision = decided(of, history=history, geo_country="DE")
-    explained = trace(of, inputs, decision, WORDING)
+    inputs, decision = decided(tested_plan, history=history, geo_country="DE")
+    explained = trace(tested_plan, inputs, decision, WORDING)
     assert explained.facts == {"geo.country": "DE"}
     assert explained.history == history
     assert explained.bucket == "DE|-"
@@ -77,9 +77,9 @@ def test_facts_history_and_bucket_are_those_of_the_decision():
 # Chances
 
 
-def chances(of, **facts):
-    inputs, decision = decided(of, **facts)
-    return chances_by_slot(of, beliefs(of), inputs, decision), decision
+def chances(tested_plan, **facts):
+    inputs, decision = decided(tested_plan, **facts)
+    return chances_by_slot(tested_plan, beliefs(tested_plan), inputs, decision), decision
 
 
 def test_each_drawn_slot_has_chances_that_add_up():

@@ -243,9 +243,9 @@ def test_a_field_is_the_merchants_own_and_of_a_type_that_fits(field, expected):
 # Plans that an edit elsewhere broke
 
 
-def broken(of):
+def broken(tested_plan):
     with pytest.raises(Invalid) as caught:
-        compiled(KEY, of, 2)
+        compiled(KEY, tested_plan, 2)
     return [(problem.field, problem.message) for problem in caught.value.problems]
 
 

@@ -162,8 +162,8 @@ def test_checklist_shows_how_often_variants_can_differ(side: Side, person: Perso
     side.decide("c_1")
     side.decide("c_2")
     create(person)
-    of = "2 of the latest 2 decisions in the audience (100%)."
-    assert f"PayPal on top could have differed in {of}" in person.get(PAGE)
+    reach = "2 of the latest 2 decisions in the audience (100%)."
+    assert f"PayPal on top could have differed in {reach}" in person.get(PAGE)
     rule = {"v1.order": ["", "", ""], "v1.rules_off": ["no-invoice-for-large-carts"]}
     create(person, name="No rule", **rule)
     text = person.get(f"{LIST}/{PLACEMENT}/no-rule")

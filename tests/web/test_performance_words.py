@@ -81,8 +81,8 @@ def arms(*rows, bucket="", decisions=100):
     return Arms(bucket, [], 1, 1, list(rows), [], decisions)
 
 
-def monitor(*rows, of=PLACEMENT, **more):
-    return monitor_view(frame(), of, arms(*rows, **more), NAMES)
+def monitor(*rows, monitored=PLACEMENT, **more):
+    return monitor_view(frame(), monitored, arms(*rows, **more), NAMES)
 
 
 @pytest.mark.parametrize(
@@ -109,8 +109,8 @@ def test_all_customers_together_have_no_chances_and_no_estimates():
 
 def test_policies_without_learning_have_a_message():
     rows = arm("card", 0.5), arm("paypal", 0.5)
-    assert monitor(*rows, of=structs.replace(PLACEMENT, policy=Fixed())).verdict == "The order is fixed"
-    assert monitor(*rows, of=structs.replace(PLACEMENT, policy=Split())).verdict == "The shares are fixed"
+    assert monitor(*rows, monitored=structs.replace(PLACEMENT, policy=Fixed())).verdict == "The order is fixed"
+    assert monitor(*rows, monitored=structs.replace(PLACEMENT, policy=Split())).verdict == "The shares are fixed"
     assert monitor(arm("card", 0.5, trials=0.0)).verdict == "Nothing learned yet"
 
 
