@@ -1,4 +1,4 @@
-"""What worked with the last release works now, or the API has another version."""
+"""The API is compatible with the last release, or has another version."""
 
 from __future__ import annotations
 

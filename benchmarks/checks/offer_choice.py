@@ -1,4 +1,4 @@
-"""What the learned choice of offers redeems and earns beside rules and priority, with the same budget.
+"""Redemptions and margin of the learned choice of offers, compared with rules and priority on the same budget.
 
 `python -m benchmarks.verify offer-choice`. Both choose through the engine's own kernel, from the same offers and
 rules. Rules and priority show the first offer that applies, from a budget that is divided evenly over the days. The

@@ -1,4 +1,4 @@
-"""What a paced budget gains beside the best possible plan, and beside a hard stop.
+"""The gain of a paced budget, compared with the best possible plan and with a hard stop.
 
 `python -m benchmarks.verify pacing`. The best possible plan is the linear program that knows every request beforehand.
 It may split an offer, so no policy can gain more. Chances to redeem are known to all three; gains are expected ones.

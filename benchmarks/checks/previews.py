@@ -1,4 +1,4 @@
-"""What a preview must show: `python -m benchmarks.verify preview`.
+"""Goals of previews: `python -m benchmarks.verify preview`.
 
 Whether the interval of the estimated effect holds the truth, whether a draft that the past cannot tell of is refused,
 how long a preview takes, and what decisions notice of it.

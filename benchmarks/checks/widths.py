@@ -1,4 +1,4 @@
-"""How wide the draws of a contextual policy should be: `python -m benchmarks.checks.widths` prints a table.
+"""The best width of a contextual policy's draws: `python -m benchmarks.checks.widths` prints a table.
 
 Twenty worlds at a time, one decision after the other, each outcome learned at once with the same model as
 `bandits.contextual`; what candidates share is read anew every 50 decisions.

@@ -1,4 +1,4 @@
-"""What a decision costs in other libraries: `python -m benchmarks.peers.timings` prints one JSON document."""
+"""The cost of a decision in other libraries: `python -m benchmarks.peers.timings` prints one JSON document."""
 
 from __future__ import annotations
 

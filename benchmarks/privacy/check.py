@@ -1,4 +1,4 @@
-"""What customers own: tables of `make verify`.
+"""Rights and data of customers: tables of `make verify`.
 
 `python -m benchmarks.verify privacy` searches for what customers leave who are erased or refuse; `plain-words` searches
 a server's files; `preferences` measures how soon a wish is obeyed and what that costs, on 8 GB of disk;

@@ -1,4 +1,4 @@
-"""What preferences, consent and encryption cost a decision: with them and without, in turn."""
+"""The cost of preferences, consent and encryption for a decision: with them and without, in turn."""
 
 from __future__ import annotations
 

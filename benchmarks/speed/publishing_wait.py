@@ -1,4 +1,4 @@
-"""How long the event loop waits for publishing, in CPU time of its own process.
+"""The delay of the event loop by publishing, in CPU time of its own process.
 
 What else the machine does meanwhile hardly counts, unlike where decisions are timed on the clock.
 """

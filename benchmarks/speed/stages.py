@@ -1,4 +1,4 @@
-"""Where a decision's time goes: the CPU time of each of its stages, in process, over the benchmark's bench_shop.
+"""The CPU time of each stage of a decision, in process, over the benchmark's bench_shop.
 
 `python -m benchmarks.speed.stages [--write]`; `--write` puts the table into docs/performance.md. CPU time of all
 threads, so that other work on the machine blurs it little. The rest of a request is HTTP: the constant answer of

@@ -1,4 +1,4 @@
-"""What an offer adds, beside customers who would have seen it."""
+"""The incremental effect of an offer, compared with customers who would have seen it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What candidates are like: which of it teaches anything, and where a new candidate begins."""
+"""Attributes of candidates: informative ones are features, and new candidates start from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which offers cannot be had, from budgets, windows and the customer's own holds. No database."""
+"""Unavailable offers by budgets, periods and the customer's own holds, without a database."""
 
 from __future__ import annotations
 

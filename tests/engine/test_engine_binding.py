@@ -1,4 +1,4 @@
-"""What binds an answer: two plans with the same binding draw the same request from the same chances."""
+"""Binding parts of a plan: two plans with the same binding draw a request from the same chances."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many recent answers each change of a draft alone could alter."""
+"""The number of recent answers that each change of a draft could alter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long decisions take is counted by hour, and an alert says once when they are slow."""
+"""Durations of decisions are counted by hour, and slow decisions raise one alert."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a refund gives back of the discount that a margin pays: as much as the ledger of offers does."""
+"""A refund returns the same part of a discount to the margin as to the ledger of offers."""
 
 from __future__ import annotations
 

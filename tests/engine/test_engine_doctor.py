@@ -1,4 +1,4 @@
-"""What the doctor finds in a PostgreSQL; its settings are those of the server that tests use."""
+"""Findings of `tap2 doctor` on PostgreSQL, with the settings of the tests' server."""
 
 from __future__ import annotations
 

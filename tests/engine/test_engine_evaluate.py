@@ -1,4 +1,4 @@
-"""What another policy would have earned on a placement's own log."""
+"""The estimated value of another policy on a placement's own log."""
 
 from __future__ import annotations
 

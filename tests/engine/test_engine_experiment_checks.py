@@ -1,4 +1,4 @@
-"""What is refused in an experiment, beside its field; states, and room in layers. No database."""
+"""Checks of experiments: invalid fields, states, and free shares of layers, without a database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What learns during an experiment: each variant apart, all together, or from the control only."""
+"""Learning during an experiment: by variant, shared, or from the control only."""
 
 from __future__ import annotations
 

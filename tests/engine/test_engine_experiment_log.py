@@ -1,4 +1,4 @@
-"""What the log says of an experiment before it starts, and what counts of it while it runs."""
+"""Estimates of an experiment from the log before its start, and their weight while it runs."""
 
 from __future__ import annotations
 

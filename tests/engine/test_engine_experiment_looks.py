@@ -1,4 +1,4 @@
-"""What a look at an experiment says: sums, comparisons, sizes, verdicts, reasons to stop. No database."""
+"""Looks at an experiment: sums, comparisons, sizes, verdicts, reasons to stop, without a database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What experiments meet in life: events twice or early, units that change, clocks that jump, no or strange data."""
+"""Experiments with irregular data: repeated or early events, changed units, clock jumps, missing or strange data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What decides for a request and what is counted, against the definition worked out step by step without caches."""
+"""The plan and the counts of a request, compared with a simple implementation without caches."""
 
 from __future__ import annotations
 

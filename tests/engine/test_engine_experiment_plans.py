@@ -1,4 +1,4 @@
-"""How units are assigned, how variants change a plan, and which plan decides. No database."""
+"""Assignment of units, changes of variants, and the deciding plan, without a database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which decisions of the past an experiment would have reached, and the parts of layers. No database."""
+"""Past decisions that an experiment would have reached, and shares of layers, without a database."""
 
 from __future__ import annotations
 

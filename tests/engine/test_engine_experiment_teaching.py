@@ -1,4 +1,4 @@
-"""Which outcomes teach which beliefs, without a database: groups, tracks and learners."""
+"""The beliefs that each outcome updates: groups, tracks and learners, without a database."""
 
 from __future__ import annotations
 

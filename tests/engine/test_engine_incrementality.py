@@ -1,4 +1,4 @@
-"""What offers add, read from the log: those who saw an offer beside held-back customers who would have."""
+"""The incremental effect of offers from the log: customers who saw an offer, compared with the holdback."""
 
 from __future__ import annotations
 

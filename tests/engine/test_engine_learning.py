@@ -1,4 +1,4 @@
-"""What outcomes teach: credit, windows, refunds; and that the folds are always what the log says."""
+"""Learning from outcomes: credit, windows, refunds; the folds always agree with the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is in force: beliefs that are renewed when there is enough news, and what other processes did."""
+"""Active plans and beliefs: refreshed by enough new trials, and by other processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often somebody may try a password or a code, and whom an OpenID provider's account leads to. SQLite alone."""
+"""Limits on passwords and codes, and the person of an OpenID provider's account, on SQLite only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an offer would have cost: the discounts of the log by customer and day, and their interval."""
+"""The estimated cost of an offer: the discounts of the log by customer and day, and their interval."""
 
 from __future__ import annotations
 

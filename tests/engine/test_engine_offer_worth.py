@@ -1,4 +1,4 @@
-"""What offers are worth, and how the prices of paced budgets make them rarer."""
+"""The value of offers, and the effect of the prices of paced budgets."""
 
 from __future__ import annotations
 

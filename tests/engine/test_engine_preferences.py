@@ -1,4 +1,4 @@
-"""What a customer wants decides at once, is encrypted, replayed, previewed, and is no evidence of a merit."""
+"""Preferences of a customer apply at once, are encrypted, replayed, previewed, and give no credit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a merchant reports as unavailable is in no answer, with its reason, and every answer replays."""
+"""Candidates reported as unavailable are excluded with their reason, and every answer replays."""
 
 from __future__ import annotations
 

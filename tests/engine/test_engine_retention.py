@@ -1,4 +1,4 @@
-"""What the hourly purge deletes and what it keeps, table by table; a new table must say which of the two it is."""
+"""The hourly purge by table: each table must be listed as deleted or kept."""
 
 from __future__ import annotations
 

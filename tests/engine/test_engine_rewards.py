@@ -1,4 +1,4 @@
-"""What a decision earned: successes, or money by the settings of another version."""
+"""Rewards of a decision: successes, or money by the settings of another version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often rules fire and fields arrive is counted, each decision once."""
+"""Counts of fired rules and sent fields, each decision once."""
 
 from __future__ import annotations
 

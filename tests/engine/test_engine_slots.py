@@ -1,4 +1,4 @@
-"""How likely slots are seen is learned from a sample of closed decisions with their exact chances."""
+"""Examination of slots is learned from a sample of closed decisions with their exact chances."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the database says of an installation: size, growth, what waits, how old beliefs are, who leads."""
+"""The status of an installation: size, growth, pending decisions, age of beliefs, leader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens in a shop reaches its receiver: each kind of event, end to end, without naming a customer."""
+"""Each kind of event reaches its receiver, end to end, without naming a customer."""
 
 from __future__ import annotations
 

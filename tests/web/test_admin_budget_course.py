@@ -1,4 +1,4 @@
-"""How a budget is used up, and the ledger by filter."""
+"""The spending of a budget over time, and the filtered ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who gets into the pages, and what a stranger's page can make their browser do."""
+"""Access to the pages, and attacks by pages of other origins."""
 
 from __future__ import annotations
 

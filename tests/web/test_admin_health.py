@@ -1,4 +1,4 @@
-"""Whether the data of a placement can be trusted, as its page says it."""
+"""The quality of a placement's data on its page."""
 
 from __future__ import annotations
 

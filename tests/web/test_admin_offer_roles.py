@@ -1,4 +1,4 @@
-"""Who may change offers, their codes and limits, and what goes through a review."""
+"""Permissions for offers, their codes and limits, and changes under review."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages show and do, without a browser: every act works as a plain form."""
+"""The pages without a browser: every action works as a plain form."""
 
 from __future__ import annotations
 

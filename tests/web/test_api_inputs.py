@@ -1,4 +1,4 @@
-"""What configuration makes of codes, names, texts and versions as people write them."""
+"""Codes, names, texts and versions in configuration, in common notations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages load is installed once, and holds everything that they name."""
+"""Assets of the pages are installed once, and contain everything that pages name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What needs attention on the overview: each thing once, the worst first, with the page that acts on it."""
+"""Problems on the overview: each once, the worst first, with a link to its page."""
 
 from __future__ import annotations
 

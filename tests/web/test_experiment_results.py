@@ -1,4 +1,4 @@
-"""What the results of an experiment show beside the verdict: the metric by day, power, the log, and the PDF."""
+"""Results of an experiment besides the verdict: the metric by day, power, the log, and the PDF."""
 
 from __future__ import annotations
 

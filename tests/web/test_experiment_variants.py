@@ -1,4 +1,4 @@
-"""What a merchant makes a variant of without programming: rules off, on, changed or new, and policies."""
+"""Changes of a variant in the form: rules disabled, enabled, changed or new, and policies."""
 
 from __future__ import annotations
 

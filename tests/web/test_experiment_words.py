@@ -1,4 +1,4 @@
-"""What the page of an experiment says of its numbers, and the chart of its lift."""
+"""Sentences about an experiment's numbers, and the chart of its lift."""
 
 from __future__ import annotations
 

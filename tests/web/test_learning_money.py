@@ -1,4 +1,4 @@
-"""What learning brings and what trying costs, in words and in charts; rates by day of many candidates."""
+"""The gain of learning and the cost of exploration, in words and in charts; rates by day of many candidates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the log holds: JSON lines that help to find a fault, and nothing that a caller sent."""
+"""The server log: JSON lines that help to find a fault, without values of requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an offer added, in words."""
+"""The incremental effect of an offer in words."""
 
 from __future__ import annotations
 

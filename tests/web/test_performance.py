@@ -1,4 +1,4 @@
-"""What the page of a placement says of its candidates and checkouts: like with like, in words, with intervals."""
+"""The page of a placement: comparisons of candidates and checkouts, in words, with intervals."""
 
 from __future__ import annotations
 

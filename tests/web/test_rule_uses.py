@@ -1,4 +1,4 @@
-"""How often rules fire and fields arrive: on the rule's page, in the lists, and over the API; one's own only."""
+"""Counts of fired rules and sent fields: on the rule's page, in the lists, and over the API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a merchant notices of its tier: on its page, in its mails, at exports, and at the limit of requests."""
+"""The effects of a tier: on its page, in mails, at exports, and at the limit of requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests begin in turn of merchants."""
+"""Requests of merchants start in turn."""
 
 from __future__ import annotations
 

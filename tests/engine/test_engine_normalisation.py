@@ -1,4 +1,4 @@
-"""What is tidied before it is stored, and amounts in relation to carts: properties, without a database."""
+"""Normalisation before storing, and amounts relative to carts: properties, without a database."""
 
 from __future__ import annotations
 

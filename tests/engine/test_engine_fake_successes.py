@@ -1,4 +1,4 @@
-"""One customer's many successes do not move what is learned of everybody."""
+"""Many successes of one customer do not change the beliefs for all customers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Open decisions of a placement that learns from facts: they count by the share of outcomes that would have come."""
+"""Pending decisions of a placement that learns from facts, weighted by the share of arrived outcomes."""
 
 from __future__ import annotations
 

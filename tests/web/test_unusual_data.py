@@ -1,4 +1,4 @@
-"""Open every page with odd data: an empty merchant, names in other scripts and with markup, and many of everything."""
+"""Open every page with unusual data: an empty merchant, names in other scripts or with markup, and many resources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What customers want first and do not want, as the pure parts of a decision see it."""
+"""Preferred and refused candidates in the pure parts of a decision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding and filtering: rules, decisions and changes by what they are about; the palette; a roll-back's difference."""
+"""Search and filters of rules, decisions and changes; the command palette; the difference of a rollback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shelves in memory are what is stored: after every edit, in this process or another."""
+"""The configuration cache equals the database after every edit, in this process or another."""
 
 from __future__ import annotations
 
