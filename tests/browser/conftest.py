@@ -149,13 +149,7 @@ def page_errors() -> Iterator[PageErrors]:
 
 @pytest.fixture
 def context(chromium: Browser, site: Site) -> Iterator[BrowserContext]:
-    opened = chromium.new_context(
-        base_url=site.url,
-        locale="en-US",
-        timezone_id="America/New_York",
-        viewport={"width": 1280, "height": 860},
-        reduced_motion="reduce",
-    )
+    opened = new_context(chromium, site)
     yield opened
     opened.close()
 
@@ -179,6 +173,17 @@ def demo(page: Page, site: Site) -> Page:
 def empty_merchant(site: Site) -> str:
     """Return the email of a person whose merchant has no resources."""
     return site.add_merchant("newcomer")
+
+
+def new_context(chromium: Browser, site: Site) -> BrowserContext:
+    """Return a browser without cookies or files of earlier pages."""
+    return chromium.new_context(
+        base_url=site.url,
+        locale="en-US",
+        timezone_id="America/New_York",
+        viewport={"width": 1280, "height": 860},
+        reduced_motion="reduce",
+    )
 
 
 def log_in(page: Page, email: str, password: str = PASSWORD) -> None:
