@@ -21,6 +21,7 @@ import pytest
 
 from bandits.drawing import slots
 from bandits.drawing.keys import seed_of
+from engine import service
 from engine.accounts import passwords
 from engine.migrate import upgrade
 from engine.service import Engine, open_engine
@@ -30,6 +31,7 @@ from engine.store.connection.database import sqlite_url
 from tests.dialects import kept_dialects
 from tests.shop import Shop
 from tests.shuffle import pytest_addoption, pytest_collection_modifyitems, pytest_report_header  # noqa: F401  hooks
+from tests.templates import Template
 from web.http import logs
 
 EngineFactory = Callable[..., Awaitable[Engine]]
@@ -140,11 +142,18 @@ def postgres_server(postgres_process: Any) -> str:
     return socket
 
 
+@pytest.fixture(scope="session", autouse=True)
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
+    """Give new databases on SQLite the schema by a copy; tests of migrations and other processes migrate."""
+    template = Template(tmp_path_factory.mktemp("template"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(service, "upgrade", template.upgrade)
+        yield template
+
+
 @pytest.fixture(scope="session")
-def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sqlite")
-    asyncio.run(upgrade(sqlite_url(str(folder))))
-    return folder / "tap2.sqlite"
+def migrated_sqlite(sqlite_template: Template) -> Path:
+    return asyncio.run(sqlite_template.path())
 
 
 def postgres_url(socket: str, database: str) -> str:
