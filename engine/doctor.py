@@ -19,12 +19,13 @@ from engine.clock import now_ms
 from engine.data_folder import database_url, log_url
 from engine.installation_keys import key_source
 from engine.migrate import current_revision, newest_revision, runs_here
-from engine.model.timestamps import rfc3339
+from engine.model.timestamps import DAY, rfc3339
 from engine.settings import Settings
 from engine.store.connection.database import CONNECT_SECONDS, POOL_SIZE, SQLITE_FILE
 from engine.store.customers import data_keys, fingerprints
 from engine.store.customers.data_keys import WrappedKey
 from engine.store.limits import tiers
+from engine.store.log import partitions
 
 MASTER = "master key"
 GIGABYTE = 10**9
@@ -40,6 +41,10 @@ _REPLICA_DELAY = text(
     " THEN coalesce(extract(epoch FROM now() - pg_last_xact_replay_timestamp()), 0) ELSE 0 END"
 )
 """Zero if all that was received is applied: without new transactions, the time of the last is no delay."""
+LOCKS_OF_A_PARTITION = 3
+"""The table and its two indexes."""
+QUERIES_OF_ALL_DAYS = 10
+"""At the same time; without room for their locks, they fail."""
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -234,6 +239,7 @@ async def _under_others(connection: AsyncConnection, masters: Sequence[str]) -> 
 async def _postgres(connection: AsyncConnection, settings: Settings) -> list[CheckResult]:
     """Return findings about connections, durability and clocks of PostgreSQL."""
     findings = [_connections(int(await _setting(connection, "max_connections")), settings.workers)]
+    findings += await _partitions(connection)
     for name in ("fsync", "synchronous_commit"):
         if await _setting(connection, name) == "off":
             detail = f"{name} is off, so a crash loses what was acknowledged"
@@ -244,6 +250,25 @@ async def _postgres(connection: AsyncConnection, settings: Settings) -> list[Che
     if apart <= MOST_CLOCK_SECONDS:
         return [*findings, CheckResult("clock", "ok", detail)]
     return [*findings, CheckResult("clock", "warning", detail, "synchronize the clocks of the machines (NTP)")]
+
+
+async def _partitions(connection: AsyncConnection) -> list[CheckResult]:
+    """Return whether the next days have partitions, and whether PostgreSQL has room for the locks of all."""
+    stored = await partitions.stored(connection)
+    last = rfc3339((stored[-1].end - 1) * DAY)[:10] if stored else "none"
+    days = CheckResult("partitions", "ok", f"{len(stored)}, the last day is {last}")
+    if not stored or stored[-1].end <= now_ms() // DAY + 1:
+        remedy = "let the server's role create tables in its schema; after an upgrade, wait for the hourly job"
+        days = CheckResult("partitions", "warning", f"{days.detail}: decisions of tomorrow cannot be dropped", remedy)
+    most, connections = [
+        int(await _setting(connection, name)) for name in ("max_locks_per_transaction", "max_connections")
+    ]
+    needed = LOCKS_OF_A_PARTITION * len(stored) * QUERIES_OF_ALL_DAYS
+    if needed <= most * connections:
+        return [days]
+    detail = f"{QUERIES_OF_ALL_DAYS} queries of all days need {needed:,} locks, and there are {most * connections:,}"
+    remedy = f"set max_locks_per_transaction to {-(-needed // connections)}"
+    return [days, CheckResult("locks", "warning", detail, remedy)]
 
 
 def _connections(most: int, workers: int) -> CheckResult:

@@ -29,14 +29,17 @@ DAYS_OF_TIMES = 30
 MINUTES_FOR_OUTAGES = 60 * 24 * 2
 
 
-def of_all(now: int, retention_days: int) -> Sequence[Expired]:
-    """Return what is older than the server's retention, and what is kept for a shorter time whatever the retention."""
-    before = now - retention_days * DAY
+def of_all(now: int, retention_days: int, *, by_days: bool) -> Sequence[Expired]:
+    """Return what is older than the server's retention, and what is kept for a shorter time whatever the retention.
+
+    What leaves with the log leaves `by_days` (UTC) where decisions do.
+    """
+    before = first_kept(now, retention_days, by_days=by_days)
     return (
         old_decisions.expired(before_id=first_id_of(before)),
         outcomes.expired(before=before, before_id=first_id_of(before)),
         observations.expired(before_id=first_id_of(before)),
-        *_with_the_log(now, retention_days),
+        *_with_the_log(before + retention_days * DAY, retention_days),
         outbox.expired(before=now - DAYS_OF_EVENTS * DAY),
         deliveries.expired(before=now - DAYS_OF_EVENTS * DAY),
         mails.expired(before=now - DAYS_OF_MAILS * DAY),
@@ -45,6 +48,12 @@ def of_all(now: int, retention_days: int) -> Sequence[Expired]:
         decision_times.expired(before_hour=now // HOUR - DAYS_OF_TIMES * 24),
         idempotent_answers.expired(before=now - DAYS_OF_IDEMPOTENCY * DAY),
     )
+
+
+def first_kept(now: int, retention_days: int, *, by_days: bool) -> int:
+    """Return the time (epoch ms) of the oldest decision that the server's retention keeps."""
+    before = now - retention_days * DAY
+    return before // DAY * DAY if by_days else before
 
 
 def of_merchant(merchant_id: int, policy: RetentionPolicy, now: int) -> Iterator[Expired]:

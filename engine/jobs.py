@@ -20,6 +20,8 @@ from engine.store.connection.database import Database
 from engine.store.connection.purging import ExpiredRows
 from engine.store.connection.writers import merge_past
 from engine.store.customers import retention
+from engine.store.log import partition_upkeep
+from engine.store.tables import decisions
 
 log = structlog.get_logger()
 
@@ -116,11 +118,22 @@ async def purge(database: Database, *, retention_days: int) -> None:
     """Merge the sums of writers, and delete what is older than the server's retention, or a merchant's shorter one."""
     now = now_ms()
     await merge_past(database, folds.mergeable(before_minute=now // MINUTE - MINUTES_OF_WRITERS))
-    await purging.purge(database, expiry.of_all(now, retention_days))
+    expired = expiry.of_all(now, retention_days, by_days=not database.is_sqlite)
+    if not database.is_sqlite and not await _keep_partitions(database, now, retention_days):
+        # A partition that could not be dropped now is dropped the next time; deleting its rows would take far longer.
+        expired = [each for each in expired if each.table is not decisions]
+    await purging.purge(database, expired)
     async with database.read() as connection:
         stored = await retention.all_stored(connection)
     for merchant_id, each in stored.items():
         await _purge_merchant(database, merchant_id, each.policy, now)
+
+
+async def _keep_partitions(database: Database, now: int, retention_days: int) -> bool:
+    """Make the partitions of the next days and drop the expired ones; return whether all of these are gone."""
+    await partition_upkeep.prepare(database.write, now=now)
+    before = expiry.first_kept(now, retention_days, by_days=True)
+    return await partition_upkeep.drop_expired(database.write, before=before)
 
 
 async def _purge_merchant(database: Database, merchant_id: int, policy: RetentionPolicy, now: int) -> None:
@@ -135,7 +148,7 @@ async def _purge_merchant(database: Database, merchant_id: int, policy: Retentio
 
 async def preview_retention(database: Database, *, days: int) -> list[ExpiredRows]:
     """Return how many rows the purge would delete from each table if the retention were so many days. Reads only."""
-    return await purging.count(database, expiry.of_all(now_ms(), days))
+    return await purging.count(database, expiry.of_all(now_ms(), days, by_days=not database.is_sqlite))
 
 
 def with_now(run: Callable[..., Awaitable[object]]) -> Callable[[], Awaitable[None]]:

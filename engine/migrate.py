@@ -16,9 +16,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, delete, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from engine.clock import now_ms
 from engine.model.errors import EngineError
 from engine.store.connection.database import lock_at_begin
 from engine.store.connection.one_trip import ONE_TRIP
+from engine.store.log import partition_upkeep
 from engine.store.tables.installation import schema_readers
 
 # Any number, but always this one: processes that start together must not migrate together.
@@ -55,7 +57,10 @@ async def upgrade(url: str) -> str:
         async with engine.begin() as connection:
             if connection.dialect.name == "postgresql":
                 await connection.execute(text(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
-            return await connection.run_sync(_upgrade)
+            revision = await connection.run_sync(_upgrade)
+        if engine.dialect.name == "postgresql":
+            await partition_upkeep.prepare(engine.begin, now=now_ms(), most_bytes=partition_upkeep.FAST_BYTES)
+        return revision
     finally:
         await engine.dispose()
 

@@ -31,7 +31,7 @@ TRAINED_ON, DIFFERENT, COPIES, AT_ONCE = 1_000, 2_000, 50, 50
 COMMAND = "python -m benchmarks.speed.log_size"
 SIZES = {
     "SQLite": "SELECT sum(pgsize) FROM dbstat WHERE name IN ('decisions', 'ix_decisions_open')",
-    "PostgreSQL": "SELECT pg_total_relation_size('decisions')",
+    "PostgreSQL": "SELECT sum(pg_total_relation_size(relid)) FROM pg_partition_tree('decisions')",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,7 +15,7 @@ from engine.model.timestamps import first_id_of, moment_of
 from engine.store.connection.bulk import insert_many
 from engine.store.connection.customer_names import CustomerNames, names_of
 from engine.store.connection.inline import Inline
-from engine.store.log import customer_segments
+from engine.store.log import customer_segments, days
 from engine.store.log.dictionaries import PlacementKey
 from engine.store.log.dictionaries import load as load_dictionaries
 from engine.store.log.old_decisions import all_merchants
@@ -198,8 +198,8 @@ async def by_keys(
     `lock` holds them until the transaction ends (PostgreSQL; SQLite has one writer).
     """
     logged: dict[str, DecisionRow] = {}
-    for merchant_id, own in _by_merchant(keys).items():
-        query = _all().where(decisions.c.merchant_id == merchant_id, decisions.c.id.in_(own)).order_by(decisions.c.id)
+    for named in _named(connection, keys):
+        query = _all().where(*named).order_by(decisions.c.id)
         logged |= {row.id: row for row in await _rows(connection, query.with_for_update() if lock else query)}
     return logged
 
@@ -217,9 +217,8 @@ async def customers_of(connection: AsyncConnection, keys: Collection[tuple[int, 
     """Return the customers of decisions, as they are stored; those without a customer are left out."""
     customers: dict[str, bytes] = {}
     c = decisions.c
-    for merchant_id, ids in _by_merchant(keys).items():
-        customer = type_coerce(c.customer, LargeBinary())
-        query = select(c.id, customer).where(c.merchant_id == merchant_id, c.id.in_(ids), c.customer.is_not(None))
+    for named in _named(connection, keys):
+        query = select(c.id, type_coerce(c.customer, LargeBinary())).where(*named, c.customer.is_not(None))
         customers |= {row[0]: row[1] for row in await connection.execute(query)}
     return customers
 
@@ -252,9 +251,12 @@ async def newest(
     if before_id is not None:
         query = query.where(c.id < before_id)
     query = query.order_by(c.id.desc()).limit(limit)
-    if customer is None:
-        return await _rows(connection, query)
     rows: list[DecisionRow] = []
+    if customer is None:
+        for recent in days.back(connection, before_id):
+            if len(rows := await _rows(connection, query.where(*recent))) >= limit:
+                break
+        return rows
     own = query.where(c.customer == customer)
     async for span in customer_segments.spans(connection, merchant_id, customer, before_id=before_id):
         rows += await _rows(connection, own.where(c.id >= span.first, c.id < span.last))
@@ -363,10 +365,8 @@ async def count_since(connection: AsyncConnection, first: str) -> int:
 
 async def close(connection: AsyncConnection, rows: Collection[DecisionRow]) -> None:
     """End the windows of decisions."""
-    c = decisions.c
-    for merchant_id, ids in _by_merchant((row.merchant_id, row.id) for row in rows).items():
-        own = (c.merchant_id == merchant_id, c.id.in_(ids))
-        await connection.execute(update(decisions).where(*own).values(closes_at=None))
+    for named in _named(connection, ((row.merchant_id, row.id) for row in rows)):
+        await connection.execute(update(decisions).where(*named).values(closes_at=None))
 
 
 async def chunk(connection: AsyncConnection, *, after: DecisionRow | None, limit: int) -> list[DecisionRow]:
@@ -378,10 +378,12 @@ async def chunk(connection: AsyncConnection, *, after: DecisionRow | None, limit
     return await _rows(connection, query.limit(limit))
 
 
-def _by_merchant(keys: Iterable[tuple[int, str]]) -> dict[int, list[str]]:
-    """Return the ids of decisions by merchant, sorted; those that nothing can have are left out."""
+def _named(connection: AsyncConnection, keys: Iterable[tuple[int, str]]) -> Iterator[tuple[ColumnElement[bool], ...]]:
+    """Yield the conditions of one query each, in order; ids that nothing can have are left out."""
     ids: defaultdict[int, list[str]] = defaultdict(list)
     for merchant_id, id in sorted(set(keys)):
         if is_decision_id(id):
             ids[merchant_id].append(id)
-    return ids
+    for merchant_id, own in ids.items():
+        for some, inside in days.by_day(connection, own):
+            yield decisions.c.merchant_id == merchant_id, decisions.c.id.in_(some), *inside

@@ -7,6 +7,7 @@ import pytest
 
 from engine import doctor
 from engine.doctor import examine
+from engine.model.timestamps import DAY
 
 pytestmark = [
     pytest.mark.anyio,
@@ -39,6 +40,18 @@ async def test_clocks_that_differ_are_a_warning(settings, monkeypatch):
     result = (await by_check(settings))["clock"]
     assert result.state == "warning"
     assert "s from PostgreSQL's" in result.detail
+
+
+async def test_days_without_partitions_and_too_few_locks_are_warnings(settings, monkeypatch):
+    results = await by_check(settings)
+    assert results["partitions"].state == "ok"
+    assert "locks" not in results
+    now = doctor.now_ms()
+    monkeypatch.setattr(doctor, "now_ms", lambda: now + 30 * DAY)
+    monkeypatch.setattr(doctor, "QUERIES_OF_ALL_DAYS", 10_000)
+    results = await by_check(settings)
+    assert results["partitions"].state == results["locks"].state == "warning"
+    assert results["locks"].remedy.startswith("set max_locks_per_transaction to ")
 
 
 async def test_the_version_and_the_schema_are_named(settings):

@@ -171,11 +171,11 @@ async def test_large_reads_are_decompressed_beside_the_event_loop(shop, logged, 
         return records.decompressed(*arguments)
 
     monkeypatch.setattr(decisions, "decompressed", decompressed)
-    assert len(await read(shop, decisions.newest, shop.id, limit=1_000)) == len(logged)
+    assert len(await read(shop, decisions.chunk, after=None, limit=1_000)) == len(logged)
     assert threads == {threading.current_thread()}
     threads.clear()
     monkeypatch.setattr(decisions, "MOST_IN_THE_LOOP", len(logged) - 1)
-    assert await read(shop, decisions.newest, shop.id, limit=1_000) == logged[::-1]
+    assert await read(shop, decisions.chunk, after=None, limit=1_000) == logged
     assert threads
     assert threading.current_thread() not in threads
 
