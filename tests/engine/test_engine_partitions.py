@@ -141,7 +141,7 @@ async def test_a_day_that_others_hold_is_dropped_later(shop, clock, monkeypatch)
 async def test_a_shorter_retention_leaves_the_day_of_others(shop, clock):
     other, _ = await shop.engine.accounts.add_merchant("other", "Other")
     theirs = type(shop)(shop.engine, other)
-    await theirs.place()
+    await theirs.add_placement()
     clock.to(TODAY + 20)
     await partition_upkeep.prepare(shop.engine.database.write, now=clock.now)
     for each in (shop, theirs):
