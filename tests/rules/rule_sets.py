@@ -388,11 +388,8 @@ def missed(expected: ExpectedFindings, findings: Sequence[RuleFinding]) -> Itera
     by_kind = {
         kind: {finding.rule for finding in findings if finding.kind == kind} for kind in ("never", "always", "shadowed")
     }
-    for kind, rules in (
-        ("never", expected.never()),
-        ("always", expected.always()),
-        ("shadowed", expected.shadowed()),
-    ):
+    of_kinds = {"never": expected.never(), "always": expected.always(), "shadowed": expected.shadowed()}
+    for kind, rules in of_kinds.items():
         yield from (f"missed: {kind} {rule}" for rule in sorted(rules - by_kind[kind]))
     fights = {(finding.rule, other) for finding in findings if finding.kind == "fight" for other in finding.others}
     expected_fights = {pair for pair in expected.fights() if pair[0] not in by_kind["shadowed"]}
