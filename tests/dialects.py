@@ -46,9 +46,9 @@ class Dialects:
             vars(engine.dialect).pop("customer_names", None)
 
     def take_back(self, engine: Engine) -> None:
-        """Free the dialect of an engine that was disposed of."""
+        """Free the dialect of a closed engine, if it has ever connected: only then is the dialect complete."""
         kind = self._taken.pop(engine, None)
-        if kind:
+        if kind and getattr(engine.dialect, "server_version_info", None):
             self._free[kind].append((engine.dialect, engine._compiled_cache))
 
 
