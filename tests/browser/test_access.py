@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,6 +17,7 @@ from tests.browser.conftest import (
     Site,
     log_in,
     new_context,
+    post_to_site,
     save_screenshot,
     scroll_to_chart,
 )
@@ -370,18 +370,8 @@ def merchant_with_offers(site: Site) -> str:
     ]
     with httpx.Client(base_url=site.url, headers={"Authorization": f"Bearer {key}"}, timeout=30) as client:
         for path, document in requests:
-            _post(client, path, document)
+            post_to_site(client, path, document)
     return email
-
-
-def _post(client: httpx.Client, path: str, document: dict[str, Any]) -> None:
-    """Send a document, again for as long as the server has not taken over the key that another process made."""
-    patience_ends = time.monotonic() + TIMEOUT_MS / 1000
-    answer = client.post(path, json=document)
-    while answer.status_code == 401 and time.monotonic() < patience_ends:
-        time.sleep(0.2)
-        answer = client.post(path, json=document)
-    assert answer.status_code in (200, 201), answer.text
 
 
 @pytest.fixture
