@@ -25,8 +25,7 @@ from tests.browser.conftest import (
 pytestmark = pytest.mark.browser
 AXE = PROJECT / "node_modules" / "axe-core" / "axe.min.js"
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-OF_COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
-"""All that another theme changes."""
+OF_COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}  # all that another theme changes
 State = Callable[[Page], None]
 
 
