@@ -136,9 +136,11 @@ def _kill(server: Any) -> None:
 
 @pytest.fixture(scope="session")
 def postgres_server(postgres_process: Any) -> str:
-    """The folder of the server's socket; its database `migrated` has the newest schema."""
+    """The folder of the server's socket; its databases `migrated` and `untouched` have the newest schema."""
     socket = str(postgres_process.get_uri().partition("host=")[2])
     asyncio.run(upgrade(postgres_url(socket, "migrated")))
+    # Engines with a simulated clock add partitions to the other one.
+    asyncio.run(execute(socket, "CREATE DATABASE untouched TEMPLATE migrated"))
     return socket
 
 

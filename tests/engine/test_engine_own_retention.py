@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -21,6 +22,8 @@ from engine.model.documents.retention import KINDS, RetentionPolicy
 from engine.model.errors import Invalid, Stale
 from engine.model.experiment import Experiment, Variant
 from engine.model.timestamps import DAY
+from engine.service import Engine, open_engine
+from engine.settings import Settings
 from engine.store.connection import purging
 from engine.store.customers import retention as stored_retention
 from engine.store.customers.retention import CountedRows
@@ -47,6 +50,15 @@ TABLES = {
 }  # fmt: skip
 """The tables that the parts of a preview count."""
 SHORT = RetentionPolicy(decisions=90, preference_versions=30, webhook_deliveries=7, mails=7)
+
+
+@pytest.fixture
+async def engine(settings: Settings) -> AsyncIterator[Engine]:
+    """Without jobs: on a slow machine they would change what the tests count."""
+    engine = await open_engine(settings)
+    await engine.start(with_jobs=False)
+    yield engine
+    await engine.stop()
 
 
 async def shop_around(shop: Shop, *customers: str, days_ago: int) -> list[Any]:

@@ -36,9 +36,9 @@ TODAY = now_ms() // DAY
 
 @pytest.fixture
 def settings(settings, postgres_server):
-    """Settings on a copy of the database, because other tests need the partitions of theirs."""
+    """Settings on a database of its own, because tests change the partitions."""
     name = f"test_{secrets.token_hex(6)}"
-    asyncio.run(execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE migrated"))
+    asyncio.run(execute(postgres_server, f"CREATE DATABASE {name} TEMPLATE untouched"))
     yield msgspec.structs.replace(settings, database_url=postgres_url(postgres_server, name))
     asyncio.run(execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)"))
 
