@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 
 import aiosqlite
@@ -26,11 +27,13 @@ async def database(tmp_path) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def trips(monkeypatch) -> list[object]:
+    """The calls of this thread: servers of other tests run in threads of this process."""
     made: list[object] = []
     execute = aiosqlite.Connection._execute
 
     async def noted(self, function, *arguments, **options):
-        made.append(function)
+        if threading.current_thread() is threading.main_thread():
+            made.append(function)
         return await execute(self, function, *arguments, **options)
 
     monkeypatch.setattr(aiosqlite.Connection, "_execute", noted)
