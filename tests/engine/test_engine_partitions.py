@@ -178,7 +178,7 @@ async def test_partitions_that_were_not_finished_refuse_no_decision_later(shop, 
     clock.to(TODAY + 60)
     await shop.decide()
     with monkeypatch.context() as patched:
-        patched.setattr(partitions, "check_fence", full)
+        patched.setattr(partitions, "check_bounds", full)
         await partition_upkeep.prepare(shop.engine.database.write, now=clock.now)
     clock.to(TODAY + 90)
     assert not (await shop.decide()).decision.fallback

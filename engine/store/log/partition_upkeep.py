@@ -97,14 +97,14 @@ async def _add_days(begin: Begin, first_day: int, today: int, end_day: int) -> N
 async def _close_other(begin: Begin, first_day: int | None, end_day: int) -> None:
     """Make what has taken decisions so far the partition of the days before `end_day`."""
     try:
-        if not await _run(begin, partial(partitions.fence, first_day=first_day, end_day=end_day)):
+        if not await _run(begin, partial(partitions.add_bounds, first_day=first_day, end_day=end_day)):
             return
         async with begin() as connection:
-            await partitions.check_fence(connection)
+            await partitions.check_bounds(connection)
         await _run(begin, partial(partitions.close_other, first_day=first_day, end_day=end_day))
     finally:
-        # A fence that stayed would refuse decisions in a week; behind a closed one there is none.
-        await _run(begin, partitions.remove_fence)
+        # Bounds that stayed would refuse decisions in a week; a closed partition has none.
+        await _run(begin, partitions.remove_bounds)
 
 
 async def _run(begin: Begin, step: Step) -> bool:

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.model.timestamps import DAY, first_id_of
 
 OTHER = "decisions_other"
-FENCE = "decisions_other_end"
+BOUNDS = "decisions_other_end"
 _NAME = re.compile(r"decisions_(?:on|until)_(\d{4})_(\d\d)_(\d\d)")
 _EPOCH = date(1970, 1, 1)
 _NAMES = (
@@ -65,33 +65,33 @@ async def add(connection: AsyncConnection, first_day: int, end_day: int) -> None
     await _run(connection, f"ALTER TABLE decisions ATTACH PARTITION {name} {_values(first_day, end_day)}")
 
 
-async def fence(connection: AsyncConnection, first_day: int | None, end_day: int) -> None:
+async def add_bounds(connection: AsyncConnection, first_day: int | None, end_day: int) -> None:
     """Let `decisions_other` take nothing but decisions of these days, so that PostgreSQL need not look for others.
 
     What stands in it already is not looked at. Until `close_other`, decisions of later days fail.
     """
     first = "" if first_day is None else f"id >= {_literal(first_day)} AND "
-    await remove_fence(connection)
+    await remove_bounds(connection)
     check = f"CHECK ({first}id < {_literal(end_day)}) NOT VALID"
-    await _run(connection, f"ALTER TABLE {OTHER} ADD CONSTRAINT {FENCE} {check}")
+    await _run(connection, f"ALTER TABLE {OTHER} ADD CONSTRAINT {BOUNDS} {check}")
 
 
-async def check_fence(connection: AsyncConnection) -> None:
+async def check_bounds(connection: AsyncConnection) -> None:
     """Look through `decisions_other`; decisions go on meanwhile."""
-    await _run(connection, f"ALTER TABLE {OTHER} VALIDATE CONSTRAINT {FENCE}")
+    await _run(connection, f"ALTER TABLE {OTHER} VALIDATE CONSTRAINT {BOUNDS}")
 
 
-async def remove_fence(connection: AsyncConnection) -> None:
-    await _run(connection, f"ALTER TABLE {OTHER} DROP CONSTRAINT IF EXISTS {FENCE}")
+async def remove_bounds(connection: AsyncConnection) -> None:
+    await _run(connection, f"ALTER TABLE {OTHER} DROP CONSTRAINT IF EXISTS {BOUNDS}")
 
 
 async def close_other(connection: AsyncConnection, first_day: int | None, end_day: int) -> None:
-    """Make what stands behind a checked fence the partition of these days, and a new `decisions_other`."""
+    """Make what stands within checked bounds the partition of these days, and a new `decisions_other`."""
     name = _name(None, end_day)
     await _run(connection, f"ALTER TABLE decisions DETACH PARTITION {OTHER}")
     await _run(connection, f"ALTER TABLE {OTHER} RENAME TO {name}")
     await _run(connection, f"ALTER TABLE decisions ATTACH PARTITION {name} {_values(first_day, end_day)}")
-    await _run(connection, f"ALTER TABLE {name} DROP CONSTRAINT {FENCE}")
+    await _run(connection, f"ALTER TABLE {name} DROP CONSTRAINT {BOUNDS}")
     await _run(connection, f"CREATE TABLE {OTHER} PARTITION OF decisions DEFAULT")
 
 
