@@ -60,8 +60,10 @@ class PreviewProcess:
 
     def kill(self) -> None:
         """Kill the process with its group: all that it started."""
-        with suppress(ProcessLookupError):
-            os.killpg(self._process.pid or 0, signal.SIGKILL)
+        # Group 0 would be the server's own.
+        if self._process.pid:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         # It has no group of its own yet if it has just begun.
         self._process.kill()
 
