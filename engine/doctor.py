@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import msgspec
-from sqlalchemy import make_url, text
+from sqlalchemy import URL, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
@@ -63,45 +64,43 @@ async def examine(settings: Settings) -> list[CheckResult]:
     url = make_url(database_url(settings))
     if url.get_backend_name() == "sqlite" and not Path(settings.data, SQLITE_FILE).exists():
         return [*findings, CheckResult("database", "ok", "none yet; `tap2 serve` makes it")]
+    findings += await _connected("database", "TAP2_DATABASE_URL", url, partial(_database, settings=settings))
+    if settings.replica_url:
+        findings += await _connected("read replica", "TAP2_REPLICA_URL", make_url(log_url(settings)), _replica)
+    return findings
+
+
+async def _connected(
+    check: str, variable: str, url: URL, examined: Callable[[AsyncConnection, str], Awaitable[list[CheckResult]]]
+) -> list[CheckResult]:
+    """Return the findings in a database, or that it does not answer; `examined` gets its address without a password."""
     connect = {} if url.get_backend_name() == "sqlite" else {"timeout": CONNECT_SECONDS}
     engine = create_async_engine(url, connect_args=connect)
     shown = url.render_as_string(hide_password=True)
     try:
         async with engine.connect() as connection:
-            findings += await _database(connection, settings, shown)
+            return await examined(connection, shown)
     except (OSError, SQLAlchemyError) as error:
-        return [*findings, _silent("database", "TAP2_DATABASE_URL", shown, error)]
+        reason = type(getattr(error, "orig", None) or error).__name__
+        remedy = f"check the address, the name and the password in {variable}, and that the server runs"
+        return [CheckResult(check, "error", f"{shown} does not answer ({reason})", remedy)]
     finally:
         await engine.dispose()
-    return [*findings, await _replica(settings)] if settings.replica_url else findings
 
 
-def _silent(check: str, variable: str, shown: str, error: Exception) -> CheckResult:
-    reason = type(getattr(error, "orig", None) or error).__name__
-    remedy = f"check the address, the name and the password in {variable}, and that the server runs"
-    return CheckResult(check, "error", f"{shown} does not answer ({reason})", remedy)
-
-
-async def _replica(settings: Settings) -> CheckResult:
-    """Return whether the read replica answers, has this version's schema, and follows closely."""
-    check, url = "read replica", make_url(log_url(settings))
-    engine = create_async_engine(url, connect_args={"timeout": CONNECT_SECONDS})
-    shown = url.render_as_string(hide_password=True)
-    try:
-        async with engine.connect() as connection:
-            revision = await connection.run_sync(current_revision)
-            behind = float((await connection.execute(_REPLICA_DELAY)).scalar_one())
-    except (OSError, SQLAlchemyError) as error:
-        return _silent(check, "TAP2_REPLICA_URL", shown, error)
-    finally:
-        await engine.dispose()
+async def _replica(connection: AsyncConnection, shown: str) -> list[CheckResult]:
+    """Return whether the read replica has this version's schema, and follows closely."""
+    check = "read replica"
+    revision = await connection.run_sync(current_revision)
+    behind = float((await connection.execute(_REPLICA_DELAY)).scalar_one())
     if revision is None or revision < newest_revision():
         detail = f"the schema at {shown} is {revision or 'empty'}, this version needs {newest_revision()}"
-        return CheckResult(check, "error", detail, "set TAP2_REPLICA_URL to a replica of TAP2_DATABASE_URL")
+        return [CheckResult(check, "error", detail, "set TAP2_REPLICA_URL to a replica of TAP2_DATABASE_URL")]
     detail = f"{shown}, {behind:,.0f} s behind"
     if behind > MOST_REPLICA_SECONDS:
-        return CheckResult(check, "warning", detail, "previews lack the decisions since; look why the replica is late")
-    return CheckResult(check, "ok", detail)
+        remedy = "previews lack the decisions since; look why the replica is late"
+        return [CheckResult(check, "warning", detail, remedy)]
+    return [CheckResult(check, "ok", detail)]
 
 
 def _folder(settings: Settings) -> Iterator[CheckResult]:
@@ -150,7 +149,7 @@ def _settings(settings: Settings) -> Iterator[CheckResult]:
         yield CheckResult("TLS", "warning", f"the server listens on {settings.host} for plain HTTP", remedy)
 
 
-async def _database(connection: AsyncConnection, settings: Settings, shown: str) -> list[CheckResult]:
+async def _database(connection: AsyncConnection, shown: str, *, settings: Settings) -> list[CheckResult]:
     is_sqlite = connection.dialect.name == "sqlite"
     version = "sqlite_version()" if is_sqlite else "current_setting('server_version')"
     name = "SQLite" if is_sqlite else "PostgreSQL"
