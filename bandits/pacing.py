@@ -31,7 +31,7 @@ class PacingStep(NamedTuple):
     """What happened since the last step: how much was `spent` of what was `left` then.
 
     Traffic is what was expected, in any one unit: `elapsed` in that time, and `to_come` from its beginning until the
-    budget ends or is filled up. `passed` is the traffic before it since the price was first made, and `whole` that in
+    budget ends or is filled up. `passed` is the traffic before it since the price was first made, and `horizon` that in
     which the price gets right: all of the budget's time, longer than a day also where the budget is filled up each day.
     """
 
@@ -40,7 +40,7 @@ class PacingStep(NamedTuple):
     elapsed: float
     to_come: float
     passed: float
-    whole: float
+    horizon: float
 
 
 def next_price(price: float, step: PacingStep) -> float:
@@ -48,8 +48,8 @@ def next_price(price: float, step: PacingStep) -> float:
     due = step.left * step.elapsed / step.to_come if step.to_come > 0 else 0.0
     if not due > 0:
         return price
-    rate = RATE * min(FASTEST, 1 + EARLY / max(step.passed / step.whole, 1e-9))
-    change = rate * step.elapsed / step.whole * (step.spent / due - 1)
+    rate = RATE * min(FASTEST, 1 + EARLY / max(step.passed / step.horizon, 1e-9))
+    change = rate * step.elapsed / step.horizon * (step.spent / due - 1)
     return min(LARGEST_PRICE, max(LEAST_PRICE, price * exp(min(LARGEST_STEP, max(-LARGEST_STEP, change)))))
 
 

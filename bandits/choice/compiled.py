@@ -25,24 +25,24 @@ def _best_earned(attractions: Any, values: Any, slots: Any) -> Any:
         for k in range(count):
             ranked[k] = attractions[k] * (earned - values[k])
         queue = np.argsort(ranked, kind="mergesort")
-        whole, total = 1.0, 0.0
+        share_sum, total = 1.0, 0.0
         for slot in range(count):
             share = attractions[queue[slot]] * slots[min(slot, len(slots) - 1)]
-            whole += share
+            share_sum += share
             total += share * values[queue[slot]]
-        earned = total / whole
+        earned = total / share_sum
     return earned
 
 
 @inner
 def _write_factors(attractions: Any, own: Any, strength: Any, factors: Any) -> None:
     """Write by what factor a customer's own choices move the attraction of each candidate."""
-    everybody, total = 0.0, 0.0
+    attraction_sum, total = 0.0, 0.0
     for k in range(len(own)):
-        everybody += attractions[k]
+        attraction_sum += attractions[k]
         total += own[k]
     for k in range(len(own)):
-        share = attractions[k] / everybody
+        share = attractions[k] / attraction_sum
         if share < _LEAST_SHARE:
             share = _LEAST_SHARE
         factors[k] = (strength + own[k] / share) / (strength + total)

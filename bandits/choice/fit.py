@@ -93,18 +93,18 @@ def tabulate(choices: ChoiceTable, layout: Layout) -> Table:
     return Table(none, parts, offsets, choices.picked, shares)
 
 
-def most_likely(before: Normal, given: Table, pending: Table) -> Floats:
+def most_likely(before: Normal, choices: Table, pending: Table) -> Floats:
     """Return the parameters (p,) with the highest posterior, by Newton's method with steps halved until they
     improve."""
     parameters = before.mean
-    loss = _loss(before, given, pending, parameters)
+    loss = _loss(before, choices, pending, parameters)
     for _ in range(_MOST_STEPS):
         slope, bend = before.precision @ (parameters - before.mean), before.precision
-        for pull, curvature in (_pull(given, parameters), _pull_of_open(pending, parameters)):
+        for pull, curvature in (_pull(choices, parameters), _pull_of_open(pending, parameters)):
             slope, bend = slope - pull, bend + curvature
         step = np.linalg.solve(bend, slope)
         for _ in range(_MOST_HALVINGS):
-            following = _loss(before, given, pending, parameters - step)
+            following = _loss(before, choices, pending, parameters - step)
             if following <= loss:
                 break
             step = step / 2
@@ -116,10 +116,10 @@ def most_likely(before: Normal, given: Table, pending: Table) -> Floats:
     return parameters
 
 
-def touching(parameters: Floats, given: Table, pending: Table) -> tuple[Normal, Normal]:
+def touching(parameters: Floats, choices: Table, pending: Table) -> tuple[Normal, Normal]:
     """Return what either says about the parameters, as (information, precision): the Gaussian with the likelihood's
     slope and curvature at these. The `mean` of each holds the information, precision @ parameters + slope."""
-    observed, pending_evidence = _pull(given, parameters), _pull_of_open(pending, parameters)
+    observed, pending_evidence = _pull(choices, parameters), _pull_of_open(pending, parameters)
     return (
         Normal(observed[1] @ parameters + observed[0], observed[1]),
         Normal(pending_evidence[1] @ parameters + pending_evidence[0], pending_evidence[1]),
@@ -133,12 +133,12 @@ def shares_of(utilities: Floats) -> Floats:
     return shares
 
 
-def _pull(given: Table, parameters: Floats) -> tuple[Floats, Floats]:
+def _pull(choices: Table, parameters: Floats) -> tuple[Floats, Floats]:
     """The slope of the log-likelihood, (p,), and its curvature, (p, p)."""
-    shares, totals = shares_of(given.utilities(parameters)), given.totals
-    expected = given.expected(shares)
-    slope = given.expected(given.picked - totals[:, None] * shares).sum(axis=0)
-    return slope, given.squares(totals[:, None] * shares) - (expected.T * totals) @ expected
+    shares, totals = shares_of(choices.utilities(parameters)), choices.totals
+    expected = choices.expected(shares)
+    slope = choices.expected(choices.picked - totals[:, None] * shares).sum(axis=0)
+    return slope, choices.squares(totals[:, None] * shares) - (expected.T * totals) @ expected
 
 
 def _pull_of_open(pending: Table, parameters: Floats) -> tuple[Floats, Floats]:
@@ -162,16 +162,16 @@ def _likely(pending: Table, shares: Floats) -> Floats:
     return np.concatenate((shares[:, :-1] * (1 - pending.shares[:, :-1]), shares[:, -1:]), axis=1)
 
 
-def _loss(before: Normal, given: Table, pending: Table, parameters: Floats) -> float:
-    away = parameters - before.mean
-    utilities = given.utilities(parameters)
+def _loss(before: Normal, choices: Table, pending: Table, parameters: Floats) -> float:
+    deviation = parameters - before.mean
+    utilities = choices.utilities(parameters)
     greatest = utilities.max(axis=1, initial=0.0)
-    whole = greatest + np.log(np.exp(utilities - greatest[:, None]).sum(axis=1))
+    log_totals = greatest + np.log(np.exp(utilities - greatest[:, None]).sum(axis=1))
     # Nobody was never chosen: 0 times minus infinity is nothing.
-    chosen = np.multiply(given.picked, utilities, out=np.zeros_like(utilities), where=given.picked != 0).sum()
+    chosen = np.multiply(choices.picked, utilities, out=np.zeros_like(utilities), where=choices.picked != 0).sum()
     pending_evidence = np.log(_likely(pending, shares_of(pending.utilities(parameters))).sum(axis=1))
-    likelihood = chosen - given.totals @ whole + pending.totals @ pending_evidence
-    return float(away @ before.precision @ away / 2 - likelihood)
+    likelihood = chosen - choices.totals @ log_totals + pending.totals @ pending_evidence
+    return float(deviation @ before.precision @ deviation / 2 - likelihood)
 
 
 def _numbers(names: tuple[str, ...], among: tuple[str, ...], start: int, none: int) -> Numbers:

@@ -126,20 +126,24 @@ class ChoiceModel:
     ) -> "ChoiceModel":
         """Return what is known with a batch of choices more, and with what waits now in the place of what waited.
 
-        Choices that are given speak where the posterior with them, and with what waits, is highest (Laplace); those
-        that are taken back where it was highest before, for it is about there that they were given.
+        New choices are approximated where the posterior with them, and with what waits, is highest (Laplace).
+        Choices that are taken back are approximated where it was highest before: near there they were added.
         """
         layout = self.layout.with_more(observed.layout).with_more(pending.layout)
         settled = self.settled.moved(self.layout, layout)
-        prior, given, pending_table = expected.of(layout), tabulate(observed, layout), tabulate(pending, layout)
+        prior, observed_table, pending_table = (
+            expected.of(layout),
+            tabulate(observed, layout),
+            tabulate(pending, layout),
+        )
         before = Normal(_mean(prior, settled), prior.precision + settled.precision)
-        back = given.totals < 0
-        new = given.where(~back)
+        is_retraction = observed_table.totals < 0
+        new = observed_table.where(~is_retraction)
         about, pending_evidence = touching(most_likely(before, new, pending_table), new, pending_table)
         settled += GaussianEvidence(about.mean, about.precision)
-        if back.any():
-            taken, _ = touching(before.mean, given.where(back), tabulate(NOTHING, layout))
-            settled = _whole(settled + GaussianEvidence(taken.mean, taken.precision))
+        if is_retraction.any():
+            taken, _ = touching(before.mean, observed_table.where(is_retraction), tabulate(NOTHING, layout))
+            settled = _nonnegative(settled + GaussianEvidence(taken.mean, taken.precision))
         return ChoiceModel(layout, settled, GaussianEvidence(pending_evidence.mean, pending_evidence.precision))
 
     def belief(self, expected: ChoicePrior = DEFAULT_PRIOR, candidates: Iterable[str] = ()) -> "ChoiceBelief":
@@ -160,9 +164,9 @@ class ChoiceModel:
 
         Who comes back begins anew. What waits is forgotten.
         """
-        layout, gone, over = self.layout, {*candidates}, {*strata}
+        layout, removed, over = self.layout, {*candidates}, {*strata}
         left = Layout(
-            tuple(name for name in layout.candidates if name not in gone),
+            tuple(name for name in layout.candidates if name not in removed),
             tuple(name for name in layout.strata if name not in over),
             tuple(name for name in layout.own if name not in over),
         )
@@ -256,17 +260,17 @@ def _cut(precision: Floats, identified: tuple[IdentifiedEffect, ...]) -> Floats:
     return result
 
 
-def _whole(evidence: GaussianEvidence) -> GaussianEvidence:
+def _nonnegative(evidence: GaussianEvidence) -> GaussianEvidence:
     """Return the evidence after a retraction, with negative precision (less than nothing left) set to 0."""
     values, vectors = np.linalg.eigh(evidence.precision)
     return GaussianEvidence(evidence.information, (vectors * np.maximum(values, 0.0)) @ vectors.T)
 
 
-def _marginal(evidence: GaussianEvidence, prior: Normal, kept: Numbers) -> GaussianEvidence:
-    """The evidence about some parameters, the others integrated out under their prior (the Schur complement)."""
-    gone = np.setdiff1d(np.arange(len(prior.mean)), kept)
+def _marginal(evidence: GaussianEvidence, prior: Normal, own: Numbers) -> GaussianEvidence:
+    """Return the evidence about the `own` parameters, the others integrated out (the Schur complement)."""
+    others = np.setdiff1d(np.arange(len(prior.mean)), own)
     precision = evidence.precision + prior.precision
     information = evidence.information + prior.precision @ prior.mean
-    through = np.linalg.solve(precision[np.ix_(gone, gone)], precision[np.ix_(gone, kept)]).astype(np.float64).T
-    bend = np.subtract(evidence.precision[np.ix_(kept, kept)], through @ precision[np.ix_(gone, kept)])
-    return GaussianEvidence(evidence.information[kept] - through @ information[gone], (bend + bend.T) / 2)
+    through = np.linalg.solve(precision[np.ix_(others, others)], precision[np.ix_(others, own)]).astype(np.float64).T
+    bend = np.subtract(evidence.precision[np.ix_(own, own)], through @ precision[np.ix_(others, own)])
+    return GaussianEvidence(evidence.information[own] - through @ information[others], (bend + bend.T) / 2)

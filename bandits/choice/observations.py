@@ -156,14 +156,14 @@ def aggregate(observations: Sequence[ChoiceObservation]) -> ChoiceTable:
 
     Sums of weights that are whole numbers, or binary fractions, are exact.
     """
-    width = max((len(seen.order) for seen in observations), default=1)
+    width = max((len(choice.order) for choice in observations), default=1)
     sums: dict[_ObservationKey, list[float]] = {}
-    for seen in observations:
+    for choice in observations:
         picked = sums.setdefault(
-            _ObservationKey(seen.order, seen.stratum, seen.offsets, seen.shares), [0.0] * (width + 1)
+            _ObservationKey(choice.order, choice.stratum, choice.offsets, choice.shares), [0.0] * (width + 1)
         )
-        for slot in seen.chosen or (width,):
-            picked[slot] += seen.weight / max(1, len(seen.chosen))
+        for slot in choice.chosen or (width,):
+            picked[slot] += choice.weight / max(1, len(choice.chosen))
     keys = sorted(sums)
     candidates, strata = {name for key in keys for name in key.order}, {key.stratum for key in keys}
     layout = Layout(tuple(sorted(candidates)), tuple(sorted(strata)))

@@ -113,9 +113,9 @@ def _pairwise_sum(numbers: Any) -> Any:
 def _write_scores(source: Any, begin: Any, past: Any, weights: Any, scores: Any, best: Any) -> None:
     """Write what a trial brings in for the draws from `begin` on: (rate with the customer's past) * amount * weight.
 
-    `scores` (K, B) are float32, and -inf for candidates that are away; `best` (B,) becomes the greatest of each draw.
+    `scores` (K, B) are float32, and -inf for suspended candidates; `best` (B,) becomes the greatest of each draw.
     """
-    draws, rows, away, strength = source
+    draws, rows, suspended, strength = source
     for m in range(len(best)):
         best[m] = -np.inf
     for k in range(len(scores)):
@@ -127,7 +127,7 @@ def _write_scores(source: Any, begin: Any, past: Any, weights: Any, scores: Any,
             weight = np.float32(weights[k])
         number = rows[k] if rows.size else k
         rates, row = draws[0, number, begin : begin + len(best)], scores[k]
-        if len(away) and away[k]:
+        if len(suspended) and suspended[k]:
             for m in range(len(best)):
                 row[m] = -np.inf
         elif len(draws) > 1:
@@ -153,11 +153,11 @@ def _score(source: Any, past: Any, weights: Any, scores: Any, best: Any, wins: A
     if not len(wins):
         _write_scores(source, 0, past, weights, scores, best)
         return
-    blocks, nobody = source[0].shape[2] // block, np.zeros(len(wins), np.bool_)
+    blocks, none_taken = source[0].shape[2] // block, np.zeros(len(wins), np.bool_)
     counts = np.empty((blocks, len(wins)))
     for index in range(blocks - 1, -1, -1):
         _write_scores(source, index * block, past, weights, scores, best)
-        _count_wins(scores, nobody, block, best, counts[index])
+        _count_wins(scores, none_taken, block, best, counts[index])
     wins[:] = counts[0] if blocks == 1 else (counts[0] + counts[1]) + (counts[2] + counts[3])
 
 
@@ -241,35 +241,35 @@ def _pick(row: Any, hashes: Any, seed: Any, slot: Any) -> Any:
 
 
 @inner
-def _write_means(means: Any, past: Any, strength: Any, weights: Any, blended: Any, rest: Any) -> None:
+def _write_means(means: Any, past: Any, strength: Any, weights: Any, blended: Any, rank_scores: Any) -> None:
     """Write the posterior means, with the customer's past, and what orders the slots that are not drawn."""
     for k in range(len(blended)):
         blended[k] = means[0, k]
         if past.size:
             blended[k] = (strength * means[0, k] + past[0, k]) / (strength + past[1, k])
-        rest[k] = means[2, k] if len(means) > 2 else blended[k]
+        rank_scores[k] = means[2, k] if len(means) > 2 else blended[k]
         if len(means) == 2:
-            rest[k] = rest[k] * means[1, k]
+            rank_scores[k] = rank_scores[k] * means[1, k]
         if weights.size:
-            rest[k] = rest[k] * weights[k]
+            rank_scores[k] = rank_scores[k] * weights[k]
 
 
 @inner
-def _sort_rest(rest: Any, queue: Any) -> None:
-    """Write the indices in the order of `rest`, the highest first, ties by index."""
-    for k in range(len(rest)):
+def _sort_by_score(rank_scores: Any, queue: Any) -> None:
+    """Write the indices in the order of `rank_scores`, the highest first, ties by index."""
+    for k in range(len(rank_scores)):
         position = k
-        while position > 0 and rest[queue[position - 1]] < rest[k]:
+        while position > 0 and rank_scores[queue[position - 1]] < rank_scores[k]:
             queue[position] = queue[position - 1]
             position -= 1
         queue[position] = k
 
 
 @inner
-def _next_of_rest(rest: Any, queue: Any, position: Any, taken: Any) -> Any:
+def _next_by_score(rank_scores: Any, queue: Any, position: Any, taken: Any) -> Any:
     """Return the position in the queue of the first candidate that is not taken; sort the queue when it is needed."""
     if position < 0:
-        _sort_rest(rest, queue)
+        _sort_by_score(rank_scores, queue)
         position = 0
     while taken[queue[position]]:
         position += 1
@@ -298,21 +298,21 @@ def _write_chances(source: Any, taken: Any, remaining: Any, best: Any, row: Any)
         columns = draws
         for k in range(len(taken)):
             row[k] = wins[k]
-    scale, least, whole = (1 - floor) / columns, floor / remaining, 0.0
+    scale, least, share_sum = (1 - floor) / columns, floor / remaining, 0.0
     for k in range(len(shares)):
-        whole += 0.0 if taken[k] else shares[k]
+        share_sum += 0.0 if taken[k] else shares[k]
     for k in range(len(taken)):
-        if whole > 0:
-            least = floor * (shares[k] / whole)
+        if share_sum > 0:
+            least = floor * (shares[k] / share_sum)
         row[k] = 0.0 if taken[k] else row[k] * scale + least
 
 
 @inner
-def _fill(source: Any, rest: Any, best: Any, key: Any, pins: Any, answer: Any) -> None:
+def _fill(source: Any, rank_scores: Any, best: Any, key: Any, pins: Any, answer: Any) -> None:
     """Fill the slots of one answer, or follow its order as long as it could have been filled so."""
     hashes, seed = key
     drawn, order, numbers, follows = answer
-    count, remaining, position = len(rest), len(rest), -1
+    count, remaining, position = len(rank_scores), len(rank_scores), -1
     taken, queue, scratch = np.zeros(count, np.bool_), np.empty(count, np.int64), np.empty(count)
     for slot in range(len(pins)):
         if pins[slot] >= 0:
@@ -323,7 +323,7 @@ def _fill(source: Any, rest: Any, best: Any, key: Any, pins: Any, answer: Any) -
         chosen = pins[slot] if slot < len(pins) else -1
         pinned = chosen >= 0
         if not pinned and slot >= drawn:
-            position = _next_of_rest(rest, queue, position, taken)
+            position = _next_by_score(rank_scores, queue, position, taken)
             chosen = queue[position]
         if chosen >= 0:
             for k in range(count):
@@ -350,7 +350,7 @@ def _fill(source: Any, rest: Any, best: Any, key: Any, pins: Any, answer: Any) -
     " int64, int64[::1], int64[:, ::1], float64[:, :, ::1], boolean)"
 )
 def fill_slots(
-    draws: Any, rows: Any, means: Any, hashes: Any, floor: Any, shares: Any, away: Any, strength: Any,
+    draws: Any, rows: Any, means: Any, hashes: Any, floor: Any, shares: Any, suspended: Any, strength: Any,
     pasts: Any, weights: Any, seeds: Any,
     drawn: Any, pins: Any, orders: Any, numbers: Any, follows: Any,
 ) -> None:  # fmt: skip
@@ -358,20 +358,20 @@ def fill_slots(
     nothing, no_past = np.empty(0), np.empty((0, 0))
     count, columns = means.shape[1], draws.shape[2]
     block = LATER_DRAWS if columns == 4 * LATER_DRAWS else columns
-    scores, best, rest = np.empty((count, block), np.float32), np.empty(block, np.float32), np.empty(count)
-    first, alike, scored = nothing, len(pasts) == 0 and len(weights) < 2, (draws, rows, away, strength)
+    scores, best, rank_scores = np.empty((count, block), np.float32), np.empty(block, np.float32), np.empty(count)
+    first, are_identical, scored = nothing, len(pasts) == 0 and len(weights) < 2, (draws, rows, suspended, strength)
     wins = nothing if len(pins) or not columns else np.empty(count)
     for n in range(len(seeds)):
         past = pasts[n] if len(pasts) else no_past
         weight = weights[n if len(weights) > 1 else 0] if len(weights) else nothing
-        _write_means(means, past, strength, weight, numbers[n, 0], rest)
-        for k in range(len(away)):
-            rest[k] = -np.inf if away[k] else rest[k]
-        if drawn and (n == 0 or not alike):
+        _write_means(means, past, strength, weight, numbers[n, 0], rank_scores)
+        for k in range(len(suspended)):
+            rank_scores[k] = -np.inf if suspended[k] else rank_scores[k]
+        if drawn and (n == 0 or not are_identical):
             _score(scored, past, weight, scores, best, wins)
         source, answer = (scores, wins, columns, weight, floor, shares, first), (drawn, orders[n], numbers[n], follows)
-        _fill(source, rest, best, (hashes, seeds[n]), pins, answer)
-        if alike and drawn and not len(pins):
+        _fill(source, rank_scores, best, (hashes, seeds[n]), pins, answer)
+        if are_identical and drawn and not len(pins):
             first = numbers[n, 2]
 
 

@@ -73,9 +73,9 @@ def _arms(alphas: ArrayLike, betas: ArrayLike) -> _Posteriors:
 def _stirling(z: Floats) -> Floats:
     """Return ln Gamma(z) less Stirling's (z - 1/2) ln z - z + ln(2 pi) / 2: its series (DLMF 5.11)."""
     shift = 20
-    far = z + shift
-    series = (1 / 12 - (1 / 360 - (1 / 1260 - 1 / 1680 / far**2) / far**2) / far**2) / far
-    down_to_z = (far - 0.5) * np.log1p(shift / z) - shift - np.log1p(np.arange(shift) / z[:, None]).sum(axis=1)
+    shifted = z + shift
+    series = (1 / 12 - (1 / 360 - (1 / 1260 - 1 / 1680 / shifted**2) / shifted**2) / shifted**2) / shifted
+    down_to_z = (shifted - 0.5) * np.log1p(shift / z) - shift - np.log1p(np.arange(shift) / z[:, None]).sum(axis=1)
     error: Floats = series + down_to_z
     return error
 

@@ -77,6 +77,6 @@ def make_probes(ids: Sequence[str], rates: ArrayLike, recent: Recent, *, visits_
     suspected **= _SHARPNESS
     # The first needs no probes.
     suspected[best] = 0.0
-    whole, even = float(suspected.sum()), np.full(len(ids), 1 / len(ids))
-    shares: Floats = EVENLY * even + (1 - EVENLY) * (suspected / whole if whole > 0 else even)
+    total, even = float(suspected.sum()), np.full(len(ids), 1 / len(ids))
+    shares: Floats = EVENLY * even + (1 - EVENLY) * (suspected / total if total > 0 else even)
     return Probes(floor_multiple(len(ids), visits_a_day), shares)

@@ -24,7 +24,7 @@ Orders = NDArray[np.int64]
 NO_PASTS: Floats = np.empty((0, 0, 0))
 NO_WEIGHTS: Floats = np.empty((0, 0))
 NO_SHARES: Floats = np.empty(0)
-NOBODY: NDArray[np.bool_] = np.empty(0, np.bool_)
+NONE_SUSPENDED: NDArray[np.bool_] = np.empty(0, np.bool_)
 ALL_ROWS: Orders = np.empty(0, np.int64)
 _NO_HASHES: NDArray[np.uint64] = np.empty(0, np.uint64)
 _NO_PINS: Mapping[int, int] = MappingProxyType({})
@@ -40,7 +40,7 @@ class Candidates(NamedTuple):
     With `rows` (K,), draws may be those of more candidates: these are in its rows, which saves copying them.
     `means` float64 (1, K) or (2, K) likewise; a third row orders the slots that are not drawn instead of the products.
     `hashes` uint64 (K,); `floor`, 0 to 1, is the share of a chance that is spread evenly, or in proportion to `shares`
-    (K,). Candidates that are `away` (K,), never all, win no draw and come last: they get their part of the floor only.
+    (K,). Candidates that are `suspended` (K,), never all, win no draw and come last: they get a part of the floor.
     """
 
     draws: NDArray[np.float32]
@@ -48,7 +48,7 @@ class Candidates(NamedTuple):
     hashes: NDArray[np.uint64]
     floor: float = 0.0
     shares: Floats = NO_SHARES
-    away: NDArray[np.bool_] = NOBODY
+    suspended: NDArray[np.bool_] = NONE_SUSPENDED
     rows: Orders = ALL_ROWS
 
     @property
@@ -66,16 +66,18 @@ class Candidates(NamedTuple):
             raise ValueError("at least one candidate and one draw are needed")
         if not 0 <= floor <= 1:
             raise ValueError(f"floor must lie between 0 and 1: {floor}")
-        rest = np.zeros(len(draws)) if means is None else np.asarray(means, np.float64)
-        return cls(draws[None], rest[None], hashes_of(ids), floor)
+        mean_values = np.zeros(len(draws)) if means is None else np.asarray(means, np.float64)
+        return cls(draws[None], mean_values[None], hashes_of(ids), floor)
 
     def split(self) -> Candidates:
         """Return them without draws: a request's weights are the chances."""
-        return self._replace(draws=np.empty((1, len(self.hashes), 0), np.float32), away=NOBODY, rows=ALL_ROWS)
+        return self._replace(
+            draws=np.empty((1, len(self.hashes), 0), np.float32), suspended=NONE_SUSPENDED, rows=ALL_ROWS
+        )
 
     def in_order(self, scores: Floats) -> Candidates:
         """Return them with scores (K,) that order the slots that are not drawn, the highest first."""
-        return self._replace(means=np.stack([self.means[0], self.means[0], scores]), away=NOBODY)
+        return self._replace(means=np.stack([self.means[0], self.means[0], scores]), suspended=NONE_SUSPENDED)
 
 
 class Slots(NamedTuple):
@@ -197,11 +199,11 @@ def prepare() -> None:
 def _fill(
     candidates: Candidates, slots: Slots, requests: Requests, orders: Orders, numbers: Floats, follows: bool
 ) -> None:
-    draws, means, hashes, floor, shares, away, rows = candidates
+    draws, means, hashes, floor, shares, suspended, rows = candidates
     seeds, pasts, weights, strength = requests
     pins = _pinned(slots.pins, candidates.size) if slots.pins else _UNPINNED
     compiled_steps().fill_slots(
-        draws, rows, means, hashes, floor, shares, away, strength,
+        draws, rows, means, hashes, floor, shares, suspended, strength,
         pasts, weights, seeds, slots.drawn, pins, orders, numbers, follows,
     )  # fmt: skip
 

@@ -61,10 +61,10 @@ def _refusal(weights: Floats, *, differs_only: bool) -> str:
         mean = parts[0].mean()
         return f"the mean weight of the first third is {mean:.3g}: the log holds too little of what this policy does"
     # What the bandit did lately is the best guess of what it will do.
-    whole = min(effective_sample(part) * share for part, share in zip(parts, shares, strict=True))
-    if whole >= LEAST_EFFECTIVE_SAMPLE:
+    sample_size = min(effective_sample(part) * share for part, share in zip(parts, shares, strict=True))
+    if sample_size >= LEAST_EFFECTIVE_SAMPLE:
         return ""
     return (
-        f"by its first third, the log would tell as much as {whole:.0f} decisions, and at least "
+        f"by its first third, the log would tell as much as {sample_size:.0f} decisions, and at least "
         f"{LEAST_EFFECTIVE_SAMPLE:.0f} are needed"
     )

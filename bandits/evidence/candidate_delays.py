@@ -184,8 +184,8 @@ def _blended(
     if trials.around.any():
         gains = gains + trials.unread * np.log(np.maximum(inside @ trials.around / trials.around.sum(), _LEAST))
     rough = gains + trials.likelihoods(trials.settled + inside @ trials.unresolved)
-    kept = rough > rough.max() - _UNLIKELY
-    gains, weights, inside = gains[kept], weights[kept], inside[kept]
+    is_likely = rough > rough.max() - _UNLIKELY
+    gains, weights, inside = gains[is_likely], weights[is_likely], inside[is_likely]
     real = trials.real(inside)
     gains = gains + trials.likelihoods(real)
     chances = np.exp(gains - gains.max())
@@ -237,5 +237,5 @@ def _shape_of_others(name: str, counts: Mapping[str, Floats]) -> Floats:
 
 def _likelihood(weights: Floats, counts: Floats) -> float:
     strength = weights.sum()
-    whole = log_gamma(strength + counts.sum()) - log_gamma(strength)
-    return float((log_gamma(weights + counts) - log_gamma(weights)).sum() - whole)
+    total_term = log_gamma(strength + counts.sum()) - log_gamma(strength)
+    return float((log_gamma(weights + counts) - log_gamma(weights)).sum() - total_term)

@@ -110,12 +110,12 @@ def _gains_against_rest(tried: Floats, won: Floats, arm: int) -> Floats:
     rates = (won.sum(axis=0) + 1) / (tried.sum(axis=0) + 2)
     n, s = tried[:, arm], won[:, arm]
     others, succeeded = tried.sum(axis=1) - n, won.sum(axis=1) - s
-    tells = (n > 0) & (others > 0)
-    typical = np.delete(tried * rates, arm, axis=1).sum(axis=1)[tells] / others[tells]
+    valid = (n > 0) & (others > 0)
+    typical = np.delete(tried * rates, arm, axis=1).sum(axis=1)[valid] / others[valid]
     multiples = np.multiply.outer(rates[arm] / typical, np.exp(_MULTIPLES))
-    before, after = (others[tells, None], succeeded[tells, None]), (n[tells, None], s[tells, None])
+    before, after = (others[valid, None], succeeded[valid, None]), (n[valid, None], s[valid, None])
     each = np.zeros((len(tried), len(_MULTIPLES)))
-    each[tells] = _likelihood_of_multiple(*before, *after, multiples)
+    each[valid] = _likelihood_of_multiple(*before, *after, multiples)
     summed = np.cumsum(each, axis=0)
     parts = summed.max(axis=1) + (summed[-1] - summed).max(axis=1)
     gains: Floats = (parts - summed[-1].max())[:-1]

@@ -55,7 +55,7 @@ def likelihood(trials: Floats, successes: Floats) -> Floats:
     return result
 
 
-def _times_log(part: Floats, whole: Floats) -> Floats:
-    """Return part * log(part / whole), and 0 for a part of 0."""
+def _times_log(part: Floats, total: Floats) -> Floats:
+    """Return part * log(part / total), and 0 for a part of 0."""
     # Differences of a later cell from an earlier one are negative; `_splits` overwrites their gains.
-    return part * np.log(np.divide(part, whole, out=np.ones_like(part), where=(part > 0) & (whole >= 0)))
+    return part * np.log(np.divide(part, total, out=np.ones_like(part), where=(part > 0) & (total >= 0)))

@@ -18,15 +18,15 @@ def effective_trials(trials: ArrayLike, successes: ArrayLike, weights: ArrayLike
     (1 - weight * rate)^failures. A failure counts by the probability that it was a real trial, weight * (1 - rate) /
     (1 - weight * rate), at the likeliest rate under the flat prior. Never fewer than the successes.
     """
-    tried, won, seen = (np.asarray(values, np.float64) for values in (trials, successes, weights))
+    tried, won, chances = (np.asarray(values, np.float64) for values in (trials, successes, weights))
     failures, total = tried - won, won.sum(axis=1)
     low, high = np.zeros(len(total)), np.ones(len(total))
     for _ in range(_HALVINGS):
         rate = (low + high) / 2
-        slope = (1 + total) / rate - 1 / (1 - rate) - (failures * seen / (1 - seen * rate[:, None])).sum(axis=1)
+        slope = (1 + total) / rate - 1 / (1 - rate) - (failures * chances / (1 - chances * rate[:, None])).sum(axis=1)
         low, high = np.where(slope > 0, rate, low), np.where(slope > 0, high, rate)
     rate = ((low + high) / 2)[:, None]
-    real: Floats = total + (failures * seen * (1 - rate) / (1 - seen * rate)).sum(axis=1)
+    real: Floats = total + (failures * chances * (1 - rate) / (1 - chances * rate)).sum(axis=1)
     return real
 
 

@@ -1,9 +1,9 @@
-"""Detect outages: an arm whose successes stop is away within minutes, and comes back as its probes succeed.
+"""Detect outages: suspend an arm within minutes when its successes stop, resume it as its probes succeed.
 
 A cumulative sum (Page, 1954) by arm adds up how much likelier its outcomes are if it is broken (it succeeds BROKEN
 times as often) than if it does as usual. The usual rate is the long-run rate times a factor common to all arms, an
-average over the last hours: days, nights and sales move the factor and not the sum. While an arm is away, a second sum
-runs the other way on the outcomes of its probes.
+average over the last hours: days, nights and sales move the factor and not the sum. While an arm is suspended, a second
+sum runs the other way on the outcomes of its probes.
 """
 
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ Floats = NDArray[np.float64]
 BROKEN = 0.1
 """A broken arm is assumed to succeed that many times as often as usual."""
 
-AWAY = 21.0
-"""The log-likelihood ratio from which on an arm is away: by chance once in e**21 tries, a thousand million."""
+SUSPEND_AT = 21.0
+"""The log-likelihood ratio from which on an arm is suspended: by chance once in e**21 tries, a thousand million."""
 
-BACK = 2.4
-"""The ratio from which on it is back: more than a single success gives. An error costs little: it is detected again."""
+RESUME_AT = 2.4
+"""The ratio from which on it is resumed: more than a single success gives. A wrong resumption is detected again."""
 
 PROBES = 0.06
-"""The share of each drawn slot that all arms which are away get together."""
+"""The share of each drawn slot that all suspended arms get together."""
 
 _HALF_LIFE = 90.0
 """Minutes in which the evidence for the common factor halves."""
@@ -36,12 +36,12 @@ _FACTOR_STRENGTH = 20.0
 class Watch:
     """The state of the test after a minute.
 
-    `sums` (K,) are log-likelihood ratios for an arm to be broken or, while it is `away` (K,), to be back. `observed`
-    and `expected` are the faded successes of all arms, and those expected at their usual rates.
+    `sums` (K,) are log-likelihood ratios for an arm to be broken or, while it is `suspended` (K,), to be back.
+    `observed` and `expected` are the faded successes of all arms, and those expected at their usual rates.
     """
 
     sums: Floats
-    away: NDArray[np.bool_]
+    suspended: NDArray[np.bool_]
     observed: float
     expected: float
 
@@ -63,14 +63,14 @@ class Watch:
         n, s, long_run = (np.asarray(values, np.float64) for values in (tried, won, usual))
         rates = np.clip(long_run * self.factor, 1e-6, 0.95)
         broken = s * np.log(BROKEN) + (n - s) * (np.log1p(-BROKEN * rates) - np.log1p(-rates))
-        sums = np.maximum(0.0, self.sums + np.where(self.away, -broken, broken))
-        turned = sums > np.where(self.away, BACK, AWAY)
-        away = self.away ^ turned
+        sums = np.maximum(0.0, self.sums + np.where(self.suspended, -broken, broken))
+        turned = sums > np.where(self.suspended, RESUME_AT, SUSPEND_AT)
+        suspended = self.suspended ^ turned
         # A suspect arm does not count for the factor: otherwise a slow outage would seem to be a quiet evening.
-        counted = ~(self.away | away | (sums > AWAY / 4))
-        kept = 0.5 ** (minutes / _HALF_LIFE)
+        counted = ~(self.suspended | suspended | (sums > SUSPEND_AT / 4))
+        decay = 0.5 ** (minutes / _HALF_LIFE)
         observed, expected = (
-            kept * self.observed + s[counted].sum(),
-            kept * self.expected + (n * long_run)[counted].sum(),
+            decay * self.observed + s[counted].sum(),
+            decay * self.expected + (n * long_run)[counted].sum(),
         )
-        return Watch(np.where(turned, 0.0, sums), away, float(observed), float(expected))
+        return Watch(np.where(turned, 0.0, sums), suspended, float(observed), float(expected))

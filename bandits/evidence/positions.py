@@ -122,12 +122,12 @@ def position_sums(impressions: Impressions, candidates: int) -> Floats:
     steps = max(0, impressions.chances.shape[1] - 1)
     sums = np.zeros((candidates, steps, SUMS))
     for step in range(steps):
-        here, below = impressions.chances[:, step], impressions.chances[:, step + 1]
+        upper, lower = impressions.chances[:, step], impressions.chances[:, step + 1]
         is_upper, is_lower = impressions.slot == step, impressions.slot == step + 1
-        overlaps = (here > 0) & (below > 0)
-        for side, (chosen, other) in enumerate(((is_upper, below), (is_lower, here))):
+        overlaps = (upper > 0) & (lower > 0)
+        for side, (chosen, other) in enumerate(((is_upper, lower), (is_lower, upper))):
             rows = chosen & overlaps
-            weights = other[rows] / (here[rows] + below[rows])
+            weights = other[rows] / (upper[rows] + lower[rows])
             successes, numbers = impressions.success[rows], impressions.candidate[rows]
             columns = (weights, weights * successes, weights**2, weights**2 * successes)
             for column, values in enumerate(columns):
@@ -173,8 +173,8 @@ def slot_chances(candidates: Candidates, slots: Slots, request: Requests) -> Flo
     drawn = min(slots.drawn, length)
     chances = np.zeros((count, length))
     orders, likelihoods = _fillings(candidates, slots._replace(length=drawn), request, chances)
-    rest, _ = fill(candidates, slots._replace(length=count, drawn=0), request)
-    unpinned = [index for index in rest[0].tolist() if index not in pinned]
+    mean_order, _ = fill(candidates, slots._replace(length=count, drawn=0), request)
+    unpinned = [index for index in mean_order[0].tolist() if index not in pinned]
     taken = np.zeros((len(orders), count), np.bool_)
     np.put_along_axis(taken, orders, True, axis=1)
     ranks = np.cumsum(~taken[:, unpinned], axis=1) - 1
@@ -189,8 +189,8 @@ def _fillings(candidates: Candidates, slots: Slots, request: Requests, chances: 
     """Return the fillings (N, drawn) of the drawn slots and their likelihoods (N,); add those of each slot."""
     orders, likelihoods = np.zeros((1, 0), np.int64), np.ones(1)
     for slot in range(slots.length):
-        asked = np.pad(orders, ((0, 0), (0, 1)))
-        shares = follow(candidates, slots, _repeated(request, len(orders)), asked)[:, slot]
+        padded_orders = np.pad(orders, ((0, 0), (0, 1)))
+        shares = follow(candidates, slots, _repeated(request, len(orders)), padded_orders)[:, slot]
         joint = likelihoods[:, None] * shares
         chances[:, slot] += joint.sum(axis=0)
         joint = _with_sampled_tail(joint, float(request.seeds[0]) / 2.0**64)
@@ -227,8 +227,8 @@ def _rate_step(sums: Floats) -> tuple[float, float]:
     if (totals <= 0).any():
         return 0.0, np.inf
     means = wins / np.maximum(weights, _LEAST)
-    away = np.maximum(win_squares * (1 - 2 * means) + means**2 * squares, 0.0)
-    variances = (factors**2 * away).sum(axis=0) / totals**2
+    squared_residuals = np.maximum(win_squares * (1 - 2 * means) + means**2 * squares, 0.0)
+    variances = (factors**2 * squared_residuals).sum(axis=0) / totals**2
     return float(np.log(totals[1] / totals[0])), float(variances.sum())
 
 

@@ -43,7 +43,7 @@ class ExpectedSuccesses(NamedTuple):
 
     def plus(self, other: "ExpectedSuccesses") -> "ExpectedSuccesses":
         """Return the sums of both; doubts add too, because a model errs alike in both."""
-        return ExpectedSuccesses(*(round(mine + theirs, _DIGITS) for mine, theirs in zip(self, other, strict=True)))
+        return ExpectedSuccesses(*(round(own + added, _DIGITS) for own, added in zip(self, other, strict=True)))
 
     def settled(self) -> "ExpectedSuccesses":
         """Return as much of the sums as tells something although the model was in doubt."""
@@ -87,7 +87,7 @@ class Residuals:
         return Residuals(cells, self.judged)
 
     def tested(self, before: int) -> tuple["Residuals", dict[str, int]]:
-        """Test the cells before `before`; return what is kept, and by arm the epoch day from which on it has jumped.
+        """Test the cells before `before`; return what remains, and by arm the epoch day of its jump.
 
         The sums of an arm that jumped are dropped, because what was expected of it came from evidence that no longer
         counts.
@@ -98,8 +98,8 @@ class Residuals:
         for days in self._series(before):
             for name, day in _jumps(days).items():
                 jumps[name] = max(day, jumps.get(name, day))
-        kept = {name: _shortened(by_cell, before) for name, by_cell in self.cells.items() if name not in jumps}
-        return Residuals(kept, before), jumps
+        remaining = {name: _shortened(by_cell, before) for name, by_cell in self.cells.items() if name not in jumps}
+        return Residuals(remaining, before), jumps
 
     def by_day(self) -> DaySums:
         """Return the sums of whole days."""
@@ -149,11 +149,11 @@ def _comparable(days: DaySums, names: list[str], dates: list[int]) -> tuple[Floa
 def _shortened(by_cell: Mapping[int, ExpectedSuccesses], before: int) -> dict[int, ExpectedSuccesses]:
     """Return the sums with cells older than MOST_DAYS as a single day, by half."""
     first = (before // CELLS_A_DAY - MOST_DAYS) * CELLS_A_DAY
-    kept: dict[int, ExpectedSuccesses] = {}
+    shortened: dict[int, ExpectedSuccesses] = {}
     for cell, sums in by_cell.items():
         if cell >= first:
-            kept[cell] = sums
+            shortened[cell] = sums
         else:
             old = first - CELLS_A_DAY + cell % CELLS_A_DAY
-            kept[old] = kept.get(old, NOTHING).plus(sums.settled())
-    return kept
+            shortened[old] = shortened.get(old, NOTHING).plus(sums.settled())
+    return shortened

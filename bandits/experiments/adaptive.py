@@ -128,10 +128,10 @@ def _scores_of(period: SharesPeriod, means: Floats) -> Moments:
     """Return the moments of the scores of a period's units."""
     shares, units, sums, squares = period
     n = float(units.sum())
-    rest = sums - units * means
-    own = units * means + rest / shares
+    residuals = sums - units * means
+    own = units * means + residuals / shares
     spread = squares - 2 * means * sums + units * means**2
-    own_squares = units * means**2 + 2 * means * rest / shares + spread / shares**2
+    own_squares = units * means**2 + 2 * means * residuals / shares + spread / shares**2
     crossed = np.outer(own, means)
     products = crossed + crossed.T + (n - units[:, None] - units) * np.outer(means, means)
     np.fill_diagonal(products, own_squares + (n - units) * means**2)

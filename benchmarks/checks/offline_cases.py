@@ -62,12 +62,12 @@ UNREADABLE = 3
 
 
 class Setting(NamedTuple):
-    """A placement with rules; `away` and `probes` are those of its beliefs."""
+    """A placement with rules; `suspended` and `probes` are those of its beliefs."""
 
     name: str
     placement: Mapping[str, Any]
     effects: tuple[dict[str, Any], ...] = ()
-    away: tuple[str, ...] = ()
+    suspended: tuple[str, ...] = ()
     probes: ProbeShares | None = None
 
 
@@ -117,7 +117,7 @@ def _knowledge(plan: Plan, setting: Setting, version: int) -> Knowledge:
         name: ArmBelief(200.0, float(count), priced=40.0, amount=40.0 * (5_000 + 400 * count))
         for name, count in zip(IDS, successes, strict=True)
     }
-    knowledge = Knowledge(arms, away=setting.away, probes=setting.probes)
+    knowledge = Knowledge(arms, suspended=setting.suspended, probes=setting.probes)
     if not plan.learns_choices:
         return knowledge
     own = stratum_name("mobile" if plan.placement.buckets else "", False, IDS[:3], ["r1"] if setting.effects else [])

@@ -8,8 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from bandits.evidence.outage import AWAY as AWAY_FROM
-from bandits.evidence.outage import PROBES, Watch
+from bandits.evidence.outage import PROBES, SUSPEND_AT, Watch
 
 Floats = NDArray[np.float64]
 Figure = tuple[str, str, str]
@@ -33,7 +32,7 @@ def play(
     clock = np.arange(days * DAY * looks) / looks
     visits, factors = rng.poisson(_visits(clock, visits_a_day) / looks), _factors(clock)
     for look, minute in enumerate(clock):
-        shown, rates = rng.multinomial(visits[look], _chances(shares, watch.away)), USUAL * factors[look]
+        shown, rates = rng.multinomial(visits[look], _chances(shares, watch.suspended)), USUAL * factors[look]
         row = [0.0] * 5
         if broken and BROKEN_FROM <= minute < BROKEN_UNTIL:
             rates[0] = DEAD
@@ -41,7 +40,7 @@ def play(
         pending.append((shown, rng.binomial(shown, rates)))
         if len(pending) > delay * looks:
             watch = watch.after(*pending.pop(0), USUAL, minutes=1 / looks)
-        row[AWAY], row[OTHERS_AWAY] = watch.away[0], watch.away[1:].any()
+        row[AWAY], row[OTHERS_AWAY] = watch.suspended[0], watch.suspended[1:].any()
         rows.append(row)
     return np.array(rows)
 
@@ -70,7 +69,7 @@ def least_tries(delay: int, visits_a_day: int) -> tuple[float, float]:
     before = float(_visits(clock, visits_a_day).sum() * MOST_FIRST[0])
     usual = float(USUAL[0] * _factors(np.array([BROKEN_FROM], np.float64))[0])
     information = DEAD * np.log(DEAD / usual) + (1 - DEAD) * np.log((1 - DEAD) / (1 - usual))
-    return before, before + AWAY_FROM / float(information)
+    return before, before + SUSPEND_AT / float(information)
 
 
 def _chances(shares: Floats, away: NDArray[np.bool_]) -> Floats:

@@ -181,7 +181,7 @@ class VerificationLines:
             "means": inputs.means.tolist(),
             "floor": candidates.floor,
             "shares": candidates.shares.tolist(),
-            "away": candidates.away.tolist(),
+            "away": candidates.suspended.tolist(),
             "strength": OWN_STRENGTH if inputs.stratum else inputs.draw.requests.strength,
         }
 

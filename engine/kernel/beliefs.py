@@ -114,7 +114,7 @@ class BudgetPrice(msgspec.Struct, frozen=True, array_like=True):
 class Knowledge(msgspec.Struct, frozen=True, omit_defaults=True):
     """All that a beliefs version is made of, as its snapshot stores it.
 
-    `contextual` is there if it learns from facts, `choice` if it learns from choices. Candidates that are `away` seem
+    `contextual` is there if it learns from facts, `choice` if it learns from choices. The `suspended` candidates seem
     to be down: only probes show them. `probes` divide the floor; evenly if there are none. `prices` are those of paced
     budgets, by id.
     """
@@ -123,7 +123,7 @@ class Knowledge(msgspec.Struct, frozen=True, omit_defaults=True):
     customer_strength: float = bandits.CUSTOMER_STRENGTH
     contextual: ContextualState | None = msgspec.field(name="taught", default=None)
     choice: ChoiceState | None = None
-    away: tuple[str, ...] = ()
+    suspended: tuple[str, ...] = msgspec.field(name="away", default=())
     probes: ProbeShares | None = None
     prices: dict[str, BudgetPrice] = {}
 

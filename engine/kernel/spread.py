@@ -1,4 +1,4 @@
-"""How the floor is spread over candidates, and which of them are away. Pure."""
+"""How the floor is spread over candidates, and which of them are suspended. Pure."""
 
 from __future__ import annotations
 
@@ -23,38 +23,40 @@ class ProbeShares(msgspec.Struct, frozen=True):
 class Spread(NamedTuple):
     """The floor of a beliefs version.
 
-    `away` (K,) is a mask of the candidates that are away, or None if none is; `shares` (K,) say how the floor is
+    `suspended` (K,) is a mask of the suspended candidates, or None if none is; `shares` (K,) say how the floor is
     divided, evenly if None.
     """
 
     floor: float
-    away: NDArray[np.bool_] | None = None
+    suspended: NDArray[np.bool_] | None = None
     shares: NDArray[np.float64] | None = None
 
     @classmethod
-    def of(cls, ids: Sequence[str], away: Collection[str], floor: float, probes: ProbeShares | None = None) -> Spread:
-        """Return the spread for candidates `ids`, of whom those in `away` are probed only.
+    def of(
+        cls, ids: Sequence[str], suspended: Collection[str], floor: float, probes: ProbeShares | None = None
+    ) -> Spread:
+        """Return the spread for candidates `ids`, of whom those in `suspended` are probed only.
 
         A candidate that `probes` lack, such as one that is new, gets an average share.
         """
-        mask = np.array([name in away for name in ids], np.bool_)
-        gone = mask if mask.any() else None
+        mask = np.array([name in suspended for name in ids], np.bool_)
+        suspended_rows = mask if mask.any() else None
         if probes is None or not ids:
-            return cls(floor, gone)
+            return cls(floor, suspended_rows)
         shares = np.array([probes.shares.get(name, 1 / len(ids)) for name in ids], np.float64)
-        return cls(min(1.0, floor * probes.multiple), gone, shares)
+        return cls(min(1.0, floor * probes.multiple), suspended_rows, shares)
 
     def applied(self, candidates: bandits.Candidates, eligible: Sequence[int]) -> bandits.Candidates:
-        """Return the eligible candidates with their shares of the floor, and those away set aside.
+        """Return the eligible candidates with their shares of the floor, and the suspended ones set aside.
 
-        Those away get PROBES of each drawn slot together; the others keep the floor. Nobody is set aside if all are
-        away.
+        Suspended candidates share PROBES of each drawn slot; the others keep the floor. If all are suspended, none is
+        set aside.
         """
         rows = list(eligible)
         shares = None if self.shares is None else self.shares[rows]
-        away = np.zeros(len(rows), np.bool_) if self.away is None else self.away[rows]
-        if not away.any() or away.all():
+        suspended = np.zeros(len(rows), np.bool_) if self.suspended is None else self.suspended[rows]
+        if not suspended.any() or suspended.all():
             return candidates if shares is None else candidates._replace(shares=shares)
         even = np.full(len(rows), self.floor / len(rows)) if shares is None else self.floor * shares / shares.sum()
-        divided = np.where(away, PROBES / away.sum(), even)
-        return candidates._replace(floor=float(min(1.0, divided.sum())), shares=divided, away=away)
+        divided = np.where(suspended, PROBES / suspended.sum(), even)
+        return candidates._replace(floor=float(min(1.0, divided.sum())), shares=divided, suspended=suspended)

@@ -57,7 +57,7 @@ class DecidingPlan:
     def _drawn(self, snapshot: Snapshot) -> AnyBeliefs:
         plan, policy, knowledge, version = self.plan, self.plan.placement.policy, snapshot.knowledge, snapshot.version
         floor = policy.floor if isinstance(policy, Thompson | Contextual) else 0.0
-        spread = Spread.of(plan.ids, knowledge.away, floor, knowledge.probes)
+        spread = Spread.of(plan.ids, knowledge.suspended, floor, knowledge.probes)
         if plan.learns_choices:
             return ChoiceBeliefs(
                 plan.ids,

@@ -168,13 +168,13 @@ class Live:
     def _renewer(self, merchant_id: int, active: Active, stream: BeliefsStream) -> Renewer:
         placement = active.plan.placement.key
 
-        def away() -> set[str]:
+        def suspended() -> set[str]:
             return {outage.candidate for outage in self.outages(merchant_id, placement)}
 
         def read_again(bucket: str) -> None:
             self._add_unread((merchant_id, placement, stream.learner, bucket), 1)
 
-        return Renewer(self._database, merchant_id, active, stream, away=away, read_again=read_again)
+        return Renewer(self._database, merchant_id, active, stream, suspended=suspended, read_again=read_again)
 
     async def refresh(self, *, at_once: bool = False) -> None:
         """Make new beliefs for buckets whose new trials are enough, or old enough.
@@ -224,8 +224,8 @@ class Live:
             active, before = self._active.get(key), {outage.candidate for outage in watch.outages}
             if active is None or not isinstance(active.plan.placement.policy, Thompson | Contextual):
                 continue
-            away = {outage.candidate for outage in await watch.look(self._database, now)}
-            changes = [f"{name} {'away' if name in away else 'back'}" for name in sorted(away ^ before)]
+            suspended = {outage.candidate for outage in await watch.look(self._database, now)}
+            changes = [f"{name} {'away' if name in suspended else 'back'}" for name in sorted(suspended ^ before)]
             if changes:
                 log.warning("outage", placement=key[1], changes=changes)
                 for learner, renewer in self._renewers[key].items():

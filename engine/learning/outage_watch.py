@@ -56,7 +56,7 @@ class OutageWatch:
             self._state = settled
             self.outages = tuple(
                 Outage(self._ids[number], int(latest.since[number]) * MINUTE)
-                for number in np.flatnonzero(latest.watch.away)
+                for number in np.flatnonzero(latest.watch.suspended)
             )
         self.has_looked = True
         return self.outages

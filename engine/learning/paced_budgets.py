@@ -96,6 +96,6 @@ def _next(
         elapsed=expected_traffic(profile, last.made_at, now),
         to_come=expected_traffic(profile, last.made_at, end),
         passed=expected_traffic(profile, first, last.made_at),
-        whole=expected_traffic(profile, first, until),
+        horizon=expected_traffic(profile, first, until),
     )
     return BudgetPrice(next_price(last.price, step), used, now)

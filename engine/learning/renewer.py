@@ -39,8 +39,8 @@ class Superseded(Exception):
 class Renewer:
     """Renews the beliefs of one stream of a placement.
 
-    `read_again` is called with a bucket whose evidence was not read to the end, `away` gives the candidates that seem
-    to be down.
+    `read_again` is called with a bucket whose evidence was not read to the end, `suspended` gives the candidates that
+    seem to be down.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Renewer:
         active: Active,
         stream: BeliefsStream,
         *,
-        away: Callable[[], set[str]],
+        suspended: Callable[[], set[str]],
         read_again: Callable[[str], None],
     ) -> None:
         self._database = database
@@ -59,7 +59,7 @@ class Renewer:
         self._stream = stream
         self._scope = Scope(merchant_id, active.plan.placement.key, stream.learner)
         self._reader = BeliefsReader(self._scope, active.plan)
-        self._away = away
+        self._suspended = suspended
         self._read_again = read_again
 
     def add_new_trials(self, trials: int) -> None:
@@ -199,7 +199,7 @@ class Renewer:
     ) -> None:
         """Store beliefs that were made from `based_on`, unless they are the same or its model was replaced since."""
         last = self._stream.snapshots.get(bucket)
-        knowledge = msgspec.structs.replace(knowledge, away=tuple(sorted(self._away())))
+        knowledge = msgspec.structs.replace(knowledge, suspended=tuple(sorted(self._suspended())))
         if last is not None and last.knowledge == knowledge:
             return
 

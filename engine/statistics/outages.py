@@ -71,7 +71,7 @@ def _after(state: State, minute: int, cell: tuple[Floats, Floats] | None, usual:
     tried, won = cell if cell is not None else (np.zeros(len(usual)), np.zeros(len(usual)))
     watch = state.watch.after(tried, won, usual)
     # A sum of 0 means that nothing speaks for an outage, so one that is found later began after this minute.
-    since = np.where(watch.away | (watch.sums > 0), state.since, minute + 1)
+    since = np.where(watch.suspended | (watch.sums > 0), state.since, minute + 1)
     return State(minute + 1, watch, since)
 
 

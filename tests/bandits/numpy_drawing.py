@@ -31,10 +31,10 @@ def means_of(means, past, weights, strength):
     return blended, rest if weights is None else rest * weights
 
 
-def chances_of_wins(scores, floor, taken, shares=(), away=()):
+def chances_of_wins(scores, floor, taken, shares=(), suspended=()):
     """`(1 - floor) * wins / draws + floor / remaining`; those taken have 0, those away win nothing."""
-    if len(away):
-        scores = np.where(np.asarray(away)[:, None], np.float32(-np.inf), scores)
+    if len(suspended):
+        scores = np.where(np.asarray(suspended)[:, None], np.float32(-np.inf), scores)
     if taken:
         scores = scores[:, :LATER_DRAWS].copy()
         scores[list(taken)] = -np.inf

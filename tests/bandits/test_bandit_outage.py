@@ -7,23 +7,23 @@ RATES = np.array([0.30, 0.28, 0.2])
 SHARES = np.array([0.9, 0.05, 0.05])
 
 
-def without_away(shares, away):
+def without_away(shares, suspended):
     """The chances with which a kernel draws while arms are away."""
-    if not away.any():
+    if not suspended.any():
         return shares
-    left = shares[~away].sum()
-    return np.where(away, PROBES / away.sum(), shares * (1 - PROBES) / left)
+    left = shares[~suspended].sum()
+    return np.where(suspended, PROBES / suspended.sum(), shares * (1 - PROBES) / left)
 
 
 def played(minutes, rates_at, *, visits=14, seed=0):
     """For each minute who was away behind it, and what was tried in it."""
-    rng, watch, away, tried = np.random.default_rng(seed), Watch.begin(3), [], []
+    rng, watch, suspended, tried = np.random.default_rng(seed), Watch.begin(3), [], []
     for minute in range(minutes):
-        n = rng.multinomial(visits, without_away(SHARES, watch.away))
+        n = rng.multinomial(visits, without_away(SHARES, watch.suspended))
         watch = watch.after(n, rng.binomial(n, rates_at(minute)), RATES)
-        away.append(watch.away)
+        suspended.append(watch.suspended)
         tried.append(n)
-    return np.array(away), np.array(tried)
+    return np.array(suspended), np.array(tried)
 
 
 def broken(minute):
@@ -32,23 +32,23 @@ def broken(minute):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_broken_arm_is_away_and_back_within_minutes(seed):
-    away, _ = played(600, broken, seed=seed)
-    assert not away[:300].any()
-    assert 300 + int(away[300:, 0].argmax()) < 308
-    assert away[540 - 1, 0]
-    assert not away[540:570, 0].all()
-    assert not away[:, 1:].any()
+    suspended, _ = played(600, broken, seed=seed)
+    assert not suspended[:300].any()
+    assert 300 + int(suspended[300:, 0].argmax()) < 308
+    assert suspended[540 - 1, 0]
+    assert not suspended[540:570, 0].all()
+    assert not suspended[:, 1:].any()
 
 
 def test_nights_and_sales_are_no_outages():
     for seed in range(3):
-        away, _ = played(3 * 1440, lambda minute: RATES * (1 + 0.4 * np.sin(minute / 229)), seed=seed)
-        assert not away.any()
+        suspended, _ = played(3 * 1440, lambda minute: RATES * (1 + 0.4 * np.sin(minute / 229)), seed=seed)
+        assert not suspended.any()
 
 
 def test_the_sudden_end_of_a_sale_is_no_outage():
-    away, _ = played(1_000, lambda minute: RATES * (1.5 if minute < 500 else 1.0))
-    assert not away.any()
+    suspended, _ = played(1_000, lambda minute: RATES * (1.5 if minute < 500 else 1.0))
+    assert not suspended.any()
 
 
 def test_watching_again_gives_the_same_bits():

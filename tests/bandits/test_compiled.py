@@ -10,7 +10,7 @@ import pytest
 from bandits.drawing.slots import (
     NO_PASTS,
     NO_WEIGHTS,
-    NOBODY,
+    NONE_SUSPENDED,
     Candidates,
     Requests,
     Slots,
@@ -62,9 +62,9 @@ class Case:
             all_draws[:, rows] = draws
             candidates = candidates._replace(draws=all_draws, rows=rows)
         if columns and random.random() < 0.3:
-            away = random.random(self.count) < 0.3
-            away = NOBODY if away.all() else away
-            candidates = candidates._replace(shares=random.random(self.count) + 0.01, away=away)
+            suspended = random.random(self.count) < 0.3
+            suspended = NONE_SUSPENDED if suspended.all() else suspended
+            candidates = candidates._replace(shares=random.random(self.count) + 0.01, suspended=suspended)
         return candidates
 
     def _past(self):
@@ -96,16 +96,16 @@ class Case:
         return Requests(np.array([self.seed], np.uint64), pasts, weights, self.strength)
 
     def chances_of(self):
-        draws, _, _, floor, shares, away, rows = self.candidates
+        draws, _, _, floor, shares, suspended, rows = self.candidates
         draws = draws[:, rows] if rows.size else draws
         if draws.shape[2] == 0:
             return lambda taken: oracle.chances_of_weights(self.weights, taken)
         scores = oracle.scores_of(draws, self.past, self.weights, self.strength)
-        return lambda taken: oracle.chances_of_wins(scores, floor, taken, shares, away)
+        return lambda taken: oracle.chances_of_wins(scores, floor, taken, shares, suspended)
 
     def means(self):
         means, rest = oracle.means_of(self.candidates.means, self.past, self.weights, self.strength)
-        return means, np.where(self.candidates.away, -np.inf, rest) if self.candidates.away.size else rest
+        return means, np.where(self.candidates.suspended, -np.inf, rest) if self.candidates.suspended.size else rest
 
     def expected(self, u):
         slots = self.slots

@@ -24,7 +24,7 @@ EVEN = (1.0,) * 24
 
 def step(spent: float, **changes: float) -> PacingStep:
     """Return a step of an hour in the middle of a hundred, when ten of a thousand are due."""
-    values = {"left": 500.0, "elapsed": 1.0, "to_come": 50.0, "passed": 50.0, "whole": 100.0}
+    values = {"left": 500.0, "elapsed": 1.0, "to_come": 50.0, "passed": 50.0, "horizon": 100.0}
     return PacingStep(spent, **(values | changes))
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bandits
-from bandits.evidence.outage import AWAY, PROBES, Watch
+from bandits.evidence.outage import PROBES, SUSPEND_AT, Watch
 from engine.kernel.amounts import make_amounts
 from engine.kernel.encoding.attributes import MOST_TRAITS, attributes_of, traits
 from engine.kernel.encoding.features import moments
@@ -151,14 +151,14 @@ def row(count=4):
 
 def test_with_all_candidates_available_nothing_changes():
     spread = Spread.of(["a", "b"], ["gone"], 0.02)
-    assert spread.away is None
+    assert spread.suspended is None
     assert spread.applied(row(2), [0, 1]).floor == 0.02
 
 
 def test_unavailable_candidates_share_the_probes():
     spread = Spread.of(["a", "b", "c", "d"], ["b", "d"], 0.02)
     applied = spread.applied(row(), [0, 1, 2, 3])
-    assert applied.away.tolist() == [False, True, False, True]
+    assert applied.suspended.tolist() == [False, True, False, True]
     assert applied.shares.tolist() == pytest.approx([0.005, PROBES / 2, 0.005, PROBES / 2])
     assert applied.floor == pytest.approx(PROBES + 0.01)
 
@@ -192,21 +192,21 @@ def followed(rows, *, count):
 
 
 def test_a_method_without_successes_is_away_within_minutes():
-    assert not followed(minutes(5), count=5).watch.away.any()
-    assert followed(minutes(5, down=["card"]), count=5).watch.away.tolist() == [True, False]
+    assert not followed(minutes(5), count=5).watch.suspended.any()
+    assert followed(minutes(5, down=["card"]), count=5).watch.suspended.tolist() == [True, False]
 
 
 def test_the_outage_began_when_the_successes_stopped():
     rows = minutes(30) + minutes(5, down=["card"], start=NOW // MINUTE - 5)
     rows = [row for row in rows if row.minute < NOW // MINUTE - 5] + minutes(5, down=["card"])
     state = followed(rows, count=30)
-    assert state.watch.away[0]
+    assert state.watch.suspended[0]
     assert abs(int(state.since[0]) - (NOW // MINUTE - 5)) <= 1
 
 
 def test_without_traffic_no_outage_is_detected():
     state = followed([], count=60)
-    assert not state.watch.away.any()
+    assert not state.watch.suspended.any()
     assert state.watch.sums.tolist() == [0.0, 0.0]
 
 
@@ -228,23 +228,23 @@ def test_a_quiet_hour_of_all_methods_is_no_outage():
     watch = Watch.begin(2)
     for _ in range(200):
         watch = watch.after([40, 40], [8, 6], USUAL)
-    assert not watch.away.any()
+    assert not watch.suspended.any()
     assert watch.factor < 0.7
 
 
 def test_method_recovers_when_its_probes_succeed():
     watch = Watch.begin(1)
-    while not watch.away[0]:
+    while not watch.suspended[0]:
         watch = watch.after([40], [0], [0.4])
     for _ in range(10):
         watch = watch.after([3], [1], [0.4])
-    assert not watch.away[0]
+    assert not watch.suspended[0]
 
 
 def test_no_single_failure_is_an_outage():
     watch = Watch.begin(1).after([1], [0], [0.9])
-    assert 0 < watch.sums[0] < AWAY
-    assert not watch.away[0]
+    assert 0 < watch.sums[0] < SUSPEND_AT
+    assert not watch.suspended[0]
 
 
 @pytest.mark.parametrize(("counts", "rates"), [

@@ -7,7 +7,7 @@ import pytest
 
 import bandits
 from bandits.evidence.delay import EDGES
-from bandits.evidence.outage import AWAY, PROBES
+from bandits.evidence.outage import PROBES, SUSPEND_AT
 from engine.clock import now_ms
 from engine.model.scope import Scope
 from engine.model.timestamps import DAY, MINUTE
@@ -108,7 +108,7 @@ def test_a_rate_from_few_trials_proves_no_outage(instant_curve):
     usual = usual_rates(ids, {"card": (8, 4), "paypal": (5_000, 1_000)})
     rows = [MinuteRow(name, 9_900 + m, 10, 0 if name == "card" else 2, 0) for name in ids for m in range(100)]
     _, state = follow(State.begin(2, 9_900), ids, rows, usual, instant_curve, now)
-    assert not state.watch.away.any()
+    assert not state.watch.suspended.any()
 
 
 def test_going_on_from_settled_minutes_gives_the_same(instant_curve):
@@ -122,7 +122,7 @@ def test_going_on_from_settled_minutes_gives_the_same(instant_curve):
     once = follow(State.begin(2, 0), ids, rows, usual, instant_curve, 999 * MINUTE)[1]
     settled, _ = follow(State.begin(2, 0), ids, rows, usual, instant_curve, 700 * MINUTE)
     twice = follow(settled, ids, rows, usual, instant_curve, 999 * MINUTE)[1]
-    assert once.watch.away.tolist() == twice.watch.away.tolist() == [True, False]
+    assert once.watch.suspended.tolist() == twice.watch.suspended.tolist() == [True, False]
     assert once.since.tolist() == twice.since.tolist()
     assert 895 <= once.since[0] <= 903
 
@@ -155,13 +155,13 @@ def test_late_outcomes_delay_an_outage_only_by_their_delay():
         for second in range(50 * 60, 70 * 60, 10):
             rows = looked_at(second, shown, won, 120)
             _, state = follow(State.begin(1, 0), ("card",), rows, usual, curves, second * 1_000)
-            if state.watch.away[0]:
+            if state.watch.suspended[0]:
                 break
         assert second >= began * 60 + 120
         tries.append(shown[began * 6 : second // 10].sum())
     # No test with so few false alarms needs less on average than AWAY over the information of a try (Lorden, 1971).
     information = 0.01 * np.log(0.01 / 0.36) + 0.99 * np.log(0.99 / 0.64)
-    assert np.mean(tries) <= 1.1 * (40 + AWAY / information)
+    assert np.mean(tries) <= 1.1 * (40 + SUSPEND_AT / information)
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def test_unavailable_candidates_are_probed_and_others_keep_their_floor():
     candidates = _candidates()
     spread = Spread.of(IDS, ("klarna",), 0.03, ProbeShares(1.0, {"card": 0.2, "paypal": 0.4, "klarna": 0.4}))
     applied = spread.applied(candidates, (0, 1, 2))
-    assert applied.away.tolist() == [False, False, True]
+    assert applied.suspended.tolist() == [False, False, True]
     assert applied.shares[:2].tolist() == pytest.approx([0.006, 0.012])
 
 

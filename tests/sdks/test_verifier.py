@@ -80,7 +80,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
         snapshot = snapshot_of(active.plan)
         if number % 2:
             probes = ProbeShares(3.0, {"card": 0.5, "klarna": 0.1})
-            knowledge = msgspec.structs.replace(snapshot.knowledge, away=("paypal",), probes=probes)
+            knowledge = msgspec.structs.replace(snapshot.knowledge, suspended=("paypal",), probes=probes)
             snapshot = snapshot._replace(knowledge=knowledge)
         beliefs = active.make(snapshot)
         for index in range(DECISIONS):
@@ -108,18 +108,18 @@ def lines_of_a_random_draw(luck: np.random.Generator, number: int) -> list[tuple
     ids, key = [f"m{index}" for index in range(count)], f"dec_{number}"
     draws = luck.integers(1, 6, (sets, count, columns)).astype(np.float32)
     means, shares = luck.random((sets, count)), luck.random(count if number % 3 else 0)
-    away = luck.random(count if number % 4 == 1 else 0) < 0.3
-    away[:1] = False
+    suspended = luck.random(count if number % 4 == 1 else 0) < 0.3
+    suspended[:1] = False
     past = luck.integers(0, 3, (1, 2, count)).astype(np.float64) if number % 5 == 2 else bandits.NO_PASTS
     weights = luck.integers(-1, 3, (1, count)).astype(np.float64) if number % 5 > 2 else bandits.NO_WEIGHTS
     pins = dict(zip(luck.permutation(count + 2)[:2].tolist(), luck.permutation(count)[:2].tolist(), strict=False))
     hashes = np.array([bandits.candidate_hash(name) for name in ids], np.uint64)
-    candidates = bandits.Candidates(draws, means, hashes, 0.1, shares, away)
+    candidates = bandits.Candidates(draws, means, hashes, 0.1, shares, suspended)
     answer = bandits.arrange(candidates, bandits.Slots(count, 3, pins), bandits.Requests.of(key, past, weights, 2.5))
     effects = [{"pin": {"candidate": ids[index], "slot": slot + 1}} for slot, index in pins.items()]
     plan = {"candidates": ids, "rules": {"r": effects}, "policy": {"type": "thompson", "drawn": 3}, "variants": []}
     limits = {"fired": ["r"], "catalogue": [], "preferred": [], "rows": list(range(count)), "means": means.tolist(),
-              "floor": 0.1, "shares": shares.tolist(), "away": away.tolist(), "strength": 2.5}  # fmt: skip
+              "floor": 0.1, "shares": shares.tolist(), "away": suspended.tolist(), "strength": 2.5}  # fmt: skip
     own = {"past": past[0].tolist()} if past.size else {"weights": weights[0].tolist()} if weights.size else {}
     ranking = [
         [ids[index], answer.means[index], answer.first[index], answer.chances[slot]]

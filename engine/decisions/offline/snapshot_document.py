@@ -72,7 +72,7 @@ class OfflineTable(msgspec.Struct, frozen=True):
     expected: list[float]
     floor: float
     shares: list[float]
-    away: list[bool]
+    suspended: list[bool] = msgspec.field(name="away")
     probes: float
     draws: Ranks
 
@@ -256,7 +256,7 @@ def _table(plan: Plan, bounds: Bounds, beliefs: AnyBeliefs, stratum: str = "") -
         expected=(expected * weights[0] if weights.size else expected).tolist(),
         floor=spread.floor,
         shares=[] if spread.shares is None else spread.shares.tolist(),
-        away=[] if spread.away is None else spread.away.tolist(),
+        suspended=[] if spread.suspended is None else spread.suspended.tolist(),
         probes=PROBES,
         draws=b64encode(_ranks(candidates.draws, weights).tobytes()).decode(),
     )
