@@ -64,23 +64,23 @@ def product(first: Boxes, second: Boxes, work: Work) -> Boxes:
 
 def union(boxes: Iterable[Box], work: Work) -> Boxes:
     """Return the boxes without those that lie in another box or can be merged with it. Raises TooManyCases."""
-    kept: Boxes = []
+    result: Boxes = []
     for box in boxes:
-        _add(kept, box, work)
-        if len(kept) > MOST_BOXES:
+        _add(result, box, work)
+        if len(result) > MOST_BOXES:
             raise TooManyCases
-    return kept
+    return result
 
 
-def _add(kept: Boxes, box: Box, work: Work) -> None:
-    work.spend(len(kept))
-    for index, other in enumerate(kept):
+def _add(boxes: Boxes, box: Box, work: Work) -> None:
+    work.spend(len(boxes))
+    for index, other in enumerate(boxes):
         merged = _merged(other, box)
         if merged is not None:
-            del kept[index]
-            _add(kept, merged, work)
+            del boxes[index]
+            _add(boxes, merged, work)
             return
-    kept.append(box)
+    boxes.append(box)
 
 
 def _merged(first: Box, second: Box) -> Box | None:

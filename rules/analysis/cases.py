@@ -114,8 +114,8 @@ class Space:
         """Return the cases of `if`: the chosen part has the verdict, or all parts that could be chosen have it."""
         if len(parts) == 1:
             return self._cases(parts[0], verdict)
-        condition, then, *_ = parts
-        chosen, other = self._cases(then, verdict), self._chosen(parts[2:], verdict)
+        condition, consequent, *_ = parts
+        chosen, other = self._cases(consequent, verdict), self._chosen(parts[2:], verdict)
         return union(
             [
                 *product(self._cases(condition, True), chosen, self._work),

@@ -62,11 +62,11 @@ def changes_needed(
 
 def _smallest(change_sets: Iterable[ChangeSet]) -> list[ChangeSet]:
     """Return the sets that contain no other set; they are given by size."""
-    kept: list[ChangeSet] = []
+    minimal: list[ChangeSet] = []
     for changes in change_sets:
-        if not any(other <= changes for other in kept):
-            kept.append(changes)
-    return kept
+        if not any(other <= changes for other in minimal):
+            minimal.append(changes)
+    return minimal
 
 
 class _ChangeFinder:
@@ -123,8 +123,8 @@ class _ChangeFinder:
     def _chosen(self, parts: tuple[Node, ...], required: bool) -> list[ChangeSet]:
         if len(parts) == 1:
             return self.change_sets(parts[0], required)
-        condition, then, *_ = parts
-        chosen, other = self.change_sets(then, required), self._chosen(parts[2:], required)
+        condition, consequent, *_ = parts
+        chosen, other = self.change_sets(consequent, required), self._chosen(parts[2:], required)
         return [*_both(self.change_sets(condition, True), chosen), *_both(self.change_sets(condition, False), other)]
 
     def _best(self, change_sets: Iterable[ChangeSet]) -> list[ChangeSet]:
@@ -234,8 +234,8 @@ def _clauses(node: Node) -> Iterator[Node]:
 
 
 _LOCAL_READINGS: Mapping[str, Callable[[datetime], str]] = {
-    "weekday_in": lambda there: as_weekday(WEEKDAYS[there.weekday()]),
-    "time_between": lambda there: f"{there:%H:%M}",
+    "weekday_in": lambda local_time: as_weekday(WEEKDAYS[local_time.weekday()]),
+    "time_between": lambda local_time: f"{local_time:%H:%M}",
 }
 
 _DEMANDS = {

@@ -167,12 +167,12 @@ class EffectChecker:
         return other < number and any(rival.candidate == pin.candidate and rival.slot != pin.slot for rival in pins)
 
     def _disjoint(self, number: int) -> Iterator[RuleFinding]:
-        kept = self._analysis.effects[number].required or frozenset()
+        required = self._analysis.effects[number].required or frozenset()
         earlier = [other for other in self._partners(number, self._requiring) if other < number]
         others = self._firing_together(
-            number, [other for other in earlier if kept.isdisjoint(self._analysis.effects[other].required or ())]
+            number, [other for other in earlier if required.isdisjoint(self._analysis.effects[other].required or ())]
         )
-        if others and kept:
+        if others and required:
             effects = self._analysis.rules[number].effects
             requirement = next(effect for effect in effects if isinstance(effect, Require))
             names = self._names(others)

@@ -65,10 +65,10 @@ def effects_of(rule: Rule, context: CheckContext) -> RuleEffects:
     required = [frozenset(effect.candidates) for effect in rule.effects if isinstance(effect, Require)]
     pins = [effect for effect in rule.effects if isinstance(effect, Pin)]
     boosts = [effect for effect in rule.effects if isinstance(effect, Boost)]
-    kept = frozenset.intersection(every, *required)
+    allowed = frozenset.intersection(every, *required)
     return RuleEffects(
-        (every & hidden) | (every - kept),
-        kept if required else None,
+        (every & hidden) | (every - allowed),
+        allowed if required else None,
         tuple(pin for pin in pins if pin.candidate in every and pin.slot <= context.slots),
         tuple(name for boost in boosts for name in boost.candidates if name in every),
         tuple(effect for effect in rule.effects if isinstance(effect, Set)),

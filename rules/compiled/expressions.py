@@ -281,10 +281,10 @@ def if3(*parts: bool | None) -> bool | None:
     """Return the chosen value; with an unknown condition, the value that all possible choices agree on, or None."""
     result = parts[-1]
     for index in range(len(parts) - 3, -1, -2):
-        condition, then = parts[index], parts[index + 1]
+        condition, consequent = parts[index], parts[index + 1]
         if condition:
-            result = then
-        elif condition is None and then is not result:
+            result = consequent
+        elif condition is None and consequent is not result:
             result = None
     return result
 

@@ -67,9 +67,9 @@ def plus(left: ast.expr, right: ast.expr) -> ast.expr:
     return ast.BinOp(left, ast.Add(), right, **_POSITION)
 
 
-def choice(condition: ast.expr, then: ast.expr, otherwise: ast.expr) -> ast.expr:
+def choice(condition: ast.expr, consequent: ast.expr, otherwise: ast.expr) -> ast.expr:
     """Return a conditional expression."""
-    return ast.IfExp(condition, then, otherwise, **_POSITION)
+    return ast.IfExp(condition, consequent, otherwise, **_POSITION)
 
 
 def for_each(variable: str, items: ast.expr, value: ast.expr) -> ast.expr:

@@ -239,18 +239,18 @@ def substr(text: str, start: object, count: object, budget: Budget) -> str:
     """Return JSON-logic's `substr`; a negative `count` leaves out that many code units at the end."""
     size = length(text)
     budget.spend(size >> 3)
-    first = _whole(start, budget)
+    first = _truncated(start, budget)
     first = max(size + first, 0) if first < 0 else min(first, size)
     if count is UNDEFINED:
         return cut(text, int(first), size)
     if not less(count, 0, budget):
-        return cut(text, int(first), int(min(first + max(_whole(count, budget), 0), size)))
+        return cut(text, int(first), int(min(first + max(_truncated(count, budget), 0), size)))
     # json-logic-js concatenates the length and a text such as "-1", which is then not a number
-    kept = size - first + to_number(count, budget) if is_number(count) else 0
-    return cut(text, int(first), int(first + max(kept, 0)))
+    count_left = size - first + to_number(count, budget) if is_number(count) else 0
+    return cut(text, int(first), int(first + max(count_left, 0)))
 
 
-def _whole(value: object, budget: Budget) -> float:
+def _truncated(value: object, budget: Budget) -> float:
     number = to_number(value, budget)
     if number != number:
         return 0

@@ -53,7 +53,7 @@ class _Evaluator:
             raise RuleError.single("", f"there is no operator {shown(str(operator))!r}{suggestion}")
         return operation(self, data, [self.apply(value, data) for value in values])
 
-    def truth(self, logic: object, data: object) -> bool:
+    def is_truthy(self, logic: object, data: object) -> bool:
         return js.truthy(self.apply(logic, data))
 
     def items(self, values: list[object], data: object) -> list[object] | None:
@@ -84,7 +84,7 @@ def _argument(values: list[object], index: int) -> object:
 def _if(run: _Evaluator, values: list[object], data: object) -> object:
     last = len(values) - 1
     for index in range(0, last, 2):
-        if run.truth(values[index], data):
+        if run.is_truthy(values[index], data):
             return run.apply(values[index + 1], data)
     return run.apply(values[last], data) if last % 2 == 0 else None
 
@@ -114,7 +114,7 @@ def _map(run: _Evaluator, values: list[object], data: object) -> object:
 
 def _filter(run: _Evaluator, values: list[object], data: object) -> object:
     logic = _argument(values, 1)
-    return [item for item in run.items(values, data) or () if run.truth(logic, item)]
+    return [item for item in run.items(values, data) or () if run.is_truthy(logic, item)]
 
 
 def _reduce(run: _Evaluator, values: list[object], data: object) -> object:
@@ -127,12 +127,12 @@ def _reduce(run: _Evaluator, values: list[object], data: object) -> object:
 
 def _all(run: _Evaluator, values: list[object], data: object) -> object:
     items, logic = run.items(values, data), _argument(values, 1)
-    return bool(items) and all(run.truth(logic, item) for item in items or ())
+    return bool(items) and all(run.is_truthy(logic, item) for item in items or ())
 
 
 def _some(run: _Evaluator, values: list[object], data: object) -> object:
     logic = _argument(values, 1)
-    return any(run.truth(logic, item) for item in run.items(values, data) or ())
+    return any(run.is_truthy(logic, item) for item in run.items(values, data) or ())
 
 
 def _none(run: _Evaluator, values: list[object], data: object) -> object:

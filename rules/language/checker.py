@@ -89,7 +89,7 @@ class Checker:
         if wrong is not None:
             self.problem(pointer(path, wrong), f"must be {WORDS['currency']}{nearest(wrong, CURRENCIES)}")
             return None
-        amounts = {code: amount for code, raw_amount in raw.items() if (amount := _whole(raw_amount)) is not None}
+        amounts = {code: amount for code, raw_amount in raw.items() if (amount := _integer(raw_amount)) is not None}
         for code in raw.keys() - amounts.keys():
             self.problem(pointer(path, code), f"must be {WORDS['money']}")
         return Literal(Amounts(tuple(amounts.items())), raw, "money", path) if len(amounts) == len(raw) else None
@@ -213,7 +213,7 @@ class Checker:
         return cast(tuple[Node, ...], tuple(fitted))
 
 
-def _whole(raw: object) -> int | None:
+def _integer(raw: object) -> int | None:
     """Return a JSON number as an integer, or None if it is none."""
     number = READERS["number"](raw)
     return int(cast(float, number)) if number is not None and number == int(cast(float, number)) else None

@@ -139,11 +139,11 @@ def join_if(parts: list[Verdict]) -> Verdict:
     """Return the chosen part; with an unknown condition, the verdict that all possible choices agree on."""
     result = parts[-1]
     for index in range(len(parts) - 3, -1, -2):
-        condition, then = parts[index], parts[index + 1]
+        condition, consequent = parts[index], parts[index + 1]
         if isinstance(condition, Unknown):
-            result = then if then is result else condition
+            result = consequent if consequent is result else condition
         else:
-            result = then if condition else result
+            result = consequent if condition else result
     return result
 
 

@@ -60,15 +60,15 @@ def in_text(part: str, text: str) -> bool:
     return text != "" and part in text
 
 
-def within_km(here: tuple[float, float], there: tuple[float, float], kilometres: float) -> bool:
+def within_km(location: tuple[float, float], centre: tuple[float, float], kilometres: float) -> bool:
     """Return whether the great-circle distance of two (latitude, longitude) in degrees is at most `kilometres`."""
-    return distance_km(here, there) <= kilometres
+    return distance_km(location, centre) <= kilometres
 
 
-def distance_km(here: tuple[float, float], there: tuple[float, float]) -> float:
+def distance_km(origin: tuple[float, float], destination: tuple[float, float]) -> float:
     """Return the great-circle distance (haversine) of two (latitude, longitude) in degrees."""
-    first, second = math.radians(here[0]), math.radians(there[0])
-    across = math.sin(math.radians(there[1] - here[1]) / 2) ** 2
+    first, second = math.radians(origin[0]), math.radians(destination[0])
+    across = math.sin(math.radians(destination[1] - origin[1]) / 2) ** 2
     half = math.sin((second - first) / 2) ** 2 + math.cos(first) * math.cos(second) * across
     return 2 * EARTH_RADIUS_KM * math.asin(math.sqrt(min(1.0, half)))
 

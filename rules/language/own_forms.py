@@ -56,8 +56,8 @@ def _between(check: Checker, form: OperatorForm) -> Node | None:
         return None
     value = check.operand(form, 0, _ORDERED, "a number or a day (for moments use between_dates)")
     bounds = [check.expression(form.arguments[i], form.path_of(i), form.depth) for i in (1, 2)]
-    same = check.same_kind(form, [value, *bounds])
-    return _call(form, *same) if same and _rising(check, form, *same) else None
+    operands = check.same_kind(form, [value, *bounds])
+    return _call(form, *operands) if operands and _rising(check, form, *operands) else None
 
 
 def _rising(check: Checker, form: OperatorForm, value: Node, low: Node, high: Node) -> bool:
@@ -97,8 +97,8 @@ def _before(check: Checker, form: OperatorForm) -> Node | None:
         return None
     moment = check.operand(form, 0, _TIMES, "a date or datetime field")
     other = check.expression(form.arguments[1], form.path_of(1), form.depth)
-    same = check.same_kind(form, [moment, other])
-    return _call(form, *same, operator="<" if form.operator == "before" else ">") if same else None
+    operands = check.same_kind(form, [moment, other])
+    return _call(form, *operands, operator="<" if form.operator == "before" else ">") if operands else None
 
 
 def _between_dates(check: Checker, form: OperatorForm) -> Node | None:
@@ -218,10 +218,10 @@ def _exists(check: Checker, form: OperatorForm) -> Node | None:
 def _within_km(check: Checker, form: OperatorForm) -> Node | None:
     if not check.has_arity(form, 3, usage='[{"var": "geo.location"}, [52.52, 13.405], 50]'):
         return None
-    here = check.operand(form, 0, frozenset({"location"}), "a location field")
-    there = check.constant(form.arguments[1], form.path_of(1), "location")
+    location = check.operand(form, 0, frozenset({"location"}), "a location field")
+    centre = check.constant(form.arguments[1], form.path_of(1), "location")
     distance = _number(check, form, 2, 0, 20_100, "a distance in kilometres, from 0 to 20100")
-    return _call(form, here, there, distance)
+    return _call(form, location, centre, distance)
 
 
 def _percent_bucket(check: Checker, form: OperatorForm) -> Node | None:

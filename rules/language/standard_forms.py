@@ -51,7 +51,7 @@ def _not(check: Checker, form: OperatorForm) -> Node | None:
     return part and Call("!", (part,), "boolean", form.path)
 
 
-def _truth(check: Checker, form: OperatorForm) -> Node | None:
+def _truthiness(check: Checker, form: OperatorForm) -> Node | None:
     if not check.has_arity(form, 1):
         return None
     part = check.condition(form.arguments[0], form.path_of(0), form.depth)
@@ -97,9 +97,9 @@ def _equality(check: Checker, form: OperatorForm) -> Node | None:
             instead = _OWN_COMPARISON.get(node.type, "the condition itself, which is true or false already")
             check.problem(form.path_of(index), f"cannot be compared with {form.operator}: use {instead}")
             nodes[index] = None
-    same = check.same_kind(form, nodes)
+    operands = check.same_kind(form, nodes)
     # for values of the same kind, == and === agree
-    return Call(form.operator[:2], same, "boolean", form.path) if same else None
+    return Call(form.operator[:2], operands, "boolean", form.path) if operands else None
 
 
 def _order(check: Checker, form: OperatorForm) -> Node | None:
@@ -107,11 +107,11 @@ def _order(check: Checker, form: OperatorForm) -> Node | None:
     if not check.has_arity(form, 2, most, '[{"var": "cart.total"}, 5000]'):
         return None
     nodes = [_ordered(check, form, index) for index in range(len(form.arguments))]
-    same = check.same_kind(form, nodes)
-    if same and same[0].type not in _ORDERED:
+    operands = check.same_kind(form, nodes)
+    if operands and operands[0].type not in _ORDERED:
         check.problem(form.path, "cannot order texts; only numbers and days have an order")
         return None
-    return Call(form.operator, same, "boolean", form.path) if same else None
+    return Call(form.operator, operands, "boolean", form.path) if operands else None
 
 
 def _ordered(check: Checker, form: OperatorForm, index: int) -> Node | None:
@@ -228,7 +228,7 @@ STANDARD_FORMS: Mapping[str, Check] = {
     "and": _connective,
     "or": _connective,
     "!": _not,
-    "!!": _truth,
+    "!!": _truthiness,
     "if": _if,
     "?:": _if,
     **dict.fromkeys(("==", "===", "!=", "!=="), _equality),

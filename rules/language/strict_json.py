@@ -88,8 +88,8 @@ def _line_and_column(text: str, position: int) -> str:
 def _object(pairs: list[tuple[str, object]]) -> object:
     decoded = dict(pairs)
     if len(decoded) < len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        keys: set[str] = set()
+        twice = next(key for key, _ in pairs if key in keys or keys.add(key))  # type: ignore[func-returns-value]
         return _RefusedValue(f"has the key {shown(twice)!r} twice")
     return decoded
 

@@ -123,8 +123,8 @@ def complete_version(value: object) -> str | None:
     match = _WRITTEN_VERSION.fullmatch(value.strip())
     if not match:
         return None
-    major, minor, patch, rest = match.groups()
-    version = f"{major}.{minor or 0}.{patch or 0}{rest or ''}"
+    major, minor, patch, suffix = match.groups()
+    version = f"{major}.{minor or 0}.{patch or 0}{suffix or ''}"
     return version if read_version(version) is not None else None
 
 

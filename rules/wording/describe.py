@@ -169,7 +169,7 @@ class _SentenceWriter:
         needs = isinstance(node, Call) and node.operator in {"and", "or", "if"} and node.operator != outer
         return f"({text})" if needs and len(cast(Call, node).arguments) > 1 else text
 
-    def truth(self, node: Call, holds: bool) -> str:
+    def truthiness(self, node: Call, holds: bool) -> str:
         return f"{self.name(node.arguments[0])} is {'not ' if holds else ''}empty or zero"
 
     def default(self, node: Call, holds: bool) -> str:
@@ -223,9 +223,9 @@ class _SentenceWriter:
         return f"{moment} is {'' if holds else 'not '}from {start} to {end} ({zone})"
 
     def near(self, node: Call, holds: bool) -> str:
-        here, there, distance = node.arguments
-        location = cast(Literal, there).raw
-        return f"{self.name(here)} is {'' if holds else 'not '}within {self.text(distance)} km of {location}"
+        field, centre, distance = node.arguments
+        location = cast(Literal, centre).raw
+        return f"{self.name(field)} is {'' if holds else 'not '}within {self.text(distance)} km of {location}"
 
     def bucket(self, node: Call, holds: bool) -> str:
         value, salt, low, high = map(self.text, node.arguments)
@@ -255,7 +255,7 @@ _OWN: Mapping[str, Callable[[_SentenceWriter, Call, bool], str]] = {
     "and": _SentenceWriter.connective,
     "or": _SentenceWriter.connective,
     "if": _SentenceWriter.chosen,
-    "truthy": _SentenceWriter.truth,
+    "truthy": _SentenceWriter.truthiness,
     "default": _SentenceWriter.default,
     "exists": _SentenceWriter.exists,
     "missing_some": _SentenceWriter.missing,

@@ -49,13 +49,13 @@ def explain(
 ) -> RuleExplanation:
     """Evaluate every clause of `rule`, also those that a decision would skip; `facts` are raw values by dotted name."""
     values = read_values(rule.condition, facts, vocabulary)
-    whole = verdict(rule.condition, values, lists)
+    rule_verdict = verdict(rule.condition, values, lists)
     clauses = tuple(
         _clause(node, depth, describe(node, vocabulary, wording), facts, verdict(node, values, lists))
         for node, depth in _clauses(rule.condition, 0)
     )
     text = describe(rule, vocabulary, wording)
-    return RuleExplanation(rule.id, rule.name, text, _word(whole), _lacked(whole), clauses)
+    return RuleExplanation(rule.id, rule.name, text, _word(rule_verdict), _lacked(rule_verdict), clauses)
 
 
 def _clauses(node: Node, depth: int) -> Iterator[tuple[Node, int]]:
@@ -66,8 +66,8 @@ def _clauses(node: Node, depth: int) -> Iterator[tuple[Node, int]]:
 
 
 def _clause(node: Node, depth: int, text: str, facts: Mapping[str, object], outcome: Verdict) -> ClauseVerdict:
-    seen = {} if is_connective(node) else {name: facts.get(name) for name in fields_of(node)}
-    return ClauseVerdict(node.path, depth, text, seen, _word(outcome), _lacked(outcome))
+    values = {} if is_connective(node) else {name: facts.get(name) for name in fields_of(node)}
+    return ClauseVerdict(node.path, depth, text, values, _word(outcome), _lacked(outcome))
 
 
 def _word(outcome: Verdict) -> str:
