@@ -212,11 +212,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
         """Read `TAP2_*`; raise `msgspec.ValidationError` for a wrong value or an unknown name."""
-        given = {name[len(PREFIX) :].lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
-        unknown = sorted(set(given) - set(cls.__struct_fields__))
+        values = {name[len(PREFIX) :].lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
+        unknown = sorted(set(values) - set(cls.__struct_fields__))
         if unknown:
             raise msgspec.ValidationError(f"unknown setting {PREFIX}{unknown[0].upper()}")
-        return msgspec.convert(given, cls, strict=False)
+        return msgspec.convert(values, cls, strict=False)
 
 
 def _check_command(command: str, *, is_alone: bool) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from bandits.choice.model import ChoiceModel
 from bandits.choice.observations import ChoiceObservation, aggregate
 from benchmarks.process import ROOT
-from engine.decisions.offline.snapshot_document import BeliefsInForce, offline_plan, why_no_snapshot
+from engine.decisions.offline.snapshot_document import BeliefsInForce, offline_plan, snapshot_refusal
 from engine.decisions.requests.answers import expires_at
 from engine.kernel.beliefs import ArmBelief, Knowledge
 from engine.kernel.choice_beliefs import state_of
@@ -165,7 +165,7 @@ def document() -> dict[str, Any]:
     settings = []
     for setting in SETTINGS:
         active = active_of(setting)
-        assert not why_no_snapshot(active, is_browser=False), setting.name
+        assert not snapshot_refusal(active, is_browser=False), setting.name
         plan = msgspec.to_builtins(offline_plan(active.plan, BeliefsInForce.of(active)))
         settings.append({"name": setting.name, "plan": plan, "cases": list(cases_of(active))})
     return {"about": "Answers of guests by a snapshot: null where a client must not decide", "settings": settings}

@@ -48,16 +48,16 @@ class Catalogue:
         """Create all documents or none; raise `Conflict` for a taken id, `Invalid` for bad documents."""
 
         def edit(configuration: Configuration) -> list[Change]:
-            seen: set[str] = set()
+            ids: set[str] = set()
             changes = []
             if placement:
                 configuration.get("placement", "", placement)
             present = configuration.documents("candidate", placement)
             for document in in_list_order([tidied(document) for document in documents], present):
                 id = id_of(document)
-                if id in seen or configuration.find(kind, placement, id) is not None:
+                if id in ids or configuration.find(kind, placement, id) is not None:
                     raise Conflict(f"there is already a {kind} “{id}”", field="id")
-                seen.add(id)
+                ids.add(id)
                 changes.append(Change(None, Resource(kind, placement, id, 1, document, now_ms())))
             return changes
 

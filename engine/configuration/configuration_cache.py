@@ -23,7 +23,7 @@ Written = tuple[Kind, str]
 """A document as it is stored."""
 
 
-class Kept(NamedTuple):
+class CachedConfiguration(NamedTuple):
     mark: Mark
     configuration: Configuration
     documents: Mapping[Written, Document]
@@ -33,35 +33,37 @@ NOTHING: Mapping[Written, Document] = MappingProxyType({})
 
 
 class ConfigurationCache:
-    """Of a thousand rules one changes at a time: what is written as before stays decoded."""
+    """Caches decoded configurations; documents that did not change are not decoded again."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._kept: dict[int, Kept] = {}
+        self._cache: dict[int, CachedConfiguration] = {}
 
     async def load(self, merchant_id: int) -> Configuration:
-        """Everything that the merchant edits, as it is now."""
+        """Return everything that the merchant edits, as it is now."""
         async with self._database.read() as connection:
             # The mark first: a change that comes between the two makes an edit try again, never pass unseen.
             mark = await configuration_rows.mark(connection, merchant_id)
-            kept = self._kept.get(merchant_id)
-            if kept is None or kept.mark != mark:
+            cached = self._cache.get(merchant_id)
+            if cached is None or cached.mark != mark:
                 rows = await configuration_rows.rows(connection, merchant_id)
                 numbers = await colours.of_merchant(connection, merchant_id)
                 # Decoding thousands of documents takes longer than a decision should wait.
-                kept = await asyncio.to_thread(_decoded, mark, rows, numbers, kept.documents if kept else NOTHING)
-        self._keep(merchant_id, kept)
-        return kept.configuration
+                cached = await asyncio.to_thread(_decoded, mark, rows, numbers, cached.documents if cached else NOTHING)
+        self._keep(merchant_id, cached)
+        return cached.configuration
 
-    def _keep(self, merchant_id: int, kept: Kept) -> None:
-        """The last used stay."""
-        self._kept.pop(merchant_id, None)
-        self._kept[merchant_id] = kept
-        if len(self._kept) > MOST_KEPT:
-            del self._kept[next(iter(self._kept))]
+    def _keep(self, merchant_id: int, cached: CachedConfiguration) -> None:
+        """Cache a configuration; drop the least recently used one."""
+        self._cache.pop(merchant_id, None)
+        self._cache[merchant_id] = cached
+        if len(self._cache) > MOST_KEPT:
+            del self._cache[next(iter(self._cache))]
 
 
-def _decoded(mark: Mark, rows: Sequence[Any], numbers: Colours, decoded: Mapping[Written, Document]) -> Kept:
+def _decoded(
+    mark: Mark, rows: Sequence[Any], numbers: Colours, decoded: Mapping[Written, Document]
+) -> CachedConfiguration:
     documents: dict[Written, Document] = {}
     resources = []
     for row in rows:
@@ -69,4 +71,4 @@ def _decoded(mark: Mark, rows: Sequence[Any], numbers: Colours, decoded: Mapping
         document = documents[written] = decoded.get(written) or decode(*written)
         resources.append(Resource(row.kind, row.placement, row.id, row.version, document, row.changed_at))
     configuration = Configuration(resources, mark.revision, review=mark.review, currency=mark.currency, colours=numbers)
-    return Kept(mark, configuration, documents)
+    return CachedConfiguration(mark, configuration, documents)

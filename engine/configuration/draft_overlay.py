@@ -104,8 +104,8 @@ def laid_over(configuration: Configuration, placement: str, head: DraftRow, rows
         if kind != "rule"
     ]
     others.sort(key=lambda item: (ORDER.index(item.kind), item.id))
-    kept = tuple(item for item in others if item.before or item.after)
-    return Draft(placement, head, tuple(present), kept, configuration.review)
+    other_changes = tuple(item for item in others if item.before or item.after)
+    return Draft(placement, head, tuple(present), other_changes, configuration.review)
 
 
 def scope_of(kind: Kind, placement: str) -> str:

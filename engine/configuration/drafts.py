@@ -48,13 +48,13 @@ Wanted = Mapping[str, Document | None]
 """Documents by id; None deletes."""
 
 
-class OthersFirst(Stale):
-    """Somebody else changed it meanwhile: `theirs` is how it is now."""
+class ChangedMeanwhile(Stale):
+    """Somebody else changed it meanwhile: `current` is how it is now."""
 
-    def __init__(self, theirs: DraftItem) -> None:
-        detail = f"{theirs.kind} “{theirs.id}” was changed meanwhile: it is at revision {theirs.revision}"
+    def __init__(self, current: DraftItem) -> None:
+        detail = f"{current.kind} “{current.id}” was changed meanwhile: it is at revision {current.revision}"
         super().__init__(detail, field="revision")
-        self.theirs = theirs
+        self.current = current
 
 
 class Drafts:
@@ -133,7 +133,7 @@ class Drafts:
     # Changing one document; `revision` is what the editor saw of it: 0 where there was none, None for any
 
     async def save(self, actor: Actor, placement: str, document: Document, *, revision: int | None) -> DraftItem:
-        """Put a document into the draft. `OthersFirst` where it is at another revision, `Invalid` where it is wrong."""
+        """Put a document into the draft; raise `ChangedMeanwhile` at another revision, `Invalid` if it is wrong."""
         document = tidied(document)
         kind, id = kind_of(document), id_of(document)
         configuration = await self.configuration(actor.merchant_id, placement)
@@ -154,10 +154,10 @@ class Drafts:
         self, actor: Actor, placement: str, id: str, *, revision: int | None, kind: Kind = "rule"
     ) -> DraftItem:
         """Keep the draft's document as it is, although the published one has moved since."""
-        mine = await self.item(actor.merchant_id, placement, kind, id)
-        if not mine.moved:
-            return mine
-        return await self._change_one(actor, placement, mine.key, mine.after, revision, rebase=True)
+        own_change = await self.item(actor.merchant_id, placement, kind, id)
+        if not own_change.moved:
+            return own_change
+        return await self._change_one(actor, placement, own_change.key, own_change.after, revision, rebase=True)
 
     # Changing many; `revision` is the whole draft's, None for whichever it is at
 
@@ -217,12 +217,12 @@ class Drafts:
             await resources.get(connection, actor.merchant_id, "placement", "", placement)
             await drafts.touch(connection, actor.merchant_id, placement, expected=revision)
             keys = None if ids is None else [(kind, id) for id in ids]
-            gone = await drafts.changes(connection, actor.merchant_id, placement, keys)
-            if not gone:
+            discarded = await drafts.changes(connection, actor.merchant_id, placement, keys)
+            if not discarded:
                 return None
-            await drafts.drop(connection, actor.merchant_id, placement, [row.key for row in gone])
+            await drafts.drop(connection, actor.merchant_id, placement, [row.key for row in discarded])
             return await audit.write(
-                connection, NewEntry(actor, now_ms(), DISCARDED, f"draft {placement}", before=gone)
+                connection, NewEntry(actor, now_ms(), DISCARDED, f"draft {placement}", before=discarded)
             )
 
     async def bring_back(self, actor: Actor, placement: str, entry_id: int) -> int:
@@ -233,9 +233,11 @@ class Drafts:
                 raise NotFound("there is nothing to restore", field="entry")
             taken = await drafts.touch(connection, actor.merchant_id, placement)
             held = {row.key for row in await drafts.changes(connection, actor.merchant_id, placement)}
-            gone = [_typed(row) for row in msgspec.json.decode(entry.before or "[]", type=list[DraftChangeRow])]
+            discarded = [_typed(row) for row in msgspec.json.decode(entry.before or "[]", type=list[DraftChangeRow])]
             rows = [
-                row._replace(revision=taken, authors=actor.added_to(row.authors)) for row in gone if row.key not in held
+                row._replace(revision=taken, authors=actor.added_to(row.authors))
+                for row in discarded
+                if row.key not in held
             ]
             await drafts.put(connection, actor.merchant_id, placement, rows)
         return len(rows)
@@ -259,7 +261,7 @@ class Drafts:
             held = {row.id: row for row in await drafts.changes(connection, merchant_id, placement, [key])}
             now = item_of(kind, id, live.get(id), held.get(id))
             if revision is not None and now.revision != revision:
-                raise OthersFirst(now)
+                raise ChangedMeanwhile(now)
             [row] = _rows(kind, {id: document}, live, held, actor, taken)
             if rebase:
                 row = row._replace(base_version=live[id].version if id in live else 0)
@@ -350,7 +352,7 @@ async def _put(
     """Write rows of one kind; a document that is as it is published needs none."""
     published = {id: resource.document for id, resource in live.items()}
     differing = {row.id: row for row in rows if not is_same(row.document, published.get(row.id))}
-    same = [row.key for row in rows if row.id not in differing]
-    await drafts.drop(connection, merchant_id, placement, same)
+    unchanged = [row.key for row in rows if row.id not in differing]
+    await drafts.drop(connection, merchant_id, placement, unchanged)
     await drafts.put(connection, merchant_id, placement, list(differing.values()))
     return [item_of(row.kind, row.id, live.get(row.id), differing.get(row.id)) for row in rows]

@@ -72,13 +72,13 @@ def difference(kind: PlanKind, id: str, before: Any, after: Any, old: SentenceTe
         mark="new" if before is None else "deleted" if after is None else "changed",
         before=before,
         after=after,
-        was=_said(before, old),
-        now=_said(after, new),
+        was=_in_words(before, old),
+        now=_in_words(after, new),
         details=_details(before, after) if before and after else [],
     )
 
 
-def _said(part: Any, terms: SentenceTerms) -> str:
+def _in_words(part: Any, terms: SentenceTerms) -> str:
     return sentence_of(part, terms) if isinstance(part, RuleDocument) else ""
 
 

@@ -41,13 +41,13 @@ def _staying(keys: Sequence[tuple[int, str]]) -> set[int]:
 
 def _spread(values: Sequence[int | None]) -> list[int] | None:
     """Fill the gaps (None) evenly between the values that stay; return None if there is no room."""
-    kept = [(index, value) for index, value in enumerate(values) if value is not None]
-    if not kept:
+    fixed = [(index, value) for index, value in enumerate(values) if value is not None]
+    if not fixed:
         return []
-    (first, top), (final, bottom) = kept[0], kept[-1]
+    (first, top), (final, bottom) = fixed[0], fixed[-1]
     begin, end = (-1, top + GAP * (first + 1)), (len(values), bottom - GAP * (len(values) - final))
     numbers: list[int] = []
-    for (low, above), (high, below) in pairwise([begin, *kept, end]):
+    for (low, above), (high, below) in pairwise([begin, *fixed, end]):
         missing = high - low - 1
         if missing and above - below <= missing:
             return None

@@ -151,8 +151,8 @@ def _off(
     configuration: Configuration, kind: Kind, placement: str, documents: Iterable[Any], now: int
 ) -> Iterator[Change]:
     """A rule that was switched off then is in no plan, so it is switched off like one that came since."""
-    kept = {id_of(document) for document in documents}
+    document_ids = {id_of(document) for document in documents}
     for live in configuration.inside(placement):
-        if live.kind == kind and live.id not in kept and live.document.enabled:
+        if live.kind == kind and live.id not in document_ids and live.document.enabled:
             document = msgspec.structs.replace(live.document, enabled=False)
             yield Change(live, live._replace(version=live.version + 1, document=document, changed_at=now))

@@ -16,7 +16,7 @@ from engine.model.documents.consent import PERSONALIZATION, ConsentNotice, Conse
 from engine.model.documents.preferences import PreferenceChange
 
 CUSTOMER = Changer("customer", "the customer, in the customer center")
-PLACE = "customer center"
+SERVED_AT = "customer center"
 MOST_CHANGES = 20
 
 
@@ -66,7 +66,7 @@ class CustomerCenter:
 
         Whoever accepts personalization takes back an earlier refusal of it among the preferences.
         """
-        record = ConsentRecord(purposes=dict(purposes), method="save", notice=notice, served_at=PLACE)
+        record = ConsentRecord(purposes=dict(purposes), method="save", notice=notice, served_at=SERVED_AT)
         await self._consents.record(visit.merchant_id, visit.customer_id, record, CUSTOMER)
         if purposes.get(PERSONALIZATION):
             await self.save_preferences(visit, PreferenceChange(personalization_enabled=True))
@@ -77,7 +77,7 @@ class CustomerCenter:
 
     async def opt_out(self, visit: CenterVisit, notice: ConsentNotice) -> None:
         """Refuse every purpose, and note it as an answered request."""
-        record = ConsentRecord(method="reject", notice=notice, served_at=PLACE)
+        record = ConsentRecord(method="reject", notice=notice, served_at=SERVED_AT)
         await self._consents.record(visit.merchant_id, visit.customer_id, record, CUSTOMER)
         await self._rights.note_restriction(_actor(visit), visit.customer_id, check=_check(visit))
 

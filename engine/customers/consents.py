@@ -104,7 +104,9 @@ class Consents:
         record = _with_all_purposes(record, names)
 
         def next_of(before: CustomerSettings) -> CustomerSettings:
-            return msgspec.structs.replace(before, consents={**before.consents, **record.purposes}, asked=True)
+            return msgspec.structs.replace(
+                before, consents={**before.consents, **record.purposes}, prompt_answered=True
+            )
 
         async with self._database.write() as connection:
             stored = await change_settings(connection, self._reader, key, next_of, changer, anew=True)

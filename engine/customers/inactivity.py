@@ -25,7 +25,7 @@ DAYS_OF_PROOF = 3 * 365 + 1
 """How long a consent is kept as proof after it was given; one that still counts is kept longer."""
 PIECE = 25
 """Customers of a transaction, each with four statements: a decision waits for at most one."""
-NOBODY = InactiveCustomer("", "", 0)
+NO_CUSTOMER = InactiveCustomer("", "", 0)
 
 
 class InactiveCustomers:
@@ -56,7 +56,7 @@ class InactiveCustomers:
 
     async def _forget(self, merchant_id: int, now: int) -> int:
         """Forget a merchant's inactive customers; return how many. A retention that is changed meanwhile counts."""
-        count, rows = 0, [NOBODY] * PIECE
+        count, rows = 0, [NO_CUSTOMER] * PIECE
         while len(rows) == PIECE:
             days = (await self._retention.get(merchant_id)).kinds["inactive_customers"].days
             if days is None:
@@ -68,10 +68,10 @@ class InactiveCustomers:
         return count
 
     async def _reduce(self, merchant_id: int, rows: list[InactiveCustomer]) -> int:
-        rests = [(row, self._rest(merchant_id, row)) for row in rows]
+        reductions = [(row, self._sealed_refusals(merchant_id, row)) for row in rows]
 
         async def reduce(connection: AsyncConnection) -> int:
-            return sum([await visits.reduce(connection, merchant_id, row, rest) for row, rest in rests])
+            return sum([await visits.reduce(connection, merchant_id, row, refusals) for row, refusals in reductions])
 
         return await self._write(reduce)
 
@@ -83,12 +83,12 @@ class InactiveCustomers:
         await asyncio.sleep(purging.REST * (clock() - began))
         return count
 
-    def _rest(self, merchant_id: int, row: InactiveCustomer) -> str:
+    def _sealed_refusals(self, merchant_id: int, row: InactiveCustomer) -> str:
         """Return what stays, encrypted; what cannot be decrypted stays whole, because it may be a refusal."""
         if not row.sealed or self._reader.open_text(merchant_id, row.customer, row.sealed) is None:
             return row.sealed
-        rest = refusals_of(self._reader.open(merchant_id, row.customer, row.sealed))
-        return self._reader.seal(merchant_id, row.customer, rest) if rest != NO_SETTINGS else ""
+        refusals = refusals_of(self._reader.open(merchant_id, row.customer, row.sealed))
+        return self._reader.seal(merchant_id, row.customer, refusals) if refusals != NO_SETTINGS else ""
 
 
 def refusals_of(settings: CustomerSettings) -> CustomerSettings:
@@ -102,4 +102,6 @@ def refusals_of(settings: CustomerSettings) -> CustomerSettings:
         cross_merchant_consent=own.cross_merchant_consent and None,
     )
     refuses = bool(consents) or refused != NO_PREFERENCES
-    return CustomerSettings(preferences=refused, consents=consents, asked=settings.asked and refuses)
+    return CustomerSettings(
+        preferences=refused, consents=consents, prompt_answered=settings.prompt_answered and refuses
+    )

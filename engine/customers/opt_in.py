@@ -64,8 +64,8 @@ class OptIns:
             )
         is_sample = len(rows) > MOST_ANSWERS
         # Of the last customer, some answers may be missing.
-        whole = [row for row in rows if row.customer != rows[-1].customer] if is_sample else rows
-        return await asyncio.to_thread(self._count, merchant_id, whole, edges, is_sample)
+        complete_rows = [row for row in rows if row.customer != rows[-1].customer] if is_sample else rows
+        return await asyncio.to_thread(self._count, merchant_id, complete_rows, edges, is_sample)
 
     def _count(
         self, merchant_id: int, rows: Sequence[CustomerConsent], edges: Sequence[int], is_sample: bool

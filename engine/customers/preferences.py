@@ -165,22 +165,22 @@ def _differing(before: Preferences, after: Preferences) -> list[str]:
     return [name for name in Preferences.__struct_fields__ if getattr(before, name) != getattr(after, name)]
 
 
-def _problems(after: Preferences, given: AbstractSet[str], methods: Collection[str]) -> Iterator[FieldProblem]:
+def _problems(after: Preferences, changed_fields: AbstractSet[str], methods: Collection[str]) -> Iterator[FieldProblem]:
     """Yield what is wrong with the fields that a change gives; a method that was deleted since harms nobody."""
     for name in OF_METHODS:
         value = getattr(after, name)
         names = () if value is None else (value,) if isinstance(value, str) else value
-        if name in given:
+        if name in changed_fields:
             for method in names:
                 if method not in methods:
                     yield FieldProblem(name, f"“{method}” is not one of your payment methods{nearest(method, methods)}")
             if len(set(names)) < len(names):
                 yield FieldProblem(name, "must not name a method twice")
-    if given & set(OF_METHODS):
+    if changed_fields & set(OF_METHODS):
         for method in (after.default_method, *after.favorites):
             if method is not None and method in after.excluded:
                 yield FieldProblem("excluded", f"“{method}” is also the default method or a favorite")
-    if "currency" in given:
+    if "currency" in changed_fields:
         yield from _currency_problems(after.currency)
 
 

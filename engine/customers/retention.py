@@ -106,8 +106,8 @@ class Retention:
         current = (await self.get(merchant_id)).kinds
         shortened = {}
         for kind in KINDS:
-            days, kept = policy.days(kind), current[kind].days
-            if days is not None and (kept is None or days < kept):
+            days, current_days = policy.days(kind), current[kind].days
+            if days is not None and (current_days is None or days < current_days):
                 shortened[kind] = days
         return [each for each in await self._count(merchant_id, shortened) if each.rows]
 
@@ -135,8 +135,8 @@ class Retention:
         kinds = {}
         for kind in KINDS:
             own, server = stored.policy.days(kind), self._server[kind]
-            given = [days for days in (own, server) if days is not None]
-            kinds[kind] = KindInForce(kind, min(given, default=None), own, server, SHORTEST[kind])
+            limits = [days for days in (own, server) if days is not None]
+            kinds[kind] = KindInForce(kind, min(limits, default=None), own, server, SHORTEST[kind])
         return RetentionInForce(stored.version, kinds)
 
     async def _count(self, merchant_id: int, days_of: Mapping[RetentionKind, int]) -> list[KindPreview]:

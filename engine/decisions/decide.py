@@ -142,7 +142,7 @@ class Decider:
                 answers, writes = [], []
                 for active, key in zip(actives, ids, strict=True):
                     offers = await self._offers(active.plan, request) if active.plan.offers else None
-                    past = CustomerPast(usage, await self._given(active, request))
+                    past = CustomerPast(usage, await self._settled_variants(active, request))
                     answer, row, learning = self._answer(active, request, past, key, offers)
                     ranking = [candidate.id for candidate in answer.decision.ranking]
                     writes.append(self._recorder.append(row, ranking, learning, self._exposures(answer, row)))
@@ -213,13 +213,13 @@ class Decider:
         reading = read_facts(plan, request)
         offer_context = offer_context_of(plan, request, reading.values)
         budgets = self._budgets.load(plan, offer_context)
-        past = CustomerPast(usage, await self._given(active, request))
+        past = CustomerPast(usage, await self._settled_variants(active, request))
         limits = await self._budgets.limits(plan, offer_context)
         refused: dict[str, str] = {}
         for attempt in range(2 * len(plan.offers) + 1):
             state = await (budgets if attempt == 0 else self._budgets.load(plan, offer_context))
-            if (same := await self._same(active, offer_context, reading.values, state)) is not None:
-                return same
+            if (held_answer := await self._held_answer(active, offer_context, reading.values, state)) is not None:
+                return held_answer
             answer, row, learning = self._answer(
                 active, request, past, key, OfferInput(reading, offer_context, state, limits, refused)
             )
@@ -237,7 +237,7 @@ class Decider:
             return HeldAnswer(answer, [hold._replace(code=codes.get(hold.id, hold.code)) for hold in held])
         raise RuntimeError("the budgets changed with every attempt to hold")
 
-    async def _same(
+    async def _held_answer(
         self, active: Active, offer_context: OfferContext, values: Mapping[str, Any], state: BudgetState
     ) -> HeldAnswer | None:
         """Return the answer that the customer has for the same cart already, or None."""
@@ -246,15 +246,15 @@ class Decider:
         if row is None:
             return None
         decision = msgspec.json.decode(row.answer, type=Decision)
-        kept = holds_of(plan, decision, state.own_holds)
+        holds = holds_of(plan, decision, state.own_holds)
         facts = Facts(msgspec.json.decode(row.facts), {}, row.customer)
         if cart_facts(facts.values) != cart_facts(values):
             return None
-        if kept is None or any(hold.offer in active.availability_facts.get(REPORTED, {}) for hold in kept):
+        if holds is None or any(hold.offer in active.availability_facts.get(REPORTED, {}) for hold in holds):
             return None
-        return HeldAnswer(DecisionAnswer(decision, facts, plan, row.answer.encode()), kept)
+        return HeldAnswer(DecisionAnswer(decision, facts, plan, row.answer.encode()), holds)
 
-    async def _given(self, active: Active, request: RequestScope) -> Mapping[str, GivenChance]:
+    async def _settled_variants(self, active: Active, request: RequestScope) -> Mapping[str, GivenChance]:
         if not active.experiments.shares:
             return NOTHING_GIVEN
         values, _ = read_facts(active.plan, request)
@@ -277,8 +277,8 @@ class Decider:
     ) -> tuple[DecisionAnswer, DecisionRow, Learning]:
         merchant_id, now = request.merchant_id, request.now
         facts, notes = self._facts(active, request, past.usage, offers)
-        deciding, assignments, question = active.evaluate(facts, key, past.given)
-        if withheld := active.withheld(facts, assignments, key, past.given):
+        deciding, assignments, question = active.evaluate(facts, key, past.settled_variants)
+        if withheld := active.withheld(facts, assignments, key, past.settled_variants):
             facts.values[WITHHELD] = withheld
         plan = deciding.plan
         bucket, beliefs = deciding.for_facts(facts.values)

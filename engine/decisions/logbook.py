@@ -90,9 +90,9 @@ class Logbook:
             wording = wording or Wording(currency=await currency_of(connection, merchant_id))
         facts = facts_of(row)
         deciding = active if decision.fallback else active.pick(facts, row.id)[0]
-        seen = trace(deciding.plan, facts, decision, wording)
+        decision_trace = trace(deciding.plan, facts, decision, wording)
         slots = chances_by_slot(deciding.plan, deciding.beliefs_of(snapshot), facts, decision)
-        return Explained(row, decision, deciding.plan, seen, slots, events.get(row.id, []))
+        return Explained(row, decision, deciding.plan, decision_trace, slots, events.get(row.id, []))
 
     async def replay(self, merchant_id: int, decision_id: str) -> Replay:
         return await replay(self._database, (await self.get(merchant_id, decision_id)).row)

@@ -159,8 +159,8 @@ def transitions_of(plan: Plan, decision: Decision, context: OfferContext, state:
             if own is None:
                 transitions.append(ledger.take(new, request))
             else:
-                kept = ledger.requote(own, amount=new.amount, like=new)
-                transitions.append(kept if own.code else kept._replace(code=request))
+                requoted = ledger.requote(own, amount=new.amount, like=new)
+                transitions.append(requoted if own.code else requoted._replace(code=request))
     return transitions
 
 
@@ -192,8 +192,8 @@ def new_hold(plan: Plan, id: str, context: OfferContext, decision_id: str) -> Ho
 def holds_of(plan: Plan, decision: Decision, own: Mapping[str, Hold]) -> Sequence[Hold] | None:
     """Return the holds of a logged answer, in its order; None if one of them is no longer live."""
     held = [own.get(ranked.id) for ranked in decision.ranking if ranked.id in plan.offers]
-    kept = [hold for hold in held if hold is not None and hold.decision_id == decision.decision_id]
-    return kept if len(kept) == len(held) else None
+    live_holds = [hold for hold in held if hold is not None and hold.decision_id == decision.decision_id]
+    return live_holds if len(live_holds) == len(held) else None
 
 
 def hold_id(now: int) -> str:

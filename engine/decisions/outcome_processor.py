@@ -31,7 +31,7 @@ from engine.store.offers import holds
 from engine.store.outcomes import OutcomeRow
 
 Status = Literal["recorded", "duplicate", "conflict", "unknown_decision", "invalid"]
-NAMES_NOBODY = frozenset({"shown", "abandoned"})
+WITHOUT_CANDIDATE = frozenset({"shown", "abandoned"})
 
 
 class PlanHead(msgspec.Struct, frozen=True):
@@ -91,10 +91,10 @@ class OutcomeProcessor:
     async def retract(self, connection: AsyncConnection, rows: Sequence[OutcomeRow], sums: Sums) -> None:
         """Take outcomes out of the log, and their credit out of `sums`."""
         reported = await _reported(connection, rows)
-        gone = {row.key for row in rows}
+        removed_keys = {row.key for row in rows}
         for decision_id in reported.rows:
             before = await self._state(connection, decision_id, reported)
-            left = [event for event in before.outcomes if event.key not in gone]
+            left = [event for event in before.outcomes if event.key not in removed_keys]
             _fold_again(before, left, sums)
             _measure_again(before, left, sums)
         add_purchases(sums, [row for row in rows if row.decision_id is None], sign=-1)
@@ -258,7 +258,7 @@ def _refusal(report: OutcomeRow, reported: Reported) -> Receipt | None:
         return Receipt(report.event_id, "invalid", "decision_id: the time for reports by browsers is over")
     if report.candidate is None:
         # A purchase without an offer names no candidate; those who are held back have none to name.
-        if report.type in NAMES_NOBODY or (report.type in PAYMENTS and UNAVAILABLE in row.facts):
+        if report.type in WITHOUT_CANDIDATE or (report.type in PAYMENTS and UNAVAILABLE in row.facts):
             return None
         return Receipt(report.event_id, "invalid", f"candidate_id: a {report.type} outcome names its candidate")
     answer = reported.answers[row.id]

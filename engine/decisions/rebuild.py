@@ -33,7 +33,7 @@ class FoldDifference(msgspec.Struct, frozen=True):
 
     fold: str
     where: list[str | int]
-    kept: list[int]
+    stored: list[int] = msgspec.field(name="kept")
     rebuilt: list[int]
 
 
@@ -62,11 +62,11 @@ async def compare(database: Database, *, since_day: int = 0) -> list[FoldDiffere
     """Return where the stored folds differ from the log; the log is incomplete before `since_day`."""
     async with database.snapshot() as connection:
         rebuilt = await fold_log(connection)
-        kept, starts = await folds.kept(connection), await folds.starts(connection)
+        stored, starts = await folds.stored(connection), await folds.starts(connection)
     return [
         difference
         for each in (*REBUILT, OBSERVATIONS)
-        for difference in _differences(each, kept, rebuilt, max(since_day, starts.get(each.name, 0)))
+        for difference in _differences(each, stored, rebuilt, max(since_day, starts.get(each.name, 0)))
     ]
 
 
@@ -79,7 +79,7 @@ async def rebuild(database: Database, *, since_day: int = 0) -> None:
         if not database.is_sqlite:
             await connection.execute(text(HOLD_WRITERS))
         sums = await fold_log(connection)
-        sums.of[OBSERVATIONS.name] = _corrections(await folds.kept(connection), sums, since_day)
+        sums.of[OBSERVATIONS.name] = _corrections(await folds.stored(connection), sums, since_day)
         sums.of[MINUTES.name] = {}
         for each in REBUILT:
             first = _first(each, since_day)
@@ -112,16 +112,16 @@ def _first(each: Fold, since_day: int) -> int | str:
     return since_day * (DAY // MINUTE) if each is WAITING else since_day
 
 
-def _corrections(kept: Sums, rebuilt: Sums, since_day: int) -> dict[Any, list[int]]:
+def _corrections(stored: Sums, rebuilt: Sums, since_day: int) -> dict[Any, list[int]]:
     return {
-        tuple(difference.where): [new - old for new, old in zip(difference.rebuilt, difference.kept, strict=True)]
-        for difference in _differences(OBSERVATIONS, kept, rebuilt, since_day)
+        tuple(difference.where): [new - old for new, old in zip(difference.rebuilt, difference.stored, strict=True)]
+        for difference in _differences(OBSERVATIONS, stored, rebuilt, since_day)
     }
 
 
-def _differences(each: Fold, kept: Sums, rebuilt: Sums, since_day: int) -> list[FoldDifference]:
+def _differences(each: Fold, stored: Sums, rebuilt: Sums, since_day: int) -> list[FoldDifference]:
     differences, name, nothing = [], each.name, [0] * len(each.values)
-    old, new = by_candidate(each, kept), by_candidate(each, rebuilt)
+    old, new = by_candidate(each, stored), by_candidate(each, rebuilt)
     for cell in sorted(old.keys() | new.keys()):
         before, after = old.get(cell, nothing), new.get(cell, nothing)
         if before != after and getattr(each.cell(*cell), _time(each)) >= _first(each, since_day):

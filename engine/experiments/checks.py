@@ -190,8 +190,8 @@ def free_offset(document: Experiment, others: Sequence[Experiment]) -> float | N
 
 def editable_while_running(document: Experiment) -> frozenset[str]:
     """Return the fields that may change once units are enrolled; the looks are planned by the longest run."""
-    kept = {"maximum_days"} if document.method == "group_sequential" else set()
-    return frozenset(EDITABLE_WHILE_RUNNING) - kept
+    fixed_fields = {"maximum_days"} if document.method == "group_sequential" else set()
+    return frozenset(EDITABLE_WHILE_RUNNING) - fixed_fields
 
 
 def changed_fields(before: Experiment, after: Experiment) -> set[str]:

@@ -217,8 +217,8 @@ def _beginning(segment: str) -> tuple[bool, float]:
 def _most_frequent(values: Sequence[Any]) -> Callable[[Any], str]:
     """Return the name of a value's segment: itself where it is frequent."""
     counts = Counter(_text(value) for value in values)
-    kept = {text for text, _ in counts.most_common(MOST_VALUES)}
-    return lambda value: text if (text := _text(value)) in kept else OTHERS
+    frequent = {text for text, _ in counts.most_common(MOST_VALUES)}
+    return lambda value: text if (text := _text(value)) in frequent else OTHERS
 
 
 def _text(value: Any) -> str:

@@ -52,7 +52,7 @@ class VariantReader:
         )
         if not request.personal:
             return []
-        given = []
+        variants = []
         for placement, active in sorted(self._live.placements(merchant_id).items()):
             if not active.experiments.is_empty:
                 values, _ = read_facts(active.plan, request)
@@ -60,9 +60,9 @@ class VariantReader:
                 settled = await self._settled.of_request(merchant_id, active, facts)
                 key = decision_id(request.now)
                 lasting = [each for each in active.pick(facts, key, settled)[1] if each.unit != key]
-                given += [_given(placement, assignment) for assignment in lasting]
-        return given
+                variants += [_variant_of(placement, assignment) for assignment in lasting]
+        return variants
 
 
-def _given(placement: str, each: Assignment) -> GivenVariant:
+def _variant_of(placement: str, each: Assignment) -> GivenVariant:
     return GivenVariant(placement, each.experiment, each.phase, each.variant, each.differs)

@@ -191,14 +191,14 @@ def results_of(
     `stated` is the part of the history that stored looks have stated already; None leaves out history and segments.
     """
     rows, shares = (sums_of.rows, sums_of.shares) if isinstance(sums_of, MovedTraffic) else (sums_of, None)
-    everybody = [row for row in rows if not row.segment]
+    unsegmented = [row for row in rows if not row.segment]
     last = last_hour(experiment, window_minutes, now)
     over = [row for row in rows if row.hour <= last]
     look = looks_done(experiment, last)
     matured = [row for row in over if not row.segment]
-    totals, exposed = VariantTotals.of(experiment, matured), VariantTotals.of(experiment, everybody)
+    totals, exposed = VariantTotals.of(experiment, matured), VariantTotals.of(experiment, unsegmented)
     planned = _planned(experiment, exposed)
-    traffic = MovedTraffic(experiment, everybody, shares) if shares is not None else None
+    traffic = MovedTraffic(experiment, unsegmented, shares) if shares is not None else None
     units = planned or DEFAULT_PLAN
     if traffic is not None:
         comparisons = compare_moved(traffic.until(last), planned_units=units)

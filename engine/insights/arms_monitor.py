@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import bandits
 from engine.clock import now_ms
-from engine.insights.strata import StrataSeen, first_chances, rates, strata_seen
+from engine.insights.strata import StrataCounts, count_strata, first_chances, rates
 from engine.kernel.beliefs import ArmBelief
 from engine.kernel.choice_beliefs import ChoiceBeliefs
 from engine.kernel.contextual_beliefs import ContextualBeliefs
@@ -32,7 +32,7 @@ class Arm(NamedTuple):
     """A candidate among some customers; rates and shares are 0 to 1.
 
     `chance` is of being first for a new customer, None where no single bucket is looked at; `share` is of first places
-    among all customers in the time shown; `why_not` says why the catalogue never offers it to these customers.
+    among all customers in the time shown; `exclusion` says why the catalogue never offers it to these customers.
     """
 
     id: str
@@ -45,7 +45,7 @@ class Arm(NamedTuple):
     trials: float
     successes: float
     share: float
-    why_not: str
+    exclusion: str
 
 
 class Arms(NamedTuple):
@@ -72,10 +72,10 @@ class Monitor:
             raise NotFound(f"there is no placement “{placement}”", field="placement")
         async with self._database.read() as connection:
             shares = await rollups.shares(connection, merchant_id, placement, since_minute=now_ms() // MINUTE - minutes)
-            seen = StrataSeen()
+            strata = StrataCounts()
             if bucket is not None and active.plan.learns_choices:
-                seen = await strata_seen(connection, merchant_id, active.plan, bucket)
-        return _arms(active, _chosen(active, bucket), shares, seen)
+                strata = await count_strata(connection, merchant_id, active.plan, bucket)
+        return _arms(active, _chosen(active, bucket), shares, strata)
 
     async def first_places(self, merchant_id: int, placement: str, *, days: int) -> list[Share]:
         """Return who came first in the last days, added up over steps of minutes, of which there are at most 60."""
@@ -111,15 +111,15 @@ def _chosen(active: Active, bucket: str | None) -> str | None:
     return bucket
 
 
-def _arms(active: Active, bucket: str | None, shares: list[Share], seen: StrataSeen) -> Arms:
+def _arms(active: Active, bucket: str | None, shares: list[Share], strata: StrataCounts) -> Arms:
     plan = active.plan
-    why_not = plan.eligibility.exclusions(facts_in(plan, bucket)) if bucket is not None else {}
+    exclusions = plan.eligibility.exclusions(facts_in(plan, bucket)) if bucket is not None else {}
     beliefs = known_in(active, bucket)
-    chances = _chances(active, bucket, why_not, seen)
+    chances = _chances(active, bucket, exclusions, strata)
     firsts = Counter[str]()
     for share in shares:
         firsts[share.candidate] += share.firsts
-    by_choice = _choice_rates(active, seen)
+    by_choice = _choice_rates(active, strata)
     arms = []
     for number, candidate in enumerate(plan.candidates):
         belief = beliefs.get(candidate.id, ArmBelief())
@@ -136,7 +136,7 @@ def _arms(active: Active, bucket: str | None, shares: list[Share], seen: StrataS
                 belief.trials,
                 belief.successes,
                 firsts[candidate.id] / firsts.total() if firsts else 0.0,
-                why_not.get(number, ""),
+                exclusions.get(number, ""),
             )
         )
     buckets = [name for name in sorted(active.snapshots) if name or not plan.placement.buckets]
@@ -147,13 +147,13 @@ def _rate(belief: ArmBelief) -> tuple[float, float, float]:
     return (bandits.mean(belief.evidence, belief.prior), *bandits.interval(belief.evidence, prior=belief.prior))
 
 
-def _choice_rates(active: Active, seen: StrataSeen) -> list[tuple[float, float, float]]:
+def _choice_rates(active: Active, strata: StrataCounts) -> list[tuple[float, float, float]]:
     """Return by candidate the chance to be chosen if it stood alone in the first slot, and its 95% interval.
 
     Counts would compare candidates that were offered to different customers.
     """
     beliefs = active.beliefs_for("")
-    return [tuple(column) for column in rates(beliefs, seen).T.tolist()] if isinstance(beliefs, ChoiceBeliefs) else []
+    return [tuple(column) for column in rates(beliefs, strata).T.tolist()] if isinstance(beliefs, ChoiceBeliefs) else []
 
 
 def facts_in(plan: Plan, bucket: str) -> dict[str, str]:
@@ -178,13 +178,15 @@ def known_in(active: Active, bucket: str | None) -> dict[str, ArmBelief]:
     return sums
 
 
-def _chances(active: Active, bucket: str | None, why_not: Mapping[int, str], seen: StrataSeen) -> dict[int, float]:
+def _chances(
+    active: Active, bucket: str | None, exclusions: Mapping[int, str], strata: StrataCounts
+) -> dict[int, float]:
     """Return the chance of being first among those that the catalogue offers, by candidate number."""
-    offered = tuple(number for number in range(len(active.plan.ids)) if number not in why_not)
+    offered = tuple(number for number in range(len(active.plan.ids)) if number not in exclusions)
     if bucket is None or not offered:
         return {}
     beliefs = active.beliefs_for(bucket)
-    if isinstance(beliefs, ChoiceBeliefs) and seen:
-        averages = first_chances(beliefs, seen, len(active.plan.ids)).tolist()
+    if isinstance(beliefs, ChoiceBeliefs) and strata:
+        averages = first_chances(beliefs, strata, len(active.plan.ids)).tolist()
         return {number: averages[number] for number in offered}
     return dict(zip(offered, beliefs.first_chances(offered).tolist(), strict=True))

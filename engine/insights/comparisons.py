@@ -43,19 +43,19 @@ class Comparisons:
 
     def __init__(self, database: Database, live: Live) -> None:
         self._samples = SampleReader(database, live)
-        self._kept: dict[tuple[object, ...], tuple[int, Performance]] = {}
+        self._cache: dict[tuple[object, ...], tuple[int, Performance]] = {}
 
     async def of(self, merchant_id: int, placement: str, *, days: int, bucket: str | None = None) -> Performance:
         """Compare over the last days: the largest groups, or `bucket` alone. Raise `NotFound` for no placement."""
         sample = await self._samples.of(merchant_id, placement, days=days)
         key, now = (merchant_id, placement, days, bucket, len(sample.decisions)), now_ms()
-        kept_until, performance = self._kept.get(key, (0, None))
+        kept_until, performance = self._cache.get(key, (0, None))
         if performance is None or kept_until <= now:
             earlier = await self._samples.of(merchant_id, placement, days=sample.days, back=1)
             performance = await asyncio.to_thread(_performance, sample, earlier, bucket)
-            if len(self._kept) >= MOST_KEPT:
-                self._kept.clear()
-            self._kept[key] = now + MINUTE, performance
+            if len(self._cache) >= MOST_KEPT:
+                self._cache.clear()
+            self._cache[key] = now + MINUTE, performance
         return performance
 
     async def money(self, merchant_id: int, placement: str, *, days: int) -> tuple[int, int, LearningMoney]:
@@ -69,8 +69,8 @@ class Comparisons:
     ) -> list[CheckoutBin]:
         """Return how often a candidate was chosen when it was seen, over time; nothing for too few decisions."""
         sample = await self._samples.of(merchant_id, placement, days=days)
-        seen = [each for each in _of_group(sample.decisions, bucket) if candidate in each.seen]
-        return bins_of(seen, lambda each: float(each.seen[candidate]), begin=sample.begin, end=sample.end)
+        decisions = [each for each in _of_group(sample.decisions, bucket) if candidate in each.impressions]
+        return bins_of(decisions, lambda each: float(each.impressions[candidate]), begin=sample.begin, end=sample.end)
 
 
 def _performance(sample: DecisionSample, earlier: DecisionSample, bucket: str | None) -> Performance:

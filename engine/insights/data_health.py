@@ -19,7 +19,7 @@ from engine.model.errors import NotFound
 from engine.model.outcome import OutcomeRow
 from engine.model.scope import Scope
 from engine.model.timestamps import DAY, first_id_of
-from engine.statistics.health import CandidateAudience, DayWeights, Seen, audiences, day_weights
+from engine.statistics.health import AudienceRow, CandidateAudience, DayWeights, audiences, day_weights
 from engine.store import beliefs as snapshots
 from engine.store import decisions, outcomes
 from engine.store.beliefs import Version
@@ -66,10 +66,10 @@ class HealthMonitor:
             versions = await snapshots.last_versions(connection, scope, limit=1)
             days = await _rows_by_day(connection, merchant_id, placement)
         # Reading thousands of answers takes long enough to delay decisions.
-        seen, weights = await asyncio.to_thread(_read, active, rows, reported, days)
+        audience_rows, weights = await asyncio.to_thread(_read, active, rows, reported, days)
         return DataHealth(
             decisions=len(rows),
-            audiences=audiences(active.plan.ids, seen),
+            audiences=audiences(active.plan.ids, audience_rows),
             pools=not active.plan.learns_choices,
             sources=Counter(outcome.source for events in reported.values() for outcome in events),
             weights=weights,
@@ -82,19 +82,19 @@ def _read(
     rows: Sequence[DecisionRow],
     reported: Mapping[str, list[OutcomeRow]],
     days: Mapping[int, Sequence[DecisionRow]],
-) -> tuple[list[Seen], list[DayWeights]]:
+) -> tuple[list[AudienceRow], list[DayWeights]]:
     """Read the answers of the newest decisions, and those of each day."""
-    seen = [_seen(row, active, reported.get(row.id, [])) for row in rows]
+    audience_rows = [_audience_row(row, active, reported.get(row.id, [])) for row in rows]
     weights = [day_weights(day, map(decoded, of_day)) for day, of_day in days.items()]
-    return seen, [day for day in weights if day.decisions]
+    return audience_rows, [day for day in weights if day.decisions]
 
 
-def _seen(row: DecisionRow, active: Active, events: list[OutcomeRow]) -> Seen:
+def _audience_row(row: DecisionRow, active: Active, events: list[OutcomeRow]) -> AudienceRow:
     answer = read_answer(row.answer)
     excluded = {candidate.id for candidate in answer.excluded}
     credit = credit_of(Learning.of(active.plan.placement), answer, events, closed=True)
     succeeded = any(counted.successes for counted in credit.values()) if row.closes_at is None else None
-    return Seen(frozenset(name for name in active.plan.ids if name not in excluded), succeeded)
+    return AudienceRow(frozenset(name for name in active.plan.ids if name not in excluded), succeeded)
 
 
 async def _rows_by_day(connection: AsyncConnection, merchant_id: int, placement: str) -> dict[int, list[DecisionRow]]:

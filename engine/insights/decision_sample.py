@@ -104,7 +104,7 @@ class SampleReader:
     def __init__(self, database: Database, live: Live) -> None:
         self._database = database
         self._live = live
-        self._kept: OrderedDict[tuple[object, ...], _KeptSlice] = OrderedDict()
+        self._cache: OrderedDict[tuple[object, ...], _KeptSlice] = OrderedDict()
 
     async def of(self, merchant_id: int, placement: str, *, days: int, back: int = 0) -> DecisionSample:
         """Return a sample of the last `days` days, or of as many days before those, `back` times. Raise `NotFound`."""
@@ -140,10 +140,10 @@ class SampleReader:
         missing: list[_Slice] = []
         for number, count in answers.items():
             each = _Slice((*terms.key, number * width, width, one_in), number * width, (number + 1) * width)
-            kept = self._kept.get(each.key)
-            if kept is not None and kept.kept_until > now_ms():
-                self._kept.move_to_end(each.key)
-                sampled += kept.rows
+            cached = self._cache.get(each.key)
+            if cached is not None and cached.kept_until > now_ms():
+                self._cache.move_to_end(each.key)
+                sampled += cached.rows
             else:
                 # Rounded up here and down there (Weyl), so that quiet slices count as much as they should.
                 missing.append(each._replace(limit=int(count / one_in + number * GOLDEN_RATIO % 1)))
@@ -171,9 +171,9 @@ class SampleReader:
     def _keep(self, terms: _SampleTerms, read: _Slice, rows: Sequence[SampledDecision]) -> None:
         now = now_ms()
         is_complete = read.end + terms.learning.window_minutes * MINUTE < now
-        self._kept[read.key] = _KeptSlice(rows, now + (KEPT_MS if is_complete else KEPT_WHILE_OPEN_MS))
-        while len(self._kept) > MOST_KEPT:
-            self._kept.popitem(last=False)
+        self._cache[read.key] = _KeptSlice(rows, now + (KEPT_MS if is_complete else KEPT_WHILE_OPEN_MS))
+        while len(self._cache) > MOST_KEPT:
+            self._cache.popitem(last=False)
 
 
 def _learning(active: Active, currency: str) -> Learning:

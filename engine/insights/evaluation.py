@@ -137,24 +137,24 @@ class LoggedSteps:
                 steps[row, position] = value
             for position, successes in won.items():
                 rewards[row, min(position, depth - 1)] += successes
-        weights, whole, customers = steps.prod(axis=1), rewards.sum(axis=1), np.array(self._customers)
+        weights, totals, customers = steps.prod(axis=1), rewards.sum(axis=1), np.array(self._customers)
         evaluation = Evaluation(
-            decisions=len(whole),
+            decisions=len(totals),
             left_out=self.left_out,
             deciding=0,
-            logged=snips(np.ones(len(whole)), whole, clusters=customers),
-            ips=ips(weights, whole, clusters=customers),
-            snips=snips(weights, whole, clusters=customers),
+            logged=snips(np.ones(len(totals)), totals, clusters=customers),
+            ips=ips(weights, totals, clusters=customers),
+            snips=snips(weights, totals, clusters=customers),
             by_slot=reward_interaction_ips(steps, rewards, clusters=customers),
-            difference=effect(weights, whole, clusters=customers),
+            difference=effect(weights, totals, clusters=customers),
         )
         return _from_later(evaluation, steps, rewards, customers) if self.learns else evaluation
 
 
 def _from_later(evaluation: Evaluation, steps: Floats, rewards: Floats, customers: NDArray[np.str_]) -> Evaluation:
     """Return the evaluation from the later part of a log whose policy learned."""
-    weights, whole, start = steps.prod(axis=1), rewards.sum(axis=1), len(steps) // PARTS
-    few = Clusters.of(customers[start:], np.ones(len(whole) - start)).refusal()
+    weights, totals, start = steps.prod(axis=1), rewards.sum(axis=1), len(steps) // PARTS
+    few = Clusters.of(customers[start:], np.ones(len(totals) - start)).refusal()
 
     def later(by_row: Floats, estimate: Callable[..., Estimate], *arrays: Floats) -> Estimate:
         made = estimate_later(
@@ -166,11 +166,11 @@ def _from_later(evaluation: Evaluation, steps: Floats, rewards: Floats, customer
 
     return evaluation._replace(
         deciding=start,
-        logged=later(np.ones(len(whole)), snips, np.ones(len(whole)), whole),
-        ips=later(weights, ips, weights, whole),
-        snips=later(weights, snips, weights, whole),
+        logged=later(np.ones(len(totals)), snips, np.ones(len(totals)), totals),
+        ips=later(weights, ips, weights, totals),
+        snips=later(weights, snips, weights, totals),
         by_slot=later(np.multiply.accumulate(steps, axis=1), reward_interaction_ips, steps, rewards),
-        difference=later(weights, effect, weights, whole),
+        difference=later(weights, effect, weights, totals),
     )
 
 

@@ -158,8 +158,8 @@ def regret(active: Active) -> float | None:
     lost, weight = 0.0, 0.0
     for bucket, snapshot in active.snapshots.items():
         beliefs, plan = active.beliefs_for(bucket), active.plan
-        why_not = plan.eligibility.exclusions(facts_in(plan, bucket))
-        offered = tuple(number for number in range(len(plan.ids)) if number not in why_not)
+        exclusions = plan.eligibility.exclusions(facts_in(plan, bucket))
+        offered = tuple(number for number in range(len(plan.ids)) if number not in exclusions)
         trials = snapshot.knowledge.trials
         if not isinstance(beliefs, Beliefs) or not offered or not trials:
             continue
@@ -217,7 +217,7 @@ def arrivals(delays: Sequence[tuple[int, int, int]], window_ms: int) -> list[tup
     if not total:
         return []
     sums = accumulate(won.get(bin, 0) for bin in range(last + 1))
-    return [(0, 0.0), *((min(EDGES[bin + 1], window_ms), came / total) for bin, came in enumerate(sums))]
+    return [(0, 0.0), *((min(EDGES[bin + 1], window_ms), count / total) for bin, count in enumerate(sums))]
 
 
 def _group(bucket: str, arms: dict[str, ArmBelief]) -> BucketEvidence:

@@ -51,7 +51,7 @@ class TrafficReader:
     def __init__(self, database: Database, uses: Uses) -> None:
         self._database = database
         self._uses = uses
-        self._kept: dict[tuple[int, str], Traffic] = {}
+        self._cache: dict[tuple[int, str], Traffic] = {}
 
     async def of(self, merchant_id: int, placement: str) -> Traffic:
         """Return a sample of at most 4,200 decisions of the merchant, those of the placement among them.
@@ -59,17 +59,17 @@ class TrafficReader:
         The work is bounded whatever the size of the log.
         """
         key, now = (merchant_id, placement), now_ms()
-        kept = self._kept.get(key)
-        if kept is None or not 0 <= now - kept.read_at < MOST_AGE_MS:
+        cached = self._cache.get(key)
+        if cached is None or not 0 <= now - cached.read_at < MOST_AGE_MS:
             async with self._database.read() as connection:
                 rows = await _rows(connection, merchant_id, now)
             chosen = [row.facts for _, row in sorted(rows.items()) if row.placement == placement]
             facts = await asyncio.to_thread(lambda: [_values(text) for text in chosen])
-            kept = Traffic(facts, await self._uses.fields(merchant_id), now)
-            if len(self._kept) >= MOST_KEPT:
-                self._kept.clear()
-            self._kept[key] = kept
-        return kept
+            cached = Traffic(facts, await self._uses.fields(merchant_id), now)
+            if len(self._cache) >= MOST_KEPT:
+                self._cache.clear()
+            self._cache[key] = cached
+        return cached
 
 
 async def _rows(connection: AsyncConnection, merchant_id: int, now: int) -> dict[str, decisions.DecisionRow]:

@@ -33,16 +33,16 @@ class TrafficContext(NamedTuple):
 NOTHING_SEEN = TrafficContext()
 
 
-def traffic_findings(rules: Sequence[Rule], seen: TrafficContext, context: CheckContext) -> list[RuleFinding]:
+def traffic_findings(rules: Sequence[Rule], sample: TrafficContext, context: CheckContext) -> list[RuleFinding]:
     """Return what the traffic says of each rule; give only enabled rules."""
-    fired = _times_fired(rules, seen, context)
+    fired = _times_fired(rules, sample, context)
     findings = []
     for number, rule in enumerate(rules):
-        lacking = list(_never_sent(rule, seen, context))
+        lacking = list(_never_sent(rule, sample, context))
         findings += lacking
-        findings += _not_offered(rule, seen, context)
-        if not lacking and seen.traffic.is_enough and not fired[number]:
-            findings += _never_true(rule, seen, context)
+        findings += _not_offered(rule, sample, context)
+        if not lacking and sample.traffic.is_enough and not fired[number]:
+            findings += _never_true(rule, sample, context)
     return findings
 
 
@@ -58,19 +58,19 @@ def candidate_warning(candidate: Candidate, traffic: Traffic, currency: str | No
     return f"None of {len(traffic.facts):,} decisions of the last week could have offered it: {reason}."
 
 
-def _times_fired(rules: Sequence[Rule], seen: TrafficContext, context: CheckContext) -> list[int]:
+def _times_fired(rules: Sequence[Rule], sample: TrafficContext, context: CheckContext) -> list[int]:
     compiled = compile_rules(tuple(rules), context.vocabulary, context.lists)
-    places = {rule.id: number for number, rule in enumerate(rules)}
-    numbers = [places[rule.id] for rule in compiled.rules]
+    positions = {rule.id: number for number, rule in enumerate(rules)}
+    numbers = [positions[rule.id] for rule in compiled.rules]
     times = [0] * len(rules)
-    for values in seen.traffic.facts:
+    for values in sample.traffic.facts:
         for number in compiled.evaluate(values).fired:
             times[numbers[number]] += 1
     return times
 
 
-def _never_sent(rule: Rule, seen: TrafficContext, context: CheckContext) -> Iterator[RuleFinding]:
-    lacking = seen.traffic.fields.waiting_for(rule)
+def _never_sent(rule: Rule, sample: TrafficContext, context: CheckContext) -> Iterator[RuleFinding]:
+    lacking = sample.traffic.fields.waiting_for(rule)
     if lacking is None:
         return
     names = listed([_label(name, context) for name in lacking.fields], "and")
@@ -80,24 +80,24 @@ def _never_sent(rule: Rule, seen: TrafficContext, context: CheckContext) -> Iter
     yield RuleFinding(rule.id, rule.condition.path, "never sent", severity, message)
 
 
-def _never_true(rule: Rule, seen: TrafficContext, context: CheckContext) -> Iterator[RuleFinding]:
+def _never_true(rule: Rule, sample: TrafficContext, context: CheckContext) -> Iterator[RuleFinding]:
     """Name the parts of a condition that were true in no decision; parts about the time are left out."""
     clauses = [clause for clause in _clauses(rule.condition) if _can_be_judged(clause)]
-    times = _times_true(clauses, seen, context)
-    total = f"{len(seen.traffic.facts):,} decisions of the last week"
+    times = _times_true(clauses, sample, context)
+    total = f"{len(sample.traffic.facts):,} decisions of the last week"
     never = [clause for clause, count in zip(clauses, times, strict=True) if not count]
     for clause in never:
         text = describe(clause, context.vocabulary, context.wording)
-        message = f"“{text}” was true in none of {total}{_sent(clause, seen, context)}."
+        message = f"“{text}” was true in none of {total}{_sent(clause, sample, context)}."
         yield RuleFinding(rule.id, clause.path, "never true", "warning", message)
     if not never and len(clauses) > 1 and not any(name.startswith(TIME) for name in fields_of(rule.condition)):
         message = f"The conditions were never true together in {total}."
         yield RuleFinding(rule.id, rule.condition.path, "never true", "note", message)
 
 
-def _times_true(clauses: Sequence[Node], seen: TrafficContext, context: CheckContext) -> list[int]:
+def _times_true(clauses: Sequence[Node], sample: TrafficContext, context: CheckContext) -> list[int]:
     documents = [Rule(str(number), str(number), 0, clause, _mark(context), {}) for number, clause in enumerate(clauses)]
-    return _times_fired(documents, seen, context)
+    return _times_fired(documents, sample, context)
 
 
 def _mark(context: CheckContext) -> tuple[Any, ...]:
@@ -119,39 +119,39 @@ def _can_be_judged(clause: Node) -> bool:
     return bool(names) and not any(name.startswith(TIME) for name in names)
 
 
-def _sent(clause: Node, seen: TrafficContext, context: CheckContext) -> str:
+def _sent(clause: Node, sample: TrafficContext, context: CheckContext) -> str:
     """Say what was sent instead: the range of numbers, or the values sent most often."""
     # A comparison of money also reads the currency beside it.
     names = [name for name in fields_of(clause) if context.vocabulary[name].type != "currency"] or fields_of(clause)
     if len(names) != 1:
         return ""
-    values = [facts[names[0]] for facts in seen.traffic.facts if names[0] in facts]
+    values = [facts[names[0]] for facts in sample.traffic.facts if names[0] in facts]
     field = context.vocabulary[names[0]]
     if not values:
         return ": it never came with them"
     if field.type in ("money", "integer", "number") and all(type(value) in (int, float) for value in values):
-        low, high = (_said(value, names[0], context) for value in (min(values), max(values)))
+        low, high = (_in_words(value, names[0], context) for value in (min(values), max(values)))
         return f": they had {low} to {high}"
     texts = Counter(value for value in values if isinstance(value, str))
-    common = [_said(value, names[0], context) for value, _ in texts.most_common(MOST_VALUES)]
+    common = [_in_words(value, names[0], context) for value, _ in texts.most_common(MOST_VALUES)]
     return f": most had {listed(common, 'or')}" if common else ""
 
 
-def _said(value: object, name: str, context: CheckContext) -> str:
+def _in_words(value: object, name: str, context: CheckContext) -> str:
     field = context.vocabulary[name]
     return value_in_words(value, field.type, field.unit or context.vocabulary.currency, context.wording)
 
 
-def _not_offered(rule: Rule, seen: TrafficContext, context: CheckContext) -> Iterator[RuleFinding]:
+def _not_offered(rule: Rule, sample: TrafficContext, context: CheckContext) -> Iterator[RuleFinding]:
     """Find effects on candidates that the catalogue never offers where the rule holds."""
-    by_id = {candidate.id: candidate for candidate in seen.candidates}
+    by_id = {candidate.id: candidate for candidate in sample.candidates}
     reads = set(fields_of(rule.condition))
     for index, effect in enumerate(rule.effects):
         for id in candidates_of(effect):
             limits = _limits(by_id[id]) if id in by_id else {}
             for name in reads & limits.keys():
                 if _excludes(rule, {"in": [{"var": name}, list(limits[name])]}, context):
-                    where = listed([_said(code, name, context) for code in limits[name][:MOST_VALUES]], "or")
+                    where = listed([_in_words(code, name, context) for code in limits[name][:MOST_VALUES]], "or")
                     label, more = context.label(id), " or elsewhere" * (len(limits[name]) > MOST_VALUES)
                     message = (
                         f"{label} is only offered where {_label(name, context)} is {where}{more}, and this rule never "

@@ -48,11 +48,11 @@ class LeftOut(Exception):
 
 
 class AnsweredRequest(NamedTuple):
-    """A decision of the log with its inputs; `given` are the variants that a bandit's shares selected."""
+    """A decision of the log with its inputs; `settled_variants` are the variants that a bandit's shares selected."""
 
     decision: Decision
     facts: Facts
-    given: Mapping[str, GivenChance]
+    settled_variants: Mapping[str, GivenChance]
 
 
 class ChainedLines:
@@ -72,7 +72,7 @@ class Numbers:
     """Numbers for what lines refer to. Where all are in use, the oldest one gets another meaning."""
 
     def __init__(self, most: int) -> None:
-        self._most, self._given = most, 0
+        self._most, self._count = most, 0
         self._numbers: dict[Any, tuple[int, Any]] = {}
 
     def get(self, key: Any) -> int | None:
@@ -80,13 +80,13 @@ class Numbers:
         entry = self._numbers.get(key)
         return None if entry is None else entry[0]
 
-    def add(self, key: Any, kept: Any = None) -> int:
-        """Give a key a number; `kept` lives as long, where the key is its address."""
+    def add(self, key: Any, referent: Any = None) -> int:
+        """Give a key a number; `referent` lives as long, where the key is its address."""
         if len(self._numbers) >= self._most:
             del self._numbers[next(iter(self._numbers))]
-        number = self._given % self._most
-        self._given += 1
-        self._numbers[key] = (number, kept)
+        number = self._count % self._most
+        self._count += 1
+        self._numbers[key] = (number, referent)
         return number
 
 
@@ -116,14 +116,14 @@ class VerificationLines:
 
     def decision(self, active: Active, snapshot: Snapshot, logged: AnsweredRequest) -> Iterator[bytes]:
         """Yield the lines of a decision, after those that it is the first to refer to."""
-        decision, facts, given = logged
+        decision, facts, settled_variants = logged
         line = {"id": decision.decision_id, **_answer(decision)}
         if decision.fallback:
             catalogue = tuple(active.plan.eligibility.exclusions(facts.values))
             key: tuple[Any, ...] = (id(active.plan), catalogue)
             yield from self._limits_lines(key, active, active.plan, lambda: _fallback_limits(active.plan, catalogue))
         else:
-            deciding, assignments, question = active.evaluate(facts, decision.decision_id, given)
+            deciding, assignments, question = active.evaluate(facts, decision.decision_id, settled_variants)
             inputs = RequestInputs.of(
                 deciding.plan, self._beliefs_of(deciding, snapshot), logged, question.firing.fired
             )

@@ -86,5 +86,5 @@ def _mean_weights(encoding: Encoding, state: ContextualState) -> Floats:
         return np.zeros(evidence.size)
     beliefs = beliefs_of(evidence, names, encoding.attributes)
     mean: Floats = trials @ np.array([beliefs[name].mean for name in names]) / trials.sum()
-    seen = sum(np.abs(evidence.factor(name).totals) for name in names)
-    return np.where(seen > 0, mean, 0.0)
+    totals = sum(np.abs(evidence.factor(name).totals) for name in names)
+    return np.where(totals > 0, mean, 0.0)

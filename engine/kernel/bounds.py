@@ -76,9 +76,9 @@ def _apply(effect: Exclude | Require | Boost | Set, rule: Rule, index: Mapping[s
             for number in _numbers(candidates, index):
                 bounds.excluded.setdefault(number, f"hidden by rule “{rule.name}”")
         case Require(candidates):
-            kept = set(_numbers(candidates, index))
+            required = set(_numbers(candidates, index))
             for number in index.values():
-                if number not in kept:
+                if number not in required:
                     bounds.excluded.setdefault(number, f"not among those that rule “{rule.name}” allows")
         case Boost(candidates, factor):
             for number in _numbers(candidates, index):

@@ -100,14 +100,14 @@ class AmountLimits:
         ]
         steps = {least for _, least, _ in self._limits} | {most + 1 for *_, most in self._limits if most is not None}
         self._steps = sorted(steps)
-        self._kept: dict[int, dict[int, str]] = {}
+        self._cache: dict[int, dict[int, str]] = {}
 
     def exclusions(self, total: int) -> dict[int, str]:
         """Return the reason for each candidate that a total excludes, by number; not to be changed."""
         step = bisect_right(self._steps, total)
-        reasons = self._kept.get(step)
+        reasons = self._cache.get(step)
         if reasons is None:
-            reasons = self._kept[step] = dict(self._find(total))
+            reasons = self._cache[step] = dict(self._find(total))
         return reasons
 
     def _find(self, total: int) -> Iterator[tuple[int, str]]:

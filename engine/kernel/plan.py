@@ -89,16 +89,16 @@ class Plan:
         self.budgets = {budget.id: budget for budget in document.budgets}
         self.weighs_offers = weighs_offers(document, self.offers)
         self.intake = Intake(document.fields)
-        same = like if like and _have_same_terms(like.document, document) else None
+        reusable = like if like and _have_same_terms(like.document, document) else None
         self.vocabulary: rules.Vocabulary = (
-            same.vocabulary if same else vocabulary_of(document.fields, document.currency)
+            reusable.vocabulary if reusable else vocabulary_of(document.fields, document.currency)
         )
-        self.lists: dict[str, frozenset[str]] = same.lists if same else lists_of(document.lists)
+        self.lists: dict[str, frozenset[str]] = reusable.lists if reusable else lists_of(document.lists)
         self.rules: tuple[rules.Rule, ...] = rules.parse_rules(
-            enabled_rules(document.rules), self.vocabulary, self.lists, previous=same.rules if same else ()
+            enabled_rules(document.rules), self.vocabulary, self.lists, previous=reusable.rules if reusable else ()
         )
         self.compiled: rules.CompiledRules = rules.compile_rules(
-            self.rules, self.vocabulary, self.lists, previous=same.compiled if same else None
+            self.rules, self.vocabulary, self.lists, previous=reusable.compiled if reusable else None
         )
         self.reads_customer = CUSTOMER_ID in self.compiled.fields
         policy = document.placement.policy

@@ -111,11 +111,11 @@ def _misses(plan: Plan, scenario: Scenario, certain: CertainAnswer) -> Iterator[
         if by_slot.get(pin.slot) != pin.candidate:
             yield Miss(f"place {pin.slot}", pin.candidate, by_slot.get(pin.slot, "open"))
     for name, value in expected.values.items():
-        if not _same(certain.values.get(name), value):
+        if not _equal(certain.values.get(name), value):
             yield Miss(name, value, certain.values.get(name))
 
 
-def _same(actual: SetValue | None, expected: SetValue) -> bool:
+def _equal(actual: SetValue | None, expected: SetValue) -> bool:
     """Return whether two values are equal; 1 equals 1.0, but not true."""
     return actual == expected and isinstance(actual, bool) == isinstance(expected, bool)
 

@@ -131,38 +131,38 @@ class Active(DecidingPlan):
         return {learner: BeliefsStream(learner, plans) for learner, plans in members.items()}
 
     def pick(
-        self, facts: Facts, key: str, given: Mapping[str, GivenChance] = NOTHING_GIVEN
+        self, facts: Facts, key: str, settled_variants: Mapping[str, GivenChance] = NOTHING_GIVEN
     ) -> tuple[DecidingPlan, tuple[Assignment, ...]]:
         """Return what decides for a request, and the request's assignments to experiments.
 
-        `given` are the variants that are settled already, by experiment.
+        `settled_variants` are the variants that are settled already, by experiment.
         """
-        deciding, assignments, _ = self.evaluate(facts, key, given)
+        deciding, assignments, _ = self.evaluate(facts, key, settled_variants)
         return deciding, assignments
 
     def evaluate(
-        self, facts: Facts, key: str, given: Mapping[str, GivenChance] = NOTHING_GIVEN
+        self, facts: Facts, key: str, settled_variants: Mapping[str, GivenChance] = NOTHING_GIVEN
     ) -> tuple[DecidingPlan, tuple[Assignment, ...], Question]:
         """Return the same, and the question for what decides: its rules are evaluated once."""
         if self.experiments.is_empty:
             return self, (), Question(facts, key, self.plan.compiled.evaluate(facts.values))
-        decides, assignments, question = self.experiments.pick(facts, key, given)
+        decides, assignments, question = self.experiments.pick(facts, key, settled_variants)
         return self.variants.get(decides, self), assignments, question
 
     def personalized(
-        self, facts: Facts, key: str, given: Mapping[str, GivenChance] = NOTHING_GIVEN
+        self, facts: Facts, key: str, settled_variants: Mapping[str, GivenChance] = NOTHING_GIVEN
     ) -> tuple[DecidingPlan, Question]:
         """Return what would decide if the customer were not held back, and the question for it."""
-        decides, _, question = self.experiments.pick(facts, key, given, without_holdback=True)
+        decides, _, question = self.experiments.pick(facts, key, settled_variants, without_holdback=True)
         return self.variants.get(decides, self), question
 
     def withheld(
-        self, facts: Facts, assignments: Sequence[Assignment], key: str, given: Mapping[str, GivenChance]
+        self, facts: Facts, assignments: Sequence[Assignment], key: str, settled_variants: Mapping[str, GivenChance]
     ) -> list[str]:
         """Return the offers that a held-back customer would have been shown; none for others."""
         if not self.plan.offers or not any(each.variant == NOT_PERSONALIZED for each in assignments):
             return []
-        deciding, question = self.personalized(facts, key, given)
+        deciding, question = self.personalized(facts, key, settled_variants)
         _, beliefs = deciding.for_facts(facts.values)
         ranking = answer_to(question, deciding.plan, beliefs, expires_at="").ranking
         return [ranked.id for ranked in ranking if ranked.id in deciding.plan.offers]

@@ -160,7 +160,7 @@ class BeliefsReader:
             return {(row.candidate, row.day): 0.0 for row in days if row.day < jumps.get(row.candidate, 0)}
         weights = self._memories.get((bucket, before))
         if weights is None:
-            self._memories = {key: kept for key, kept in self._memories.items() if key[1] == before}
+            self._memories = {key: weights for key, weights in self._memories.items() if key[1] == before}
             weights = self._memories[bucket, before] = memory(days, self._examination, before_day=before)
             self._note_jumps(bucket, weights)
         return weights

@@ -99,8 +99,8 @@ class ChoiceLearner:
             parts = {cell: aggregate(list(self._observed(part))) for cell, part in by_cell(of_day).items()}
             for cell, part in parts.items():
                 self._residuals = self._residuals.after(cell, choice_expectations(self._belief, part))
-            [whole] = parts.values() if len(parts) == 1 else [aggregate(list(self._observed(of_day)))]
-            self._model = self._model.after(whole, expected=self._prior)
+            [table] = parts.values() if len(parts) == 1 else [aggregate(list(self._observed(of_day)))]
+            self._model = self._model.after(table, expected=self._prior)
             self._belief = self._model.belief(self._prior, self._ids)
         if rows:
             self.cursor = rows[-1].seq

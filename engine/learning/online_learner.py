@@ -89,8 +89,8 @@ class OnlineLearner:
             parts = {cell: _by_candidate(self._encoding, part) for cell, part in by_cell(of_day).items()}
             for cell, part in parts.items():
                 self._expect(cell, part)
-            [whole] = parts.values() if len(parts) == 1 else [_by_candidate(self._encoding, of_day)]
-            self._learn(whole)
+            [observations] = parts.values() if len(parts) == 1 else [_by_candidate(self._encoding, of_day)]
+            self._learn(observations)
         if rows:
             self.cursor = rows[-1].seq
 
@@ -123,8 +123,8 @@ class OnlineLearner:
         self._residuals, jumps = self._residuals.tested(first_open_cell(cell, self._placement))
         if jumps:
             self._jumps |= jumps
-            kept = {name: factor for name, factor in self._evidence.factors.items() if name not in jumps}
-            self._evidence = WeightEvidence(self._evidence.size, kept)
+            remaining = {name: factor for name, factor in self._evidence.factors.items() if name not in jumps}
+            self._evidence = WeightEvidence(self._evidence.size, remaining)
 
 
 def _by_candidate(encoding: Encoding, rows: Sequence[ObservationRow]) -> dict[str, Observations]:

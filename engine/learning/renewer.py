@@ -244,4 +244,6 @@ def _with_jumps(reason: str, candidates: Iterable[str]) -> str:
 def _wider(learner: str) -> list[str]:
     """Return the learners that begin a learner, those that share most of its groups first."""
     reward, *groups = learner.split("|")
-    return ["|".join((reward, *kept)) for size in range(len(groups) - 1, -1, -1) for kept in combinations(groups, size)]
+    return [
+        "|".join((reward, *names)) for size in range(len(groups) - 1, -1, -1) for names in combinations(groups, size)
+    ]

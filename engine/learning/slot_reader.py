@@ -54,13 +54,13 @@ async def read_slot_evidence(
     async with database.read() as connection:
         rows = await decisions.last_between(connection, merchant_id, key, IdSpan(since, read_to), limit=most)
         reported = await outcomes.of_decisions(connection, [row.id for row in rows])
-        kept = await snapshots.some(connection, merchant_id, key, {row.beliefs_version for row in rows})
+        by_version = await snapshots.some(connection, merchant_id, key, {row.beliefs_version for row in rows})
         documents = {version: await plans.get(connection, merchant_id, key, version)
                      for version in sorted({row.plan_version for row in rows})}  # fmt: skip
     if not rows:
         return evidence
     texts = {version: row.document for version, row in documents.items() if row is not None}
-    sample = _Sample(placement, texts, kept)
+    sample = _Sample(placement, texts, by_version)
     observations = await asyncio.to_thread(lambda: list(sample.observations(rows, reported)))
     return with_observations(evidence, observations, read_to, now // DAY)
 
@@ -68,10 +68,10 @@ async def read_slot_evidence(
 class _Sample:
     """The plans and beliefs of a sample; a plan is compiled and beliefs are drawn when a decision needs them."""
 
-    def __init__(self, placement: Placement, documents: Mapping[int, str], kept: Mapping[int, Snapshot]) -> None:
+    def __init__(self, placement: Placement, documents: Mapping[int, str], by_version: Mapping[int, Snapshot]) -> None:
         self._terms = (placement.credit, placement.reward)
         self._documents = documents
-        self._snapshots = {0: Snapshot(0, placement.key, 0, "", "", Knowledge(), 0), **kept}
+        self._snapshots = {0: Snapshot(0, placement.key, 0, "", "", Knowledge(), 0), **by_version}
         self._beliefs: dict[tuple[DecidingPlan, int], AnyBeliefs] = {}
 
     def observations(
@@ -81,9 +81,9 @@ class _Sample:
         for row in rows:
             is_kept = row.plan_version in self._documents and row.beliefs_version in self._snapshots
             if is_kept and row.closes_at is None:
-                seen = self._observed(row, reported.get(row.id, ()))
-                if seen is not None:
-                    yield seen
+                observation = self._observed(row, reported.get(row.id, ()))
+                if observation is not None:
+                    yield observation
 
     def _observed(self, row: DecisionRow, reported: Sequence[OutcomeRow]) -> SlotObservation | None:
         if is_steered(row):

@@ -72,9 +72,9 @@ class Mailer:
     async def _send_batch(self, batch: Sequence[Mail], compose: Composer) -> bool:
         """Send claimed mails; return False where the server is down, after giving back those that were not tried."""
         for _, group in groupby(batch, key=lambda mail: (mail.merchant_id, mail.kind, mail.subject, mail.period)):
-            same = list(group)
-            content, fault = await _written(compose, same[0])
-            for mail in same:
+            copies = list(group)
+            content, fault = await _written(compose, copies[0])
+            for mail in copies:
                 if content is not None:
                     message = self._message(mail.id, mail.recipient, content, mail.created_at)
                     fault = await self._transport.send(message, mail.recipient)
@@ -102,9 +102,9 @@ class Mailer:
             # The id names no recipient.
             log.warning("mail not sent", mail=mail.id, kind=mail.kind, fault=fault, attempts=mail.attempts + 1)
 
-    async def _give_back(self, rest: Sequence[Mail]) -> None:
+    async def _give_back(self, unsent: Sequence[Mail]) -> None:
         async with self._database.write() as connection:
-            await mails.release(connection, [mail.id for mail in rest], now=now_ms())
+            await mails.release(connection, [mail.id for mail in unsent], now=now_ms())
 
     def _message(self, mail_id: str, recipient: str, content: MailContent, created_at: int) -> EmailMessage:
         """Return the message; its Message-ID is the same however often it is sent, so that copies can be told."""

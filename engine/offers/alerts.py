@@ -40,12 +40,12 @@ class Alerts:
         if not changed:
             return 0
         async with self._database.write() as connection:
-            ours = [
+            own_keys = [
                 key
                 for key, level in sorted(changed.items())
                 if await balances.set_alerted(connection, key, before=alerted[key], level=level)
             ]
-            raised = [(key, level) for key in ours for level in LEVELS if alerted[key] < level <= changed[key]]
+            raised = [(key, level) for key in own_keys for level in LEVELS if alerted[key] < level <= changed[key]]
             await outbox.append(connection, (_event(key, level) for key, level in raised), now=now)
         for key, level in raised:
             log.warning("budget alert", budget=key.budget, percent=level)

@@ -166,10 +166,10 @@ def _in_progress() -> Conflict:
 
 async def _answered(connection: AsyncConnection, merchant_id: int, idempotency: Idempotency | None) -> Hold | None:
     """Return the hold that a key was answered with; None where it was not."""
-    kept = await idempotent_answers.find(connection, merchant_id, idempotency.key) if idempotency else None
-    if idempotency is None or kept is None:
+    stored_answer = await idempotent_answers.find(connection, merchant_id, idempotency.key) if idempotency else None
+    if idempotency is None or stored_answer is None:
         return None
-    request, answer = kept
+    request, answer = stored_answer
     if request != idempotency.request:
         raise KeyReused("this key was sent before with another request", field="Idempotency-Key")
     return msgspec.json.decode(answer, type=Hold)

@@ -89,7 +89,7 @@ class Forecasts:
             await forecasts.put_outcome(connection, row, text, checked_at=now, is_open=not is_over)
 
 
-def how_often_right(checked: Sequence[Forecast]) -> tuple[int, int]:
+def count_correct(checked: Sequence[Forecast]) -> tuple[int, int]:
     """Return how many forecasts held, and of how many there is a verdict."""
     verdicts = [each.outcome.holds for each in checked if each.outcome and each.outcome.holds is not None]
     return sum(verdicts), len(verdicts)

@@ -77,8 +77,8 @@ class Preview(PreviewStatus, frozen=True, kw_only=True):
     @property
     def seconds_left(self) -> float | None:
         """Estimate the rest from the time so far; None before anything is read."""
-        took = (self.seen_at - self.started_at) / 1000
-        return took * (self.total - self.done) / self.done if self.done else None
+        elapsed = (self.seen_at - self.started_at) / 1000
+        return elapsed * (self.total - self.done) / self.done if self.done else None
 
 
 OTHER_RULES = Subject()

@@ -39,12 +39,12 @@ class PreviewProcess:
 
     @classmethod
     async def start(cls, job: PreviewJob) -> Self:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            process = _FORK_SERVER.Process(target=worker.run, args=(theirs,), name="preview")
+        parent_socket, child_socket = socket.socketpair()
+        with child_socket:
+            process = _FORK_SERVER.Process(target=worker.run, args=(child_socket,), name="preview")
             # The first start waits for the imports.
             await asyncio.to_thread(process.start)
-        reader, writer = await asyncio.open_connection(sock=ours, limit=LONGEST_LINE)
+        reader, writer = await asyncio.open_connection(sock=parent_socket, limit=LONGEST_LINE)
         writer.write(msgspec.json.encode(job) + b"\n")
         return cls(process, reader, writer)
 

@@ -149,12 +149,12 @@ class CaseReader:
 
     async def _answer_cases(self, cases: Sequence[Case], totals: Totals) -> None:
         await self._load_beliefs({case.beliefs_version for case in cases})
-        kept = [case for case in cases if self._beliefs_cache.has(case.beliefs_version)]
-        totals.lost += len(cases) - len(kept)
-        over = [case.id for case in kept if case.is_over]
+        answerable = [case for case in cases if self._beliefs_cache.has(case.beliefs_version)]
+        totals.lost += len(cases) - len(answerable)
+        over = [case.id for case in answerable if case.is_over]
         totals.counted -= sum(case.is_over for case in cases) - len(over)
         events = await self._database.look_up(lambda connection: outcomes.of_decisions(connection, over))
-        for batch in batches(kept):
+        for batch in batches(answerable):
             self._answer_batch(batch, events, totals)
 
     def _answer_batch(self, batch: Sequence[Case], events: Mapping[str, Sequence[OutcomeRow]], totals: Totals) -> None:

@@ -83,7 +83,7 @@ def _bought(decision: SampledDecision) -> float:
 
 
 def _chose(decision: SampledDecision) -> float:
-    return float(any(decision.seen.values()))
+    return float(any(decision.impressions.values()))
 
 
 def _revenue(decision: SampledDecision) -> float:

@@ -14,7 +14,7 @@ MOST_ERRORS = 4.0
 _ALL = 1e-6
 
 
-class Seen(NamedTuple):
+class AudienceRow(NamedTuple):
     """A decision: the candidates that were offered, and whether it ended in a success; None while that is open."""
 
     offered: frozenset[str]
@@ -51,9 +51,9 @@ class DayWeights(NamedTuple):
         return abs(self.total - self.decisions) > MOST_ERRORS * self.error + _ALL * self.decisions
 
 
-def audiences(ids: Iterable[str], seen: Sequence[Seen]) -> list[CandidateAudience]:
+def audiences(ids: Iterable[str], rows: Sequence[AudienceRow]) -> list[CandidateAudience]:
     """Compare the decisions that offered a candidate with those that did not."""
-    return [_audience(name, seen) for name in ids]
+    return [_audience(name, rows) for name in ids]
 
 
 def day_weights(day: int, answers: Iterable[Decision]) -> DayWeights:
@@ -70,12 +70,12 @@ def day_weights(day: int, answers: Iterable[Decision]) -> DayWeights:
     return DayWeights(day, count, total, max(0.0, variance) ** 0.5)
 
 
-def _audience(name: str, seen: Sequence[Seen]) -> CandidateAudience:
-    offered = [each for each in seen if name in each.offered]
+def _audience(name: str, rows: Sequence[AudienceRow]) -> CandidateAudience:
+    offered = [each for each in rows if name in each.offered]
     inside = [each.succeeded for each in offered if each.succeeded is not None]
-    outside = [each.succeeded for each in seen if name not in each.offered and each.succeeded is not None]
+    outside = [each.succeeded for each in rows if name not in each.offered and each.succeeded is not None]
     rates = [sum(part) / len(part) if len(part) >= LEAST_IN_AUDIENCE else None for part in (inside, outside)]
-    return CandidateAudience(name, len(seen), len(offered), rates[0], rates[1], _are_unlike(inside, outside))
+    return CandidateAudience(name, len(rows), len(offered), rates[0], rates[1], _are_unlike(inside, outside))
 
 
 def _are_unlike(inside: Sequence[bool], outside: Sequence[bool]) -> bool:

@@ -33,7 +33,7 @@ ERROR = 0.05
 
 
 class SampledDecision(NamedTuple):
-    """A complete decision: whom it `offered`, and by candidate that was seen whether it was chosen.
+    """A complete decision: whom it `offered`, and `impressions`: by candidate that was seen, whether it was chosen.
 
     `decided_at` is in epoch milliseconds; `customer` is the decision's own id for a guest; `favourite` is the candidate
     that the customer had chosen most, or empty. `bought` is whether the checkout ended in a purchase, `revenue` in
@@ -47,7 +47,7 @@ class SampledDecision(NamedTuple):
     offered: frozenset[str]
     rules: frozenset[str]
     favourite: str
-    seen: Mapping[str, bool]
+    impressions: Mapping[str, bool]
     bought: bool
     revenue: int
     held_back: bool | None
@@ -64,8 +64,8 @@ class SampledDecision(NamedTuple):
         return self.bucket, self.offered, self.rules, self.favourite
 
 
-class SeenRate(NamedTuple):
-    """How often a candidate was chosen when it was seen: a share of `seen` decisions with its 95% interval.
+class ChoiceRate(NamedTuple):
+    """How often a candidate was chosen when it was seen: a share of `impressions` with its 95% interval.
 
     `offered` is the share of the group's decisions in which it could be shown.
     """
@@ -74,7 +74,7 @@ class SeenRate(NamedTuple):
     rate: float
     low: float
     high: float
-    seen: int
+    impressions: int
     offered: float
 
 
@@ -103,7 +103,7 @@ class GroupComparison(NamedTuple):
 
     bucket: str | None
     decisions: int
-    rates: dict[str, SeenRate]
+    rates: dict[str, ChoiceRate]
     lead: Lead | None
     beside: dict[str, StratifiedDifference | None]
 
@@ -119,7 +119,7 @@ class SampleTable:
     customers: Numbers
     buckets: Numbers
     offered: Flags
-    seen: Flags
+    impressions: Flags
     chosen: Flags
 
     @classmethod
@@ -128,7 +128,7 @@ class SampleTable:
         columns = tuple(names)
         groups, buckets = _numbered([each.bucket for each in decisions])
         cells = [
-            [(name in each.offered, name in each.seen, each.seen.get(name, False)) for name in columns]
+            [(name in each.offered, name in each.impressions, each.impressions.get(name, False)) for name in columns]
             for each in decisions
         ]
         flags = np.array(cells, np.bool_).reshape(len(decisions), len(columns), 3)
@@ -146,22 +146,22 @@ class SampleTable:
 
     def where(self, rows: Flags) -> SampleTable:
         """Return the table of some rows (n,)."""
-        parts = ("days", "strata", "customers", "buckets", "offered", "seen", "chosen")
+        parts = ("days", "strata", "customers", "buckets", "offered", "impressions", "chosen")
         return replace(self, **{name: getattr(self, name)[rows] for name in parts})
 
     def of_group(self, bucket: str) -> SampleTable:
         """Return the table of a customer group."""
         return self.where(self.buckets == (self.groups.index(bucket) if bucket in self.groups else -1))
 
-    def rates(self) -> dict[str, SeenRate]:
+    def rates(self) -> dict[str, ChoiceRate]:
         """Return the rate of each candidate that was seen."""
         rates = {}
         for column, name in enumerate(self.names):
-            seen = self.seen[:, column]
-            if seen.any():
-                mean, low, high = clustered_mean(self.chosen[seen, column], self.customers[seen])
+            rows = self.impressions[:, column]
+            if rows.any():
+                mean, low, high = clustered_mean(self.chosen[rows, column], self.customers[rows])
                 offered = float(self.offered[:, column].mean())
-                rates[name] = SeenRate(name, mean, max(0.0, low), min(1.0, high), int(seen.sum()), offered)
+                rates[name] = ChoiceRate(name, mean, max(0.0, low), min(1.0, high), int(rows.sum()), offered)
         return rates
 
     def both(self, first: str, second: str) -> Flags:
@@ -172,7 +172,7 @@ class SampleTable:
     def difference(self, first: str, second: str) -> StratifiedDifference | None:
         """Return how much more often `first` is chosen when seen than `second`; None if nobody could be shown both."""
         both, columns = self.both(first, second), [self.names.index(name) for name in (first, second)]
-        rows = [both & self.seen[:, column] for column in columns]
+        rows = [both & self.impressions[:, column] for column in columns]
         values = np.concatenate([self.chosen[part, column] for part, column in zip(rows, columns, strict=True)])
         is_first = np.repeat([True, False], [int(part.sum()) for part in rows])
         strata, customers = (
@@ -200,7 +200,7 @@ def compare_groups(table: SampleTable, buckets: Sequence[str | None]) -> list[Gr
 
 def _compare(bucket: str | None, table: SampleTable) -> GroupComparison:
     rates = table.rates()
-    ready = [name for name, rate in rates.items() if rate.seen >= LEAST_SEEN]
+    ready = [name for name, rate in rates.items() if rate.impressions >= LEAST_SEEN]
     contenders = [name for name in ready if rates[name].offered > CONTENDS]
     alone = GroupComparison(bucket, len(table.days), rates, None, {})
     if len(contenders) < 2 or table.chosen.sum() < LEAST_CHOSEN:

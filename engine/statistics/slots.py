@@ -122,13 +122,13 @@ def with_observations(
 
 def _added_curve(rows: list[list[float]], observations: Sequence[SlotObservation]) -> list[list[float]]:
     """Return the curve with the successes of decisions; their slots from `MOST_SLOTS` on count as one."""
-    width = min(MOST_SLOTS, max(len(rows) + 1, *(seen.chances.shape[1] for seen in observations)))
+    width = min(MOST_SLOTS, max(len(rows) + 1, *(observation.chances.shape[1] for observation in observations)))
     slots: list[int] = []
     chances = [np.zeros((0, width))]
-    for seen in observations:
-        won = [number for number, success in enumerate(seen.successes) if success]
-        slots += [min(seen.slots[number], width - 1) for number in won]
-        chances.append(_narrowed(seen.chances[won], width))
+    for observation in observations:
+        won = [number for number, success in enumerate(observation.successes) if success]
+        slots += [min(observation.slots[number], width - 1) for number in won]
+        chances.append(_narrowed(observation.chances[won], width))
     curve = _curve(rows, width).after(np.array(slots, np.intp), np.concatenate(chances))
     return [[round(value, 6) for value in (*row, end)] for row, end in zip(*map(np.ndarray.tolist, curve), strict=True)]
 
@@ -152,15 +152,17 @@ def _added_steps(
 ) -> dict[str, list[list[float]]]:
     cells = list(_cells(steps, observations))
     names = sorted({name for row in cells for name in row})
-    width = max((seen.chances.shape[1] for seen in observations), default=0)
+    width = max((observation.chances.shape[1] for observation in observations), default=0)
     if not names or width < 2:
         return dict(steps)
     numbers = {name: number for number, name in enumerate(names)}
-    chances = [np.pad(seen.chances, ((0, 0), (0, width - seen.chances.shape[1]))) for seen in observations]
+    chances = [
+        np.pad(observation.chances, ((0, 0), (0, width - observation.chances.shape[1]))) for observation in observations
+    ]
     impressions = Impressions(
         np.array([numbers[name] for row in cells for name in row], np.intp),
-        np.array([slot for seen in observations for slot in seen.slots], np.intp),
-        np.array([won for seen in observations for won in seen.successes], np.float64),
+        np.array([slot for observation in observations for slot in observation.slots], np.intp),
+        np.array([won for observation in observations for won in observation.successes], np.float64),
         np.concatenate(chances),
     )
     sums = position_sums(impressions, len(names))[:, : MOST_SLOTS - 1]
@@ -174,28 +176,30 @@ def _added_steps(
 def _cells(steps: Iterable[str], observations: Iterable[SlotObservation]) -> Iterator[list[str]]:
     """Yield the names of each observation's cells."""
     strata = {cell.split(SEPARATOR)[0] for cell in steps if SEPARATOR in cell}
-    for seen in observations:
-        if seen.stratum is None:
-            yield list(seen.names)
+    for observation in observations:
+        if observation.stratum is None:
+            yield list(observation.names)
             continue
         if len(strata) < MOST_STRATA:
-            strata.add(seen.stratum)
-        stratum = seen.stratum if seen.stratum in strata else COMMON
-        yield [SEPARATOR.join((stratum, name, "favourite" * (name == seen.favourite))) for name in seen.names]
+            strata.add(observation.stratum)
+        stratum = observation.stratum if observation.stratum in strata else COMMON
+        yield [
+            SEPARATOR.join((stratum, name, "favourite" * (name == observation.favourite))) for name in observation.names
+        ]
 
 
 def _added_trials(
     tried: Mapping[str, Mapping[str, list[float]]], observations: Iterable[SlotObservation]
 ) -> dict[str, dict[str, list[float]]]:
     added = {bucket: {name: list(trials) for name, trials in by_name.items()} for bucket, by_name in tried.items()}
-    for seen in observations:
-        if seen.stratum is not None:
+    for observation in observations:
+        if observation.stratum is not None:
             continue
-        for bucket in {COMMON, seen.bucket}:
+        for bucket in {COMMON, observation.bucket}:
             if bucket not in added and len(added) > MOST_BUCKETS:
                 continue
             by_name = added.setdefault(bucket, {})
-            for name, slot in zip(seen.names, seen.slots, strict=True):
+            for name, slot in zip(observation.names, observation.slots, strict=True):
                 trials = by_name.setdefault(name, [])
                 index = min(slot, MOST_SLOTS - 1)
                 trials.extend([0.0] * (index + 1 - len(trials)))

@@ -151,5 +151,5 @@ def expired(*, before: int, merchant_id: int | None = None) -> Expired:
     versions = select(*where, beliefs.c.version, successor.label("replaced_at"))
     own = versions if merchant_id is None else versions.where(beliefs.c.merchant_id == merchant_id)
     named = own.subquery()
-    gone = select(named.c.merchant_id, named.c.placement, named.c.version).where(named.c.replaced_at < before)
-    return Expired(beliefs, tuple_(*where, beliefs.c.version).in_(gone))
+    replaced = select(named.c.merchant_id, named.c.placement, named.c.version).where(named.c.replaced_at < before)
+    return Expired(beliefs, tuple_(*where, beliefs.c.version).in_(replaced))

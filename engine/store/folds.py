@@ -222,7 +222,7 @@ async def remove_empty(connection: AsyncConnection, merchant_id: int) -> None:
         await connection.execute(delete(fold.table).where(own, *zeros))
 
 
-async def kept(connection: AsyncConnection) -> Sums:
+async def stored(connection: AsyncConnection) -> Sums:
     """Return all sums as they stand in the database."""
     sums = Sums()
     for fold in (*FOLDS, OBSERVATIONS):

@@ -78,17 +78,17 @@ async def some(
 
 async def write(connection: AsyncConnection, merchant_id: int, changes: Iterable[tuple[Resource | None, Any]]) -> None:
     """Store what (before, after) pairs say, by whoever has taken the merchant's next revision."""
-    gone: dict[tuple[Kind, str], list[str]] = {}
+    removed_ids: dict[tuple[Kind, str], list[str]] = {}
     rows = []
     for before, after in changes:
         if after is not None:
             document = msgspec.json.encode(after.document).decode()
             rows.append((merchant_id, after.kind, after.placement, after.id, after.version, document, after.changed_at))
         elif before is not None:
-            gone.setdefault((before.kind, before.placement), []).append(before.id)
+            removed_ids.setdefault((before.kind, before.placement), []).append(before.id)
     columns = ("merchant_id", *(name for name in Resource._fields))
     await insert_many(connection, resources, columns, rows, on_conflict="replace")
     c = resources.c
-    for (kind, placement), ids in gone.items():
+    for (kind, placement), ids in removed_ids.items():
         among = (c.merchant_id == merchant_id) & (c.kind == kind) & (c.placement == placement) & c.id.in_(ids)
         await connection.execute(delete(resources).where(among))

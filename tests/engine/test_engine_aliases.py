@@ -34,7 +34,7 @@ SETTINGS = st.builds(
     CustomerSettings,
     preferences=PREFERENCES,
     consents=st.dictionaries(st.sampled_from(("personalization", "analytics")), st.booleans()),
-    asked=st.booleans(),
+    prompt_answered=st.booleans(),
 )
 
 

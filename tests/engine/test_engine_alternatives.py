@@ -56,7 +56,7 @@ async def drafted_plan(engine, actor):
 
 
 def counts_of(result, id):
-    return next(candidate for candidate in result.places if candidate.id == id)
+    return next(candidate for candidate in result.position_counts if candidate.id == id)
 
 
 def change(pair):
@@ -99,7 +99,7 @@ async def test_estimate_agrees_with_the_log_of_the_active_plan(engine, actor, lo
     with_draft = await drafted_plan(engine, actor)
     for name in ("touched", "value", "low", "high", "effective_sample", "unknown", "bounded"):
         assert getattr(alone.effect, name) == pytest.approx(getattr(with_draft.effect, name)), name
-    assert alone.places == with_draft.places
+    assert alone.position_counts == with_draft.position_counts
     assert counts_of(alone, "klarna").shown[1] == 0
     assert alone.effect.touched > 0
     chose = sum(decision.bought == "klarna" for decision in log.decisions)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.accounts.data_keys import SigningKeys
 from engine.clock import now_ms
-from engine.customers.center import CUSTOMER, PLACE
+from engine.customers.center import CUSTOMER, SERVED_AT
 from engine.customers.center_links import LONGEST_LINK_MINUTES, SESSION_MS, CenterLinks, CenterVisit
 from engine.model.actor import Actor
 from engine.model.documents.consent import ConsentNotice
@@ -109,7 +109,7 @@ async def test_a_consent_is_not_shown_as_a_change_of_preferences_too(shop: Any, 
     data = await center.read(anna)
     assert [consent.version for consent in data.consents] == [1]
     assert [version.version for version in data.versions] == [2]
-    assert (data.consents[0].record.served_at, data.consents[0].record.notice) == (PLACE, NOTICE)
+    assert (data.consents[0].record.served_at, data.consents[0].record.notice) == (SERVED_AT, NOTICE)
     assert {each.changer for each in (*data.consents, *data.versions)} == {CUSTOMER}
 
 

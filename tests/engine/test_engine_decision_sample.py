@@ -154,9 +154,9 @@ async def test_decision_is_read_with_candidates_and_outcomes(empty_shop):
     german, dutch = sample.decisions
     assert german.offered == {"card", "paypal"}
     assert dutch.offered == {"card", "paypal", "ideal"}
-    assert german.seen == {first: True}
+    assert german.impressions == {first: True}
     assert (german.bought, german.revenue, dutch.bought, dutch.revenue) == (True, 4_200, False, 0)
-    assert not any(dutch.seen.values())
+    assert not any(dutch.impressions.values())
     assert dutch.customer != german.customer
     assert german.held_back is None
     assert german.favourite == ""

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from engine.clock import now_ms
-from engine.configuration.drafts import OthersFirst
+from engine.configuration.drafts import ChangedMeanwhile
 from engine.model.errors import Conflict, Invalid, NotFound, Stale
 from tests.draft_editor import HIDE_CARD, PLACEMENT, DraftEditor, version_of
 from tests.factories import order, rule
@@ -59,14 +59,14 @@ async def test_second_editor_of_a_rule_gets_the_first_editors_version(shop, ada,
     seen = await shop.engine.drafts.rule(shop.id, PLACEMENT, "r1")
     mine, theirs = (msgspec.structs.replace(HIDE_CARD, name=name) for name in ("Mine", "Theirs"))
     saved = await ada.save(mine, seen.revision)
-    with pytest.raises(OthersFirst) as refused:
+    with pytest.raises(ChangedMeanwhile) as refused:
         await bob.save(theirs, seen.revision)
-    assert refused.value.theirs == saved
-    assert refused.value.theirs.after == mine
-    assert refused.value.theirs.changed_by == "ada@example.com"
-    with pytest.raises(OthersFirst):
+    assert refused.value.current == saved
+    assert refused.value.current.after == mine
+    assert refused.value.current.changed_by == "ada@example.com"
+    with pytest.raises(ChangedMeanwhile):
         await bob.remove("r1", seen.revision)
-    assert (await bob.save(theirs, refused.value.theirs.revision)).after == theirs
+    assert (await bob.save(theirs, refused.value.current.revision)).after == theirs
 
 
 async def test_revision_is_not_reused_after_discarding(shop, ada, bob):
@@ -75,7 +75,7 @@ async def test_revision_is_not_reused_after_discarding(shop, ada, bob):
     await shop.engine.drafts.discard(shop.actor("ada"), PLACEMENT, ["r1"], revision=None)
     second = await ada.save(msgspec.structs.replace(HIDE_CARD, name="Second"))
     assert second.revision != first.revision
-    with pytest.raises(OthersFirst):
+    with pytest.raises(ChangedMeanwhile):
         await bob.save(HIDE_CARD, first.revision)
 
 
@@ -84,9 +84,9 @@ async def test_editor_gets_a_conflict_if_the_rule_was_published_again(shop, ada)
     seen = await shop.engine.drafts.rule(shop.id, PLACEMENT, "r1")
     theirs = msgspec.structs.replace(HIDE_CARD, name="Published meanwhile")
     await shop.engine.catalogue.update(shop.actor("key"), "rule", PLACEMENT, "r1", theirs, version=1)
-    with pytest.raises(OthersFirst) as refused:
+    with pytest.raises(ChangedMeanwhile) as refused:
         await ada.save(msgspec.structs.replace(HIDE_CARD, name="Mine"), seen.revision)
-    assert refused.value.theirs.after == theirs
+    assert refused.value.current.after == theirs
 
 
 async def test_only_one_of_concurrent_saves_of_a_revision_succeeds(shop, start_engine):
@@ -103,8 +103,8 @@ async def test_only_one_of_concurrent_saves_of_a_revision_succeeds(shop, start_e
     results = await asyncio.gather(*(save(number) for number in range(6)), return_exceptions=True)
     won = [result for result in results if not isinstance(result, Exception)]
     assert len(won) == 1
-    assert all(result.theirs == won[0] for result in results if isinstance(result, OthersFirst))
-    assert sum(isinstance(result, OthersFirst) for result in results) == 5
+    assert all(result.current == won[0] for result in results if isinstance(result, ChangedMeanwhile))
+    assert sum(isinstance(result, ChangedMeanwhile) for result in results) == 5
 
 
 async def test_conflicting_draft_is_not_published_until_resolved(shop, ada, bob):

@@ -178,7 +178,7 @@ async def test_with_credit_by_position_trials_are_counted_by_slot(empty_shop):
 async def _with_a_row_for_each_candidate(database):
     """Store pending trials as earlier versions did."""
     async with database.write() as connection:
-        (cell,) = (await folds.kept(connection)).of[WAITING.name].items()
+        (cell,) = (await folds.stored(connection)).of[WAITING.name].items()
         await connection.execute(delete(WAITING.table))
         sums = Sums()
         for each in WaitingCell(*cell[0]).of_each():

@@ -8,7 +8,7 @@ import pytest
 
 from engine.clock import now_ms
 from engine.experiments.details import FieldSegments, Funnel, Grouping
-from engine.insights.strata import strata_seen
+from engine.insights.strata import count_strata
 from engine.kernel.plan import Plan, vocabulary_of
 from engine.model.errors import NotFound
 from engine.model.experiment import Experiment, Variant
@@ -172,7 +172,7 @@ async def seen(shop: Shop, bucket: str) -> int:
     assert active
     plan: Plan = active.plan
     async with shop.engine.database.read() as connection:
-        return (await strata_seen(connection, shop.id, plan, bucket)).total()
+        return (await count_strata(connection, shop.id, plan, bucket)).total()
 
 
 async def test_only_decisions_of_the_group_are_sampled(empty_shop: Shop) -> None:

@@ -18,7 +18,7 @@ from engine.previews import forecasts as service
 from engine.previews.estimation.effect import Effect
 from engine.previews.estimation.forecast import LEAST_DECISIONS, Earned, outcome_of
 from engine.previews.estimation.result import Result
-from engine.previews.forecasts import LONGEST_DAYS, how_often_right
+from engine.previews.forecasts import LONGEST_DAYS, count_correct
 from engine.previews.previews import Subject
 from engine.store import decisions, outcomes, previews
 from engine.store.decisions import DecisionRow
@@ -193,7 +193,7 @@ async def test_forecast_is_compared_with_the_result(shop, monkeypatch):
     assert (forecast.outcome.against, forecast.is_final) == ("before", False)
     [forecast] = await looked_at(shop, monkeypatch, days=LONGEST_DAYS + 1)
     assert forecast.is_final
-    assert how_often_right([forecast]) == (1, 1)
+    assert count_correct([forecast]) == (1, 1)
 
 
 @SQLITE_FIRST
@@ -216,7 +216,7 @@ async def test_refusals_are_kept_but_not_judged(shop, monkeypatch):
     await published(shop, BOOST, effect=msgspec.structs.replace(EFFECT, refused="too few"))
     [forecast] = await looked_at(shop, monkeypatch, days=1)
     assert (forecast.outcome, forecast.is_final) == (None, True)
-    assert how_often_right([forecast]) == (0, 0)
+    assert count_correct([forecast]) == (0, 0)
 
 
 # Money

@@ -11,7 +11,7 @@ import pytest
 from engine.clock import now_ms
 from engine.model.errors import NotFound
 from engine.model.timestamps import DAY, MINUTE
-from engine.statistics.health import Seen, audiences, day_weights
+from engine.statistics.health import AudienceRow, audiences, day_weights
 from engine.store import decisions
 from tests.factories import answer, candidate, order, placement, plan, rule
 from tests.marks import SQLITE_FIRST
@@ -21,7 +21,7 @@ ALL_METHODS, TWO = frozenset(("card", "invoice")), frozenset(("card",))
 
 
 def seen(offered, count, successes):
-    return [Seen(offered, number < successes) for number in range(count)]
+    return [AudienceRow(offered, number < successes) for number in range(count)]
 
 
 def test_audience_that_buys_more_is_different():

@@ -31,7 +31,7 @@ def decision(bucket, rates, luck, *, day=20_000, customer=None, **changes):
         "offered": OFFERED[bucket],
         "rules": frozenset(),
         "favourite": "",
-        "seen": seen,
+        "impressions": seen,
         "bought": any(seen.values()),
         "revenue": 0,
         "held_back": None,
@@ -49,7 +49,8 @@ def test_a_mix_of_customers_makes_no_leader():
     german = [decision("DE", {"card": 0.3, "paypal": 0.4}, luck) for _ in range(900)]
     dutch = [decision("NL", {"card": 0.7, "paypal": 0.8}, luck) for _ in range(900)]
     dutch = [
-        each._replace(seen={"card": each.seen["card"]}) if number % 6 else each for number, each in enumerate(dutch)
+        each._replace(impressions={"card": each.impressions["card"]}) if number % 6 else each
+        for number, each in enumerate(dutch)
     ]
     [all_customers] = compared([*german, *dutch])
     assert all_customers.rates["card"].rate > all_customers.rates["paypal"].rate
@@ -73,7 +74,11 @@ def test_the_rival_of_a_clear_leader_is_the_next_best_and_not_the_least_shown():
     luck = np.random.default_rng(11)
     rows = [decision("NL", {"card": 0.3, "paypal": 0.05, "ideal": 0.7}, luck) for _ in range(1_500)]
     rows = [
-        each._replace(seen={name: each.seen[name] for name in (NAMES[:3] if number % 15 == 0 else ("card", "ideal"))})
+        each._replace(
+            impressions={
+                name: each.impressions[name] for name in (NAMES[:3] if number % 15 == 0 else ("card", "ideal"))
+            }
+        )
         for number, each in enumerate(rows)
     ]
     [dutch] = compared(rows, "NL")
@@ -121,7 +126,7 @@ def test_too_few_choices_or_customers_make_no_leader():
     assert compared(rows)[0].lead is not None
     assert compared(rows[:30])[0].lead is None
     assert compared([row._replace(customer=f"c{number % 5}") for number, row in enumerate(rows)])[0].lead is None
-    assert compared([row._replace(seen=dict.fromkeys(row.seen, False)) for row in rows])[0].lead is None
+    assert compared([row._replace(impressions=dict.fromkeys(row.impressions, False)) for row in rows])[0].lead is None
     assert compared([], None, "DE")[0].lead is None
 
 

@@ -176,7 +176,7 @@ async def test_preview_uses_logged_preferences(shop):
     await shop.engine.drafts.save(actor, "payment_methods", pinned, revision=None)
     preview = await shop.engine.previews.start_draft(actor, "payment_methods", Period(now - DAY, now + DAY, 1000))
     result = (await shop.engine.previews.finish(shop.id, preview.id)).result
-    card = next(candidate for candidate in result.places if candidate.id == "card")
+    card = next(candidate for candidate in result.position_counts if candidate.id == "card")
     assert (result.read, card.shown[1], card.first[1]) == (18, 12, 12)
     # Ben's answers and Anna's stay as they were, whatever chance did with Clara's.
     assert result.changed <= 6

@@ -53,7 +53,7 @@ async def tried(engine, merchant, *rules, **changes):
 
 
 def counts_of(result, id):
-    return next(candidate for candidate in result.places if candidate.id == id)
+    return next(candidate for candidate in result.position_counts if candidate.id == id)
 
 
 @SQLITE_FIRST
@@ -65,7 +65,7 @@ async def test_preview_of_the_published_plan_changes_nothing(engine, merchant, l
     assert matches["big-carts"].fired == matches["big-carts"].fired_before > 0
     assert all(
         candidate.first[0] == candidate.first[1] and candidate.shown[0] == candidate.shown[1]
-        for candidate in result.places
+        for candidate in result.position_counts
     )
 
 
@@ -76,7 +76,7 @@ async def test_draft_is_counted_where_its_rule_fires(engine, merchant, log):
     assert result.changed == result.effect.touched == len(germans)
     card = counts_of(result, "card")
     assert card.shown[0] - card.shown[1] == len(germans)
-    assert sum(candidate.first[1] for candidate in result.places) == DECISIONS
+    assert sum(candidate.first[1] for candidate in result.position_counts) == DECISIONS
     assert next(item for item in result.rules if item.id == "draft").fired == len(germans)
     assert {example.decision_id for example in result.examples} <= {german.row.id for german in germans}
     assert all("card" in example.before and "card" not in example.after for example in result.examples)

@@ -71,7 +71,7 @@ async def firsts(shop):
 
 async def pending_trials(shop):
     async with shop.engine.database.read() as connection:
-        cells = (await folds.kept(connection)).of["waiting"].items()
+        cells = (await folds.stored(connection)).of["waiting"].items()
     return sum(trials * len(folds.WaitingCell(*cell).of_each()) for cell, (trials,) in cells)
 
 

@@ -257,7 +257,7 @@ def test_changed_decisions_are_listed_before_the_total():
     refused = reason_of(ReportPhrasing(show, "EUR"), result(refused="too few"))
     assert refused == "Too few. It matters in 500 decisions of 1,000 with a known outcome: 60.0% now."
     positions = [Places("klarna", "Klarna", (9, 0), (9, 0), (9, 0))]
-    paused = msgspec.structs.replace(result(refused="too few"), places=positions, withdrawn={"klarna": 40})
+    paused = msgspec.structs.replace(result(refused="too few"), position_counts=positions, withdrawn={"klarna": 40})
     assert reason_of(ReportPhrasing(show, "EUR"), paused).endswith(
         "60.0% now. There, Klarna was chosen in 40 decisions (8.0%). "
         "An experiment can tell how many of these customers would choose something else."
@@ -267,7 +267,7 @@ def test_changed_decisions_are_listed_before_the_total():
 
 
 KLARNA, CARD = Places("klarna", "Klarna", (9, 0), (9, 0), (90, 0)), Places("card", "Card", (1, 9), (9, 9), (90, 90))
-PAUSED = msgspec.structs.replace(result(refused="too few"), places=[KLARNA, CARD], withdrawn={"klarna": 40})
+PAUSED = msgspec.structs.replace(result(refused="too few"), position_counts=[KLARNA, CARD], withdrawn={"klarna": 40})
 """Klarna is paused: customers chose it in 40 of 1,000 decisions, and nobody else is shown more often."""
 
 
@@ -288,7 +288,7 @@ def test_pause_without_an_estimate_has_a_maximum_cost():
         {"reward": "revenue"},
         {"withdrawn": {"klarna": 40, "card": 1}},
         {"withdrawn": msgspec.UNSET},
-        {"places": [KLARNA, Places("new", "New", (0, 9), (0, 9), (0, 90))]},
+        {"position_counts": [KLARNA, Places("new", "New", (0, 9), (0, 9), (0, 90))]},
         {"effect": EFFECT},
     ],
     ids=["money", "two candidates", "an older preview", "a new candidate", "an estimate"],

@@ -16,9 +16,9 @@ from engine.model.placement import Placement
 from engine.model.timestamps import DAY
 from engine.statistics.checkouts import CheckoutBin, CheckoutFigures, MeanInterval
 from engine.statistics.like_for_like import (
+    ChoiceRate,
     GroupComparison,
     Lead,
-    SeenRate,
 )
 from engine.statistics.share import Share
 from tests.serving import Server, Side
@@ -52,7 +52,7 @@ def difference(value, low, high, p_value=0.001):
 
 
 def rate(candidate, mean, *, seen=900, offered=1.0):
-    return SeenRate(candidate, mean, mean - 0.02, mean + 0.02, seen, offered)
+    return ChoiceRate(candidate, mean, mean - 0.02, mean + 0.02, seen, offered)
 
 
 def group(bucket, lead=None, beside=None, **means):

@@ -73,8 +73,8 @@ def frame(*versions, jumps=(), down=(), past=()):
     return SimpleNamespace(show=SHOW, engine=engine, merchant=SimpleNamespace(id=1, currency="EUR"))
 
 
-def arm(id, chance, *, share=0.5, trials=200.0, why_not=""):
-    return Arm(id, id.title(), 0, chance, 0.4, 0.35, 0.45, trials, 80.0, share, why_not)
+def arm(id, chance, *, share=0.5, trials=200.0, exclusion=""):
+    return Arm(id, id.title(), 0, chance, 0.4, 0.35, 0.45, trials, 80.0, share, exclusion)
 
 
 def arms(*rows, bucket="", decisions=100):
@@ -128,8 +128,8 @@ def test_estimates_keep_their_colours_and_are_downloadable():
     assert "has the highest estimate: chosen when seen 40.0%" in result.chart_title
     head, first, *_ = estimate_table(result)
     assert dict(zip(head, first, strict=True))["label"] == "Card"
-    hidden = monitor(arm("card", 0.4), arm("paypal", None, why_not="not offered in DE"))
-    assert hidden.arms[1].why_not == "Not offered in DE"
+    hidden = monitor(arm("card", 0.4), arm("paypal", None, exclusion="not offered in DE"))
+    assert hidden.arms[1].exclusion == "Not offered in DE"
     assert [row["candidate"] for row in hidden.chart["data"]["values"]] == ["Card"]
 
 

@@ -18,7 +18,7 @@ from engine.data_folder import log_reader
 from engine.insights.evaluation import Alternative, Evaluation, Evenly, First, InOrder
 from engine.insights.evaluation import evaluate as evaluate_log
 from engine.model.timestamps import to_ms
-from engine.previews.forecasts import Forecast, how_often_right
+from engine.previews.forecasts import Forecast, count_correct
 from engine.service import Engine
 from evaluation.bandit_log import BadLog, read_item_features, read_log, read_posteriors
 from evaluation.bandit_log_estimates import chances_of, estimates, log_of
@@ -115,7 +115,7 @@ def _show_forecasts(merchant: str, mode: str, *, json: bool) -> None:
         return await engine.forecasts.of(side.id)
 
     kept = with_engine(work)
-    right, judged = how_often_right(kept)
+    right, judged = count_correct(kept)
     rows = [_forecast_row(forecast) for forecast in kept]
     if json:
         show({"right": right, "judged": judged, "forecasts": rows}, json=True)

@@ -117,7 +117,7 @@ class BeliefsInForce(NamedTuple):
         return {bucket: beliefs.version for bucket, beliefs in self.by_bucket.items()}
 
 
-def why_no_snapshot(active: Active, *, is_browser: bool) -> str:
+def snapshot_refusal(active: Active, *, is_browser: bool) -> str:
     """Return why a placement cannot be decided by a client; empty if it can."""
     return next(_obstacles(active, is_browser=is_browser), "")
 
@@ -231,11 +231,11 @@ def _facts(plan: Plan) -> dict[str, OfflineFact]:
 
 
 def _tables(plan: Plan, bounds: Bounds, beliefs: BeliefsInForce) -> Iterator[tuple[str, OfflineTable]]:
-    everybody = beliefs.by_bucket.get("", beliefs.flat)
-    yield "", _table(plan, bounds, everybody)
-    if isinstance(everybody, ChoiceBeliefs):
-        for stratum in everybody.belief.layout.own:
-            yield stratum, _table(plan, bounds, everybody, stratum)
+    common = beliefs.by_bucket.get("", beliefs.flat)
+    yield "", _table(plan, bounds, common)
+    if isinstance(common, ChoiceBeliefs):
+        for stratum in common.belief.layout.own:
+            yield stratum, _table(plan, bounds, common, stratum)
         return
     for bucket, own in beliefs.by_bucket.items():
         if bucket:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from engine.decisions.offline.snapshot_document import BeliefsInForce, OfflinePlan, offline_plan, why_no_snapshot
+from engine.decisions.offline.snapshot_document import BeliefsInForce, OfflinePlan, offline_plan, snapshot_refusal
 from engine.decisions.requests.scope import RequestScope
 from engine.decisions.requests.settings_reader import SettingsReader
 from engine.decisions.tokens import SnapshotTicket, Tokens
@@ -93,7 +93,7 @@ class Snapshots:
         active = self._live.get(key.merchant_id, placement)
         if active is None:
             raise NotFound(f"there is no placement “{shown(placement)}”", field="placement")
-        reason = why_no_snapshot(active, is_browser=key.is_browser)
+        reason = snapshot_refusal(active, is_browser=key.is_browser)
         if not self.allows_guests(key.merchant_id, now=now):
             reason = "customers are not personalized unless they agree, which only the server knows"
         if reason:
@@ -106,9 +106,9 @@ class Snapshots:
 
     async def _plan(self, key: SnapshotKey, active: Active, versions: str, beliefs: BeliefsInForce) -> OfflinePlan:
         cell = (key.merchant_id, active.plan.placement.key)
-        kept = self._plans.get(cell)
-        if kept is not None and kept[0] == versions:
-            return kept[1]
+        cached = self._plans.get(cell)
+        if cached is not None and cached[0] == versions:
+            return cached[1]
         plan = await asyncio.to_thread(offline_plan, active.plan, beliefs)
         if len(self._plans) >= MOST_KEPT:
             self._plans.clear()

@@ -54,7 +54,7 @@ class CustomerPast(NamedTuple):
     """A customer's usage, and the experiment variants that are already settled."""
 
     usage: Sequence[UsageRow] = ()
-    given: Mapping[str, GivenChance] = NOTHING_GIVEN
+    settled_variants: Mapping[str, GivenChance] = NOTHING_GIVEN
 
 
 def read_facts(plan: Plan, request: RequestScope) -> Reading:

@@ -84,7 +84,7 @@ class SettingsReader:
             settings=settings,
             personal=request.personal and self._allows(request.merchant_id, settings, refused),
             refused=refused,
-            prompts=policy.prompt and request.customer is not None and not settings.asked,
+            prompts=policy.prompt and request.customer is not None and not settings.prompt_answered,
         )
 
     def _allows(self, merchant_id: int, settings: CustomerSettings, refused: frozenset[str]) -> bool:

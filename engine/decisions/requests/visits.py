@@ -18,20 +18,20 @@ class Visits:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._seen: dict[tuple[int, str], int] = {}
+        self._days: dict[tuple[int, str], int] = {}
 
     def note(self, request: RequestScope) -> None:
         """Note that a customer was here, where the last note is old."""
         today = request.now // DAY
         if request.seen_day is None or request.customer is None or today - request.seen_day < visits.DAYS_LATE:
             return
-        if len(self._seen) < MOST_VISITS:
-            self._seen[request.merchant_id, request.customer] = today
+        if len(self._days) < MOST_VISITS:
+            self._days[request.merchant_id, request.customer] = today
 
     async def flush(self) -> None:
         """Write the visits, a little at a time; those that fail are noted at the next visit."""
-        seen, self._seen = self._seen, {}
-        rows = [SeenCustomer(*key, day) for key, day in sorted(seen.items())]
+        days, self._days = self._days, {}
+        rows = [SeenCustomer(*key, day) for key, day in sorted(days.items())]
         for start in range(0, len(rows), PIECE):
             async with self._database.write() as connection:
                 await visits.note(connection, rows[start : start + PIECE])

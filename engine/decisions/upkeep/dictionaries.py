@@ -111,13 +111,13 @@ def shareable(rows: Sequence[DecisionRow], random: Random) -> list[DecisionRow]:
 
 
 def _shared_facts(values: dict[str, Any], customers: Mapping[tuple[str, bytes], set[str]], random: Random) -> str:
-    kept: dict[str, Any] = {}
+    shared: dict[str, Any] = {}
     for name, value in values.items():
         if len(customers[name, msgspec.json.encode(value)]) >= COMMON:
-            kept[name] = value
+            shared[name] = value
         elif isinstance(value, int | float) and not isinstance(value, bool):
-            kept[name] = msgspec.json.decode(_other_digits(msgspec.json.encode(value).decode(), random))
-    return msgspec.json.encode(kept).decode()
+            shared[name] = msgspec.json.decode(_other_digits(msgspec.json.encode(value).decode(), random))
+    return msgspec.json.encode(shared).decode()
 
 
 def _other_digits(text: str, random: Random) -> str:

@@ -136,11 +136,11 @@ def days_moved(traffic: MovedTraffic, *, planned_units: float) -> Iterator[tuple
     """Yield each day (epoch days) with the primary metric over all units until its end."""
     past: SharesPast | None = None
     total: Moments | None = None
-    metric, seen = traffic.experiment.primary, list(traffic.rows)
+    metric, rows = traffic.experiment.primary, list(traffic.rows)
     for day, hours in groupby(traffic.periods(metric), key=_day_of):
         moments, past = moments_of((period for _, period in hours), past)
         total = moments if total is None else total + moments
-        until = traffic._replace(rows=[row for row in seen if row.hour < (day + 1) * HOURS_A_DAY])
+        until = traffic._replace(rows=[row for row in rows if row.hour < (day + 1) * HOURS_A_DAY])
         ready = until.has_enough(metric)
         yield day, _compared(traffic.experiment, metric, total, planned_units, is_ready=ready)
 
@@ -196,8 +196,8 @@ def _estimates(experiment: Experiment, moments: Moments) -> list[MetricEstimate]
 
 
 def _moments(periods: Iterable[SharesPeriod]) -> Moments | None:
-    kept = list(periods)
-    return moments_of(kept)[0] if kept else None
+    all_periods = list(periods)
+    return moments_of(all_periods)[0] if all_periods else None
 
 
 def _sums(metric: MetricName, totals: UnitTotals) -> tuple[float, float]:

@@ -87,8 +87,8 @@ class Winners:
         where = "its changes wait in the draft for approval"
         try:
             for change in changes:
-                seen = change.before.version if change.before is not None else 0
-                await self._drafts.save(actor, placement, change.resource.document, revision=seen)
+                version = change.before.version if change.before is not None else 0
+                await self._drafts.save(actor, placement, change.resource.document, revision=version)
             if is_free:
                 revision = (await self._drafts.get(actor.merchant_id, placement)).head.revision
                 await self._releases.ask(actor, placement, revision=revision, reason=reason)

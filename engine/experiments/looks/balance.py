@@ -39,13 +39,13 @@ def balance_of(experiment: Experiment, rows: Sequence[SumRow], planned_units: fl
         return []
     ordered = sorted((row for row in rows if row.measure == PURCHASES), key=_segment_of)
     totals = {name: VariantTotals.of(experiment, inside) for name, inside in groupby(ordered, key=_segment_of)}
-    everybody = totals.pop("", VariantTotals.of(experiment, ())).by_variant
+    all_variants = totals.pop("", VariantTotals.of(experiment, ())).by_variant
     largest = sorted(totals, key=lambda name: (-totals[name].units, name))[:MOST_GROUPS]
     split = [variant.weight for variant in experiment.variants]
     counts = [[float(each.units) for each in totals[name].by_variant] for name in largest]
     logs = [float(log_evidence(each, split)) for each in counts]
-    if any(each.past for each in everybody) and min(each.units for each in everybody) > 1:
-        means = [_past(each) for each in everybody]
+    if any(each.past for each in all_variants) and min(each.units for each in all_variants) > 1:
+        means = [_past(each) for each in all_variants]
         largest, counts = [*largest, PAST], [*counts, [each.value for each in means]]
         logs.append(log_mean_difference(means, planned_units=planned_units))
     differs = imbalances(logs)

@@ -43,7 +43,7 @@ class VariantDifference:
         if differs is None:
             names = [self._plans[index].ids[number] for number in eligible]
             orders = (sorted(names, key=plan.index.__getitem__) for plan in self._plans)
-            differs = _kept(self._of_orders, key, any(order != names for order in orders))
+            differs = _cached(self._of_orders, key, any(order != names for order in orders))
         return differs
 
     def _limits_differ(self, evaluated: Evaluated) -> bool:
@@ -55,7 +55,7 @@ class VariantDifference:
             values = evaluated.facts.values
             pairs = zip(self._plans, fired, strict=True)
             signatures = [_signature(plan, values, fires) for plan, fires in pairs]
-            differs = _kept(self._of_limits, key, any(signature != signatures[0] for signature in signatures[1:]))
+            differs = _cached(self._of_limits, key, any(signature != signatures[0] for signature in signatures[1:]))
         return differs
 
 
@@ -64,7 +64,7 @@ def variants_of(chosen: Sequence[tuple[Experiment, Variant]]) -> Variants:
     return tuple((experiment.id, variant.id) for experiment, variant in chosen if changes_something(variant))
 
 
-def _kept(cache: dict[Any, bool], key: tuple[Any, ...], value: bool) -> bool:
+def _cached(cache: dict[Any, bool], key: tuple[Any, ...], value: bool) -> bool:
     """Keep an answer in a cache that is emptied when it is full."""
     if len(cache) >= MOST_CACHED_LIMITS:
         cache.clear()

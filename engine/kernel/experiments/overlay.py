@@ -66,15 +66,15 @@ def _reordered(candidates: Sequence[Candidate], variant: Variant) -> tuple[Candi
 def _with_rules(
     documents: Sequence[RuleDocument], experiment: Experiment, variant: Variant
 ) -> tuple[RuleDocument, ...]:
-    gone = {*variant.rules_off, *(rule.id for rule in variant.rules)}
-    kept = [rule for rule in documents if rule.id not in gone]
+    replaced = {*variant.rules_off, *(rule.id for rule in variant.rules)}
+    remaining = [rule for rule in documents if rule.id not in replaced]
     added = [rule for rule in variant.rules if rule.enabled]
     if variant.values:
         effects = tuple({"set": {"name": name, "value": value}} for name, value in sorted(variant.values.items()))
         name = f"Experiment {experiment.name}, {variant.name}"[:120]
         id = f"{experiment.id}.{variant.id}"[:64]
         added.append(RuleDocument(id=id, name=name, priority=LOWEST_PRIORITY, when=True, effects=effects))
-    return (*kept, *added)
+    return (*remaining, *added)
 
 
 def changes_something(variant: Variant) -> bool:

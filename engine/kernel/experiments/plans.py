@@ -134,13 +134,13 @@ class ExperimentPlans:
         self,
         facts: Facts,
         key: str,
-        given: Mapping[str, GivenChance] = NOTHING_GIVEN,
+        settled_variants: Mapping[str, GivenChance] = NOTHING_GIVEN,
         *,
         without_holdback: bool = False,
     ) -> Pick:
         """Return the variants for a request; `key` is the decision's id.
 
-        `given` are by experiment the variants that are settled already, where a bandit moves the shares.
+        `settled_variants` are by experiment the variants that are settled already, where a bandit moves the shares.
         `without_holdback` returns what would decide if the customer were not held back.
         """
         evaluated = Evaluated(self.plans, self._rule_sets, facts)
@@ -149,7 +149,8 @@ class ExperimentPlans:
             decides = PickKey(HELD_BACK, self.in_force.groups)
             return Pick(decides, (held,), Question(facts, key, evaluated.firing(HELD_BACK)))
         chosen = [
-            (entry, unit, self._split(entry, unit, key, given)) for entry, unit in self._enrolments.of(facts, key)
+            (entry, unit, self._split(entry, unit, key, settled_variants))
+            for entry, unit in self._enrolments.of(facts, key)
         ]
         decides = self._keys[tuple([(entry.number, index) for entry, _, index in chosen])]
         firing = evaluated.firing(decides.variants)
@@ -163,10 +164,12 @@ class ExperimentPlans:
             if unit is not None and index != NOT_ENROLLED:
                 differs = self._differences[entry.number].differs(index, question, evaluated)
                 assignment = _assignment(entry, index, unit, differs=differs)
-                assignments.append(self._with_chance(assignment, index, key, given) if self.shares else assignment)
+                assignments.append(
+                    self._with_chance(assignment, index, key, settled_variants) if self.shares else assignment
+                )
         return Pick(decides, tuple(assignments), question)
 
-    def _split(self, entry: Enrolment, unit: str | None, key: str, given: Mapping[str, GivenChance]) -> int:
+    def _split(self, entry: Enrolment, unit: str | None, key: str, settled_variants: Mapping[str, GivenChance]) -> int:
         """Return the index of a unit's variant; everybody has the control while it decides for all."""
         if unit is None or entry.is_controlled:
             return NOT_ENROLLED
@@ -175,19 +178,19 @@ class ExperimentPlans:
         if shares is None:
             return entry.split(unit)
         names = [variant.id for variant in experiment.variants]
-        settled = given.get(experiment.id)
+        settled = settled_variants.get(experiment.id)
         if settled is not None and settled.variant in names:
             return names.index(settled.variant)
         return choose(experiment.salt, unit, names, shares.during(hour_of(key)))
 
     def _with_chance(
-        self, assignment: Assignment, index: int, key: str, given: Mapping[str, GivenChance]
+        self, assignment: Assignment, index: int, key: str, settled_variants: Mapping[str, GivenChance]
     ) -> Assignment:
         """Add the chance of the variant where a bandit moves the shares."""
         shares = self.shares.get(assignment.experiment)
         if shares is None:
             return assignment
-        settled = given.get(assignment.experiment)
+        settled = settled_variants.get(assignment.experiment)
         is_settled = settled is not None and settled.variant == assignment.variant
         chance = settled.chance if settled is not None and is_settled else shares.during(hour_of(key))[index]
         return msgspec.structs.replace(assignment, chance=chance)

@@ -36,7 +36,7 @@ def requote(hold: Hold, *, amount: int, like: Hold) -> Transition:
     What is held only grows, so that what was shown before is honoured too.
     """
     _require(hold, "live")
-    kept = hold._replace(
+    requoted = hold._replace(
         amount=max(hold.amount, amount),
         cart_total=like.cart_total,
         decision_id=like.decision_id,
@@ -44,8 +44,8 @@ def requote(hold: Hold, *, amount: int, like: Hold) -> Transition:
         expires_at=max(hold.expires_at, like.expires_at),
     )
     if amount <= hold.amount:
-        return Transition(kept, ())
-    return _moved(kept, Movement("hold", amount - hold.amount, 0))
+        return Transition(requoted, ())
+    return _moved(requoted, Movement("hold", amount - hold.amount, 0))
 
 
 def revive(hold: Hold, *, amount: int, expires_at: int, code: CodeRequest | None = None) -> Transition:

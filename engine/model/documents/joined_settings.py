@@ -14,7 +14,7 @@ def joined(own: CustomerSettings, other: CustomerSettings) -> CustomerSettings:
     return CustomerSettings(
         preferences=_joined_preferences(own.preferences, other.preferences),
         consents=_refusals_first(own.consents, other.consents),
-        asked=own.asked or other.asked,
+        prompt_answered=own.prompt_answered or other.prompt_answered,
     )
 
 

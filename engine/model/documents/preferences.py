@@ -135,7 +135,7 @@ class CustomerSettings(msgspec.Struct, frozen=True, omit_defaults=True):
 
     preferences: Preferences = NO_PREFERENCES
     consents: dict[str, bool] = {}
-    asked: bool = False
+    prompt_answered: bool = msgspec.field(name="asked", default=False)
 
 
 NO_SETTINGS = CustomerSettings()

@@ -9,7 +9,7 @@ import msgspec
 from engine.kernel.plan import Plan, PlanDocument
 from engine.previews.estimation.effect import Effect, effect_of
 from engine.previews.estimation.offer_cost import OfferCost
-from engine.previews.estimation.totals import Example, Places, Totals, places
+from engine.previews.estimation.totals import Example, Places, Totals, position_counts
 
 KINDS = ("emptied", "first", "shown", "order", "values")
 
@@ -41,7 +41,7 @@ class Result(msgspec.Struct, frozen=True):
     lost: int
     changed: int
     emptied: int
-    places: list[Places]
+    position_counts: list[Places] = msgspec.field(name="places")
     rules: list[RuleMatches]
     examples: list[Example]
     effect: Effect
@@ -68,7 +68,7 @@ def result_of(totals: Totals, draft: Plan, others: Iterable[PlanDocument], *, fi
         lost=totals.lost,
         changed=totals.changed,
         emptied=totals.emptied,
-        places=places(totals, labels | former),
+        position_counts=position_counts(totals, labels | former),
         rules=_matches(totals, draft, before),
         examples=[example for kind in KINDS for example in reversed(totals.examples.get(kind, []))],
         effect=effect_of(totals),

@@ -128,8 +128,8 @@ class Totals:
             getattr(self, name).update(getattr(other, name))
         self.rows.extend(other.rows)
         self.discounts.extend(other.discounts)
-        for kind, kept in other.examples.items():
-            both = sorted(self.examples.get(kind, []) + kept, key=lambda example: example.decision_id)
+        for kind, examples in other.examples.items():
+            both = sorted(self.examples.get(kind, []) + examples, key=lambda example: example.decision_id)
             self.examples[kind] = both[-EXAMPLES_A_KIND:]
 
 
@@ -153,19 +153,19 @@ class Places(msgspec.Struct, frozen=True):
     shown: tuple[int, int]
 
 
-def places(totals: Totals, labels: dict[str, str]) -> list[Places]:
-    """In the order of `labels`, then whoever is no longer among them."""
+def position_counts(totals: Totals, labels: dict[str, str]) -> list[Places]:
+    """Return the counts of each candidate in the order of `labels`, then those no longer among them."""
     unchanged = Counter(totals.orders)
     before, after = Counter(unchanged), Counter(unchanged)
     for (old, new), count in totals.moved.items():
         before[old] += count
         after[new] += count
-    counts = [(_places(before, depth), _places(after, depth)) for depth in (1, TOP, None)]
+    counts = [(_position_counts(before, depth), _position_counts(after, depth)) for depth in (1, TOP, None)]
     everyone = dict.fromkeys(chain(labels, *(sorted(old.keys() | new.keys()) for old, new in counts)))
     return [Places(name, labels.get(name, name), *((old[name], new[name]) for old, new in counts)) for name in everyone]
 
 
-def _places(orders: Counter[Order], depth: int | None) -> Counter[str]:
+def _position_counts(orders: Counter[Order], depth: int | None) -> Counter[str]:
     counts: Counter[str] = Counter()
     for order, count in orders.items():
         for name in order[:depth]:

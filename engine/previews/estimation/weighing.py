@@ -66,13 +66,13 @@ def between(changed: Weighed, base: Weighed) -> Weighed:
 
 def weigh(logged: LoggedSlots, before: Drawing | None, draft: Drawing | None) -> Weighed:
     """Return the shares of logged answers in the estimate; a drawing is None where its plan leaves no candidate."""
-    whole, nothing = logged.rewards.sum(axis=1), np.zeros(len(logged.rewards))
+    reward_sums, nothing = logged.rewards.sum(axis=1), np.zeros(len(logged.rewards))
     if before is None or draft is None:
-        unseen = np.full(len(whole), float(before is None and draft is not None))
-        return Weighed(nothing + 1.0, whole, nothing, nothing, nothing, unseen)
+        unseen = np.full(len(reward_sums), float(before is None and draft is not None))
+        return Weighed(nothing + 1.0, reward_sums, nothing, nothing, nothing, unseen)
     weights = _CascadeWeights(logged, before, draft)
     weights.run()
-    return Weighed(weights.mass, whole, weights.least, weights.most, weights.open, weights.unseen)
+    return Weighed(weights.mass, reward_sums, weights.least, weights.most, weights.open, weights.unseen)
 
 
 class _CascadeWeights:
@@ -94,8 +94,8 @@ class _CascadeWeights:
         self._shows_more_slots = draft.length > slots
         # Where the draft's answer is shorter than its candidates, it is open which ones it leaves out.
         shows_all = draft.length == len(draft.offered)
-        self._kept = logged.rewards * ((logged.draft_positions >= 0) & shows_all)
-        self._later, self._later_kept = logged.rewards.sum(axis=1), self._kept.sum(axis=1)
+        self._sure_rewards = logged.rewards * ((logged.draft_positions >= 0) & shows_all)
+        self._later, self._later_sure_rewards = logged.rewards.sum(axis=1), self._sure_rewards.sum(axis=1)
         self._weight, self._unsupported = np.ones(count), np.zeros(count)
         self._is_followed = np.ones(count, np.bool_)
         self._mass_at_choice = np.full(count, np.nan)
@@ -136,7 +136,7 @@ class _CascadeWeights:
         rare: Flags = weight[:, None] * new > LARGEST_WEIGHT * chances_before
         unsupported = weight * np.where(rare, new, 0.0).sum(axis=1)
         self._unsupported += unsupported
-        self.least += unsupported * self._later_kept
+        self.least += unsupported * self._later_sure_rewards
         self.most += unsupported * self._later
         self.open += unsupported * self._later
         if self._new_candidates:
@@ -154,7 +154,7 @@ class _CascadeWeights:
         self.least += self._weight * reward
         self.most += self._weight * reward
         self._later -= reward
-        self._later_kept -= self._kept[:, slot] * self._is_followed
+        self._later_sure_rewards -= self._sure_rewards[:, slot] * self._is_followed
         self._mass_at_choice = np.where(
             (reward != 0) & self._has_not_chosen, self._weight + self._unsupported, self._mass_at_choice
         )

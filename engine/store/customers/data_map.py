@@ -24,7 +24,7 @@ class DataEntry(NamedTuple):
     is_exported: bool = False
 
 
-def _nobody(*names: str) -> tuple[DataEntry, ...]:
+def _without_customers(*names: str) -> tuple[DataEntry, ...]:
     return tuple(DataEntry(name, "", "configuration", "none") for name in names)
 
 
@@ -57,16 +57,20 @@ DATA_MAP: tuple[DataEntry, ...] = (
     *_sums("statistics", "waiting", "delays", "arrivals", "amounts", "minutes", "metric_hours"),
     *_sums("experiment_sums", "experiment_measure_sums", "tallies", "rule_days", "field_days"),
     # Made of many customers; they change with the sums.
-    *_nobody("beliefs", "fits", "fold_starts", "refits", "prediction_alarms", "experiment_shares", "experiment_looks"),
-    *_nobody("previews", "forecasts", "rule_fired", "field_faults", "log_dictionaries", "customer_segment_ends"),
+    *_without_customers(
+        "beliefs", "fits", "fold_starts", "refits", "prediction_alarms", "experiment_shares", "experiment_looks"
+    ),
+    *_without_customers(
+        "previews", "forecasts", "rule_fired", "field_faults", "log_dictionaries", "customer_segment_ends"
+    ),
     # Name holds and decisions, never customers.
-    *_nobody("outbox", "idempotent_answers", "budget_caps"),
-    *_nobody("webhook_endpoints", "webhook_deliveries", "webhook_attempts"),
+    *_without_customers("outbox", "idempotent_answers", "budget_caps"),
+    *_without_customers("webhook_endpoints", "webhook_deliveries", "webhook_attempts"),
     # Of the merchant and its people.
-    *_nobody("report_schedules", "alert_recipients", "mails", "export_counts", "logos"),
-    *_nobody("merchants", "keys", "users", "sessions", "second_factors", "recovery_codes", "identities"),
+    *_without_customers("report_schedules", "alert_recipients", "mails", "export_counts", "logos"),
+    *_without_customers("merchants", "keys", "users", "sessions", "second_factors", "recovery_codes", "identities"),
     # Of the installation itself: fingerprints are of keys.
-    *_nobody(
+    *_without_customers(
         "fingerprints",
         "data_keys",
         "signing_keys",
@@ -76,9 +80,11 @@ DATA_MAP: tuple[DataEntry, ...] = (
         "decision_times",
         "tiers",
     ),
-    *_nobody("login_attempts", "invitations", "audit", "audit_heads", "emergencies", "write_probes"),
-    *_nobody("resources", "plans", "active_plans", "drafts", "draft_changes", "candidate_colours", "availability"),
-    *_nobody("preference_defaults", "consent_policies", "retention_policies"),
+    *_without_customers("login_attempts", "invitations", "audit", "audit_heads", "emergencies", "write_probes"),
+    *_without_customers(
+        "resources", "plans", "active_plans", "drafts", "draft_changes", "candidate_colours", "availability"
+    ),
+    *_without_customers("preference_defaults", "consent_policies", "retention_policies"),
 )
 
 ENTRIES = {entry.table: entry for entry in DATA_MAP}

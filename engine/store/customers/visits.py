@@ -65,15 +65,15 @@ def inactive_before(merchant_id: int, day: int) -> tuple[ColumnElement[bool], ..
     return _settings.merchant_id == merchant_id, _settings.seen_day > NOT_KNOWN, _settings.seen_day < day
 
 
-async def reduce(connection: AsyncConnection, merchant_id: int, before: InactiveCustomer, rest: str) -> bool:
-    """Keep the rest of what an inactive customer said; delete versions and links to other ids.
+async def reduce(connection: AsyncConnection, merchant_id: int, before: InactiveCustomer, refusals: str) -> bool:
+    """Keep the refusals of an inactive customer; delete versions and links to other ids.
 
     Return false, and change nothing, where the customer came back or said something meanwhile.
     """
     customer, sealed, seen_day = before
     own = (_settings.merchant_id == merchant_id, _settings.customer == customer)
-    same = (_settings.sealed == sealed, _settings.seen_day == seen_day)
-    change = update(customer_settings).where(*own, *same).values(sealed=rest, seen_day=REST)
+    unchanged = (_settings.sealed == sealed, _settings.seen_day == seen_day)
+    change = update(customer_settings).where(*own, *unchanged).values(sealed=refusals, seen_day=REST)
     if not (await connection.execute(change)).rowcount:
         return False
     v, a = customer_setting_versions.c, customer_aliases.c

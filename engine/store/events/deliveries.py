@@ -51,12 +51,12 @@ async def claim(connection: AsyncConnection, endpoint_id: str, *, now: int, unti
         earlier.c.state == "waiting",
         earlier.c.event_id < _table.c.event_id,
     )
-    mine = _table.c.endpoint_id == endpoint_id
-    query = select(_table.c.event_id).where(mine, *_is_due(now), or_(_table.c.subject == "", ~waits))
+    of_endpoint = _table.c.endpoint_id == endpoint_id
+    query = select(_table.c.event_id).where(of_endpoint, *_is_due(now), or_(_table.c.subject == "", ~waits))
     ids = list((await connection.execute(query.order_by(_table.c.event_id).limit(limit))).scalars())
-    taking = update(_table).where(mine, _table.c.event_id.in_(ids), *_is_due(now)).values(next_at=until)
+    taking = update(_table).where(of_endpoint, _table.c.event_id.in_(ids), *_is_due(now)).values(next_at=until)
     taken = list((await connection.execute(taking.returning(_table.c.event_id))).scalars())
-    full = _select().add_columns(outbox.c.body, outbox.c.recorded_at).where(mine, _table.c.event_id.in_(taken))
+    full = _select().add_columns(outbox.c.body, outbox.c.recorded_at).where(of_endpoint, _table.c.event_id.in_(taken))
     full = full.join(outbox, outbox.c.id == _table.c.event_id).order_by(_table.c.event_id)
     return [Message(Delivery(*row[:-2]), *row[-2:]) for row in await connection.execute(full)]
 

@@ -50,11 +50,13 @@ async def of_merchant(connection: AsyncConnection, merchant_id: int) -> list[End
 async def states(connection: AsyncConnection, merchant_id: int) -> dict[str, EndpointState]:
     """Return how deliveries do, by endpoint."""
     c, tried = webhook_deliveries.c, webhook_attempts.c
-    mine = select(_table.c.id).where(_table.c.merchant_id == merchant_id)
+    endpoint_ids = select(_table.c.id).where(_table.c.merchant_id == merchant_id)
     is_waiting, is_parked = c.state == "waiting", c.state == "parked"
     counts = (func.count().filter(is_waiting), func.count().filter(is_parked))
-    counted = select(c.endpoint_id, *counts).where(c.endpoint_id.in_(mine)).group_by(c.endpoint_id)
-    last = select(tried.endpoint_id, func.max(tried.started_at)).where(tried.endpoint_id.in_(mine), tried.fault == "")
+    counted = select(c.endpoint_id, *counts).where(c.endpoint_id.in_(endpoint_ids)).group_by(c.endpoint_id)
+    last = select(tried.endpoint_id, func.max(tried.started_at)).where(
+        tried.endpoint_id.in_(endpoint_ids), tried.fault == ""
+    )
     delivered = {row[0]: row[1] for row in await connection.execute(last.group_by(tried.endpoint_id))}
     rows = await connection.execute(counted)
     return {id: EndpointState(queued, parked, delivered.get(id)) for id, queued, parked in rows}

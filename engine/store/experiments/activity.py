@@ -61,11 +61,11 @@ async def last_week(
         return await _devices(connection, merchant_id, placement, question, now)
     c, o = decisions.c, outcomes.c
     name, bought_by = (c.customer, o.customer) if question.unit == "customer" else (c.id, o.decision_id)
-    seen = select(func.count(distinct(name)), func.min(c.id)).where(
+    query = select(func.count(distinct(name)), func.min(c.id)).where(
         c.merchant_id == merchant_id, c.id >= first, c.placement == placement, name.is_not(None)
     )
     bought = select(func.count(distinct(bought_by))).where(*_succeeded(merchant_id, placement, first, question.event))
-    units, first_seen = (await connection.execute(seen)).one()
+    units, first_seen = (await connection.execute(query)).one()
     converted = int((await connection.execute(bought)).scalar_one())
     return _week(int(units), converted, moment_of(first_seen) if first_seen else None, now)
 

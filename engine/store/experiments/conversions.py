@@ -98,12 +98,12 @@ async def append(connection: AsyncConnection, row: ConversionRow) -> ConversionR
     )
     if new:
         return row
-    return ConversionRow(*(await connection.execute(_select().where(*_same(row.key)))).one())
+    return ConversionRow(*(await connection.execute(_select().where(*_has_key(row.key)))).one())
 
 
 async def find(connection: AsyncConnection, key: ConversionKey, *, lock: bool = False) -> ConversionRow | None:
     """Return what is stored under an event; `lock` keeps other transactions from refunding it meanwhile."""
-    query = _select().where(*_same(key))
+    query = _select().where(*_has_key(key))
     stored = (await connection.execute(query.with_for_update() if lock else query)).one_or_none()
     return ConversionRow(*stored) if stored is not None else None
 
@@ -111,7 +111,7 @@ async def find(connection: AsyncConnection, key: ConversionKey, *, lock: bool = 
 async def refunds_of(connection: AsyncConnection, purchase: ConversionRow) -> list[int | None]:
     """Return the amounts that were refunded of a purchase; None is all that was left."""
     c = experiment_conversions.c
-    query = select(c.amount).where(*_same(purchase.key[:-1]), c.refund_of == purchase.event_id, c.refund_of != "")
+    query = select(c.amount).where(*_has_key(purchase.key[:-1]), c.refund_of == purchase.event_id, c.refund_of != "")
     return list((await connection.execute(query)).scalars())
 
 
@@ -177,7 +177,7 @@ def _select() -> Select[Any]:
     return select(*(experiment_conversions.c[name] for name in COLUMNS))
 
 
-def _same(key: Sequence[int | str]) -> list[ColumnElement[bool]]:
+def _has_key(key: Sequence[int | str]) -> list[ColumnElement[bool]]:
     """Return the conditions of a key, or of its first columns."""
     return [experiment_conversions.c[name] == value for name, value in zip(KEY, key, strict=False)]
 

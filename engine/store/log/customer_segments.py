@@ -95,8 +95,8 @@ async def next_segment(connection: AsyncConnection, merchant_id: int, *, begins_
     end = rows[-1][0][:_TIME_BYTES] if rows else b""
     if len(rows) < DECISIONS or int.from_bytes(end) == begins_at:
         return None
-    whole = [(id, customer) for id, customer in rows if customer is not None and id[:_TIME_BYTES] < end]
-    return Segment(merchant_id, int.from_bytes(end), whole)
+    complete_rows = [(id, customer) for id, customer in rows if customer is not None and id[:_TIME_BYTES] < end]
+    return Segment(merchant_id, int.from_bytes(end), complete_rows)
 
 
 async def add(connection: AsyncConnection, segment: Segment, rows: Sequence[ShardRow], *, begins_at: int) -> None:
@@ -156,8 +156,10 @@ async def forget(connection: AsyncConnection, merchant_id: int, customer: str, m
     query = select(c.last_id, c.begins_at, c.entries).where(*own, c.begins_at <= max(moments, default=0))
     for last_id, begins_at, entries in (await connection.execute(query)).all():
         within = np.frombuffer(entries, "<u8")
-        gone = np.array([_entry(customer, moment - begins_at) for moment in moments if moment >= begins_at], np.uint64)
-        left = within[~np.isin(within, gone)]
+        removed = np.array(
+            [_entry(customer, moment - begins_at) for moment in moments if moment >= begins_at], np.uint64
+        )
+        left = within[~np.isin(within, removed)]
         if left.size == within.size:
             continue
         row = (*own, c.last_id == last_id)

@@ -47,14 +47,14 @@ async def release(connection: AsyncConnection, ids: Sequence[str], *, now: int) 
 
 async def remove_waiting(connection: AsyncConnection, merchant_id: int, subject: str) -> None:
     """Delete the mails about a subject that were not sent yet."""
-    mine = (_table.c.merchant_id == merchant_id, _table.c.subject == subject, _table.c.state == "waiting")
-    await connection.execute(delete(_table).where(*mine))
+    of_subject = (_table.c.merchant_id == merchant_id, _table.c.subject == subject, _table.c.state == "waiting")
+    await connection.execute(delete(_table).where(*of_subject))
 
 
 async def has_waiting(connection: AsyncConnection, merchant_id: int, subject: str, kind: str) -> bool:
     """Return whether a mail of a kind about a subject waits."""
-    mine = (_table.c.merchant_id == merchant_id, _table.c.subject == subject, _table.c.kind == kind)
-    query = select(_table.c.id).where(*mine, _table.c.state == "waiting").limit(1)
+    of_subject = (_table.c.merchant_id == merchant_id, _table.c.subject == subject, _table.c.kind == kind)
+    query = select(_table.c.id).where(*of_subject, _table.c.state == "waiting").limit(1)
     return (await connection.execute(query)).first() is not None
 
 
@@ -62,17 +62,17 @@ async def summaries(connection: AsyncConnection, merchant_id: int, *, kind: str)
     """Return how the mails of a kind do, by their subject."""
     c = _table.c
     is_delayed = (c.state == "waiting") & (c.attempts > 0)
-    mine = (c.merchant_id == merchant_id, c.kind == kind)
+    of_kind = (c.merchant_id == merchant_id, c.kind == kind)
     query = select(
         c.subject,
         func.max(c.sent_at),
         func.count(case((is_delayed, 1))),
         func.min(case((is_delayed, c.next_at))),
     )
-    rows = await connection.execute(query.where(*mine).group_by(c.subject))
+    rows = await connection.execute(query.where(*of_kind).group_by(c.subject))
     by_subject = {row[0]: MailSummary(row[1], delayed=row[2], next_at=row[3]) for row in rows}
-    newest = select(c.subject, func.max(c.period).label("period")).where(*mine).group_by(c.subject).subquery()
-    last = select(c.subject, c.state, c.fault).where(*mine, c.fault != "")
+    newest = select(c.subject, func.max(c.period).label("period")).where(*of_kind).group_by(c.subject).subquery()
+    last = select(c.subject, c.state, c.fault).where(*of_kind, c.fault != "")
     last = last.join(newest, (newest.c.subject == c.subject) & (newest.c.period == c.period))
     for subject, state, fault in await connection.execute(last.order_by(c.id)):
         before = by_subject[subject]

@@ -25,9 +25,9 @@ _READ = {
 async def follow(connection: AsyncConnection, merchant_id: int, changes: Iterable[tuple[Resource | None, Any]]) -> None:
     """Put the caps of changed budgets in force; raise `Conflict` where a deleted one was used."""
     budgets = [after.document for _, after in changes if after is not None and isinstance(after.document, OfferBudget)]
-    gone = [before.id for before, after in changes if after is None and before and before.kind == "budget"]
+    removed_ids = [before.id for before, after in changes if after is None and before and before.kind == "budget"]
     await set_caps(connection, [Cap(merchant_id, budget.id, budget.amount, budget.uses) for budget in budgets])
-    for budget in gone:
+    for budget in removed_ids:
         await _remove(connection, merchant_id, budget)
 
 

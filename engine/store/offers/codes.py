@@ -121,22 +121,22 @@ def _used_by() -> Select[Any]:
 
 async def give(connection: AsyncConnection, transitions: Sequence[Transition], *, now: int) -> dict[str, str]:
     """Give codes to the holds that request one; return them by hold, without those for which none is free."""
-    given: dict[str, str] = {}
+    assigned: dict[str, str] = {}
     pools: dict[PoolKey, list[Hold]] = {}
     for hold, _, request in transitions:
         if request is None:
             continue
         if request.code and await _take(connection, hold, request.code):
-            given[hold.id] = request.code
+            assigned[hold.id] = request.code
         elif request.exact:
             continue
         elif request.kind == "customer":
-            given |= await _give_own(connection, hold, now)
+            assigned |= await _give_own(connection, hold, now)
         else:
             pools.setdefault(_pool_of(hold), []).append(hold)
     for pool, pending in pools.items():
-        given |= await _give_from_pool(connection, pool, pending)
-    return given
+        assigned |= await _give_from_pool(connection, pool, pending)
+    return assigned
 
 
 async def settle(connection: AsyncConnection, transitions: Sequence[Transition]) -> None:
@@ -187,9 +187,9 @@ async def _give_from_pool(connection: AsyncConnection, pool: PoolKey, pending: S
     table = offer_codes.c
     free = select(table.code).where(*_of_pool(pool), table.state == "free").order_by(table.added_at, table.code)
     rows = await connection.execute(free.limit(len(pending)).with_for_update(skip_locked=True))
-    given = {hold.id: code for hold, code in zip(pending, rows.scalars().all(), strict=False)}
-    if given:
-        codes = {code: hold_id for hold_id, code in given.items()}
+    assigned = {hold.id: code for hold, code in zip(pending, rows.scalars().all(), strict=False)}
+    if assigned:
+        codes = {code: hold_id for hold_id, code in assigned.items()}
         statement = update(offer_codes).where(
             table.merchant_id == pool.merchant_id, table.code.in_(codes), table.state == "free"
         )
@@ -197,7 +197,7 @@ async def _give_from_pool(connection: AsyncConnection, pool: PoolKey, pending: S
         taken = await connection.execute(statement.values(**values))
         if taken.rowcount != len(codes):
             raise RuntimeError("a code that was locked is no longer free")
-    return given
+    return assigned
 
 
 def _of_pool(pool: PoolKey) -> tuple[Any, ...]:

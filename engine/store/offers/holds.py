@@ -60,7 +60,7 @@ async def take(connection: AsyncConnection, groups: Sequence[Sequence[Transition
     """
     refused = await _changed(connection, groups)
     pending = {index: group for index, group in enumerate(groups) if index not in refused}
-    given = await _give_codes(connection, pending, refused, now=now)
+    assigned = await _give_codes(connection, pending, refused, now=now)
     await balances.lock(connection, (key for group in pending.values() for each in group for key in each.hold.balances))
     if not await _try_all(connection, [each for group in pending.values() for each in group]):
         for index, group in list(pending.items()):
@@ -69,7 +69,7 @@ async def take(connection: AsyncConnection, groups: Sequence[Sequence[Transition
                 await codes.settle(connection, [_given_back(each) for each in group])
                 del pending[index]
     await _store(connection, [each for group in pending.values() for each in group], now=now)
-    return Taken(refused, given)
+    return Taken(refused, assigned)
 
 
 async def _give_codes(
@@ -79,23 +79,23 @@ async def _give_codes(
     wanting = [each for group in pending.values() for each in group if each.code]
     if not wanting:
         return {}
-    given = await codes.give(connection, wanting, now=now)
+    assigned = await codes.give(connection, wanting, now=now)
     for index, group in list(pending.items()):
-        pending[index] = [_with_code(each, given) for each in group]
-        missing = [each for each in group if each.code and each.hold.id not in given]
+        pending[index] = [_with_code(each, assigned) for each in group]
+        missing = [each for each in group if each.code and each.hold.id not in assigned]
         if missing:
             refused[index] = Refusal(missing[0].hold.offer, _no_code(missing[0]))
             await codes.settle(connection, [_given_back(each) for each in pending.pop(index)])
-    return given
+    return assigned
 
 
 def _no_code(transition: Transition) -> str:
     return OWN_CODE_TAKEN if transition.code and transition.code.kind == "customer" else CODES_USED_UP
 
 
-def _with_code(transition: Transition, given: dict[str, str]) -> Transition:
+def _with_code(transition: Transition, assigned: dict[str, str]) -> Transition:
     hold = transition.hold
-    return transition._replace(hold=hold._replace(code=given[hold.id])) if hold.id in given else transition
+    return transition._replace(hold=hold._replace(code=assigned[hold.id])) if hold.id in assigned else transition
 
 
 def _given_back(transition: Transition) -> Transition:
@@ -308,9 +308,9 @@ async def shown(connection: AsyncConnection, reports: Sequence[OutcomeRow]) -> N
     """Write an event for each hold that was shown, by reports that name its offer or the whole decision."""
     reported = {(row.decision_id, row.candidate) for row in reports}
     held = [_hold(row) for row in await connection.execute(_reported(reports))]
-    seen = (each for each in held if {(each.decision_id, each.offer), (each.decision_id, None)} & reported)
+    shown_holds = (each for each in held if {(each.decision_id, each.offer), (each.decision_id, None)} & reported)
     now = max(row.recorded_at for row in reports)
-    await outbox.append(connection, (offer_event(each, "offer.shown") for each in seen), now=now)
+    await outbox.append(connection, (offer_event(each, "offer.shown") for each in shown_holds), now=now)
 
 
 def _reported(reports: Sequence[OutcomeRow]) -> Select[Any]:
@@ -330,11 +330,11 @@ async def _try_all(connection: AsyncConnection, transitions: Sequence[Transition
 
 
 async def _changed(connection: AsyncConnection, groups: Sequence[Sequence[Transition]]) -> dict[int, Refusal]:
-    """Lock the holds that are kept; refuse groups with a hold that has moved since it was read."""
-    kept = [each for group in groups for each in group if each.entries_before]
-    if not kept:
+    """Lock the existing holds; refuse groups with a hold that has moved since it was read."""
+    existing = [each for group in groups for each in group if each.entries_before]
+    if not existing:
         return {}
-    query = _select().where(holds.c.id.in_([each.hold.id for each in kept])).order_by(holds.c.id).with_for_update()
+    query = _select().where(holds.c.id.in_([each.hold.id for each in existing])).order_by(holds.c.id).with_for_update()
     entries_of = {row.id: row.entries for row in await connection.execute(query)}
     return {
         index: Refusal(each.hold.offer, "")

@@ -32,14 +32,14 @@ MONEY = ("revenue", "margin")
 
 
 class Compared(NamedTuple):
-    """What is beside what: the words before and after a change, and what makes the difference.
+    """The words for the state before and after a change, and `subject`, which makes the difference.
 
     `is_rule`: the difference is what a rule brings. `is_limit`: a candidate is paused or limited, and nothing else.
     """
 
     before: str
     after: str
-    what: str
+    subject: str
     is_rule: bool = False
     is_limit: bool = False
 
@@ -60,7 +60,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class PlaceRow:
+class PositionRow:
     """In how many answers a candidate stood where, and would stand; (before, after, change)."""
 
     label: str
@@ -101,7 +101,7 @@ class Report:
     notes: Sequence[str]
     gains: str
     chart: Spec | None
-    places: Sequence[PlaceRow]
+    position_rows: Sequence[PositionRow]
     rules: Sequence[RuleRow]
     more_rules: int
     examples: Sequence[ExampleRow]
@@ -120,19 +120,19 @@ def report_of(frame: Frame, result: Result, key: str, compared: Compared, positi
     if compared.is_limit and (stake := most_lost(result)):
         verdict, reason = at_most(phrasing, result, stake)
     rules = sorted(result.rules, key=lambda rule: (-abs(rule.fired - rule.fired_before), -rule.fired))
-    places = [_place_row(candidate, positions, show) for candidate in result.places]
+    position_rows = [_position_row(candidate, positions, show) for candidate in result.position_counts]
     return Report(
         kind=kind,
         verdict=verdict,
         reason=reason,
         figures=_figures(show, result),
         notes=_notes(show, result, compared),
-        gains=_gains(show, result.places),
-        chart=_chart(show, result.places, positions) if _moved(result.places) else None,
-        places=places,
+        gains=_gains(show, result.position_counts),
+        chart=_chart(show, result.position_counts, positions) if _moved(result.position_counts) else None,
+        position_rows=position_rows,
         rules=[_rule_row(frame, rule, key) for rule in rules[:MOST_RULES]],
         more_rules=max(0, len(rules) - MOST_RULES),
-        examples=[_example(frame, example, result.places, positions) for example in _few(result.examples)],
+        examples=[_example(frame, example, result.position_counts, positions) for example in _few(result.examples)],
         effect=effect,
         unknown=show.percent(effect.unknown),
         bounded=show.percent(effect.bounded),
@@ -213,7 +213,7 @@ def reason_of(phrasing: ReportPhrasing, result: Result) -> str:
         return f"{text} {where}{_at_stake(show, result)}"
     if not effect.touched:
         return "The outcomes of the decisions that would change are still awaited."
-    return f"{_where_it_matters(phrasing, result)} {_in_total(phrasing, result)}"
+    return f"{_effect_where_it_matters(phrasing, result)} {_in_total(phrasing, result)}"
 
 
 def _at_stake(show: Show, result: Result) -> str:
@@ -221,7 +221,7 @@ def _at_stake(show: Show, result: Result) -> str:
     if not result.withdrawn:
         return ""
     id, count = max(result.withdrawn.items(), key=itemgetter(1))
-    label = next(candidate.label for candidate in result.places if candidate.id == id)
+    label = next(candidate.label for candidate in result.position_counts if candidate.id == id)
     chose = f"{label} was chosen in {show.count(count, 'decision')} ({show.percent(count / result.effect.touched)})"
     return f" There, {chose}. An experiment can tell how many of these customers would choose something else."
 
@@ -234,9 +234,9 @@ def most_lost(result: Result) -> Places | None:
     effect, withdrawn = result.effect, result.withdrawn or {}
     if not effect.refused or not effect.counted or result.reward in MONEY or len(withdrawn) != 1:
         return None
-    if any(then > now for now, then in (candidate.shown for candidate in result.places)):
+    if any(later_count > count for count, later_count in (candidate.shown for candidate in result.position_counts)):
         return None
-    return next(candidate for candidate in result.places if candidate.id in withdrawn)
+    return next(candidate for candidate in result.position_counts if candidate.id in withdrawn)
 
 
 def at_most(phrasing: ReportPhrasing, result: Result, stake: Places) -> tuple[str, str]:
@@ -254,13 +254,13 @@ def at_most(phrasing: ReportPhrasing, result: Result, stake: Places) -> tuple[st
     return verdict, reason
 
 
-def _where_it_matters(phrasing: ReportPhrasing, result: Result) -> str:
+def _effect_where_it_matters(phrasing: ReportPhrasing, result: Result) -> str:
     effect, reward = result.effect, result.reward
     scale = effect.counted / effect.touched
-    now, then = (phrasing.level(reward, value) for value in (effect.earned, effect.earned + effect.value * scale))
+    before, after = (phrasing.level(reward, value) for value in (effect.earned, effect.earned + effect.value * scale))
     by = phrasing.between(reward, effect.low * scale, effect.high * scale, sign=True, word="to")
     matters = phrasing.show.count(effect.touched, "decision")
-    return f"In {matters} where it matters: {now} → {then} ({by})."
+    return f"In {matters} where it matters: {before} → {after} ({by})."
 
 
 def _in_total(phrasing: ReportPhrasing, result: Result) -> str:
@@ -302,11 +302,11 @@ def _notes(show: Show, result: Result, compared: Compared) -> list[str]:
     return notes
 
 
-def _gains(show: Show, places: Sequence[Places]) -> str:
+def _gains(show: Show, position_counts: Sequence[Places]) -> str:
     """Say which candidates gain and lose the most first positions."""
-    if not _moved(places):
+    if not _moved(position_counts):
         return "No candidate comes first more or less often"
-    by_change = sorted(places, key=lambda candidate: candidate.first[1] - candidate.first[0])
+    by_change = sorted(position_counts, key=lambda candidate: candidate.first[1] - candidate.first[0])
     most, least = by_change[-1], by_change[0]
     texts = []
     for candidate, verb in ((most, "gains"), (least, "loses")):
@@ -316,12 +316,12 @@ def _gains(show: Show, places: Sequence[Places]) -> str:
     return ", ".join(texts)
 
 
-def _moved(places: Sequence[Places]) -> bool:
-    return any(candidate.first[0] != candidate.first[1] for candidate in places)
+def _moved(position_counts: Sequence[Places]) -> bool:
+    return any(candidate.first[0] != candidate.first[1] for candidate in position_counts)
 
 
-def _chart(show: Show, places: Sequence[Places], positions: Mapping[str, int]) -> Spec:
-    before, after = (sum(candidate.first[side] for candidate in places) or 1 for side in (0, 1))
+def _chart(show: Show, position_counts: Sequence[Places], positions: Mapping[str, int]) -> Spec:
+    before, after = (sum(candidate.first[side] for candidate in position_counts) or 1 for side in (0, 1))
     return moves(
         [
             Move(
@@ -330,16 +330,16 @@ def _chart(show: Show, places: Sequence[Places], positions: Mapping[str, int]) -
                 before=candidate.first[0] / before,
                 after=candidate.first[1] / after,
             )
-            for candidate in places
+            for candidate in position_counts
         ],
         show=show,
         measure="Came first",
     )
 
 
-def _place_row(candidate: Places, positions: Mapping[str, int], show: Show) -> PlaceRow:
+def _position_row(candidate: Places, positions: Mapping[str, int], show: Show) -> PositionRow:
     first, top, shown = (_change(show, pair) for pair in (candidate.first, candidate.top, candidate.shown))
-    return PlaceRow(candidate.label, positions.get(candidate.id, len(positions)), first, top, shown)
+    return PositionRow(candidate.label, positions.get(candidate.id, len(positions)), first, top, shown)
 
 
 def _change(show: Show, pair: tuple[int, int]) -> tuple[str, str, str]:
@@ -363,8 +363,10 @@ def _few(examples: Sequence[Example]) -> list[Example]:
     return picked
 
 
-def _example(frame: Frame, example: Example, places: Sequence[Places], positions: Mapping[str, int]) -> ExampleRow:
-    labels = {candidate.id: candidate.label for candidate in places}
+def _example(
+    frame: Frame, example: Example, position_counts: Sequence[Places], positions: Mapping[str, int]
+) -> ExampleRow:
+    labels = {candidate.id: candidate.label for candidate in position_counts}
     word, mark = KINDS[example.kind]
     before, after = (
         [(labels.get(id, id), positions.get(id, len(positions))) for id in order]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.previews.estimation.forecast import ForecastOutcome
-from engine.previews.forecasts import Forecast, how_often_right
+from engine.previews.forecasts import Forecast, count_correct
 from web.admin.changes.preview_report import ReportPhrasing
 from web.admin.shell.frame import Frame
 
@@ -44,7 +44,7 @@ def forecast_cell(frame: Frame, forecast: Forecast) -> ForecastCell:
 
 def how_often(forecasts: Sequence[Forecast]) -> str:
     """Say how many forecasts held; empty where none can be judged."""
-    right, judged = how_often_right(forecasts)
+    right, judged = count_correct(forecasts)
     if not judged:
         return ""
     return f"{right} of {judged} forecasts agree with the actual change. About 95 of 100 should."

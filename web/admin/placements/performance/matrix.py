@@ -9,7 +9,7 @@ from typing import NamedTuple
 from engine.insights.comparisons import Performance
 from engine.model.placement import Placement
 from engine.model.timestamps import DAY
-from engine.statistics.like_for_like import LEAST_SEEN, GroupComparison, Lead, SeenRate
+from engine.statistics.like_for_like import LEAST_SEEN, ChoiceRate, GroupComparison, Lead
 from web.admin.placements.performance.groups import audience_text, group_name
 from web.admin.placements.performance.period import span_of
 from web.admin.shell.frame import Frame
@@ -106,7 +106,7 @@ def matrix_table(performance: Performance) -> Rows:
             lead = group.lead
             leader = lead.leader if lead is not None and id != lead.leader else ""
             leads = lead is not None and lead.sure and lead.leader == id
-            rows.append([group.bucket or "", *rate[:4], rate.seen, rate.offered, leader, *difference, leads])
+            rows.append([group.bucket or "", *rate[:4], rate.impressions, rate.offered, leader, *difference, leads])
     return [head, *([row[0], *row[1:]] for row in rows)]
 
 
@@ -175,21 +175,21 @@ class _MatrixWords:
 
     def _rate(self, id: str, group: GroupComparison) -> MatrixCell:
         rate, show = group.rates.get(id), self._frame.show
-        if rate is None or rate.seen < LEAST_SEEN:
+        if rate is None or rate.impressions < LEAST_SEEN:
             return MatrixCell("", "", self._why_no_rate(rate))
         is_best = group.lead is not None and group.lead.sure and id == group.lead.leader
         between = show.interval(rate.low, rate.high, digits=0)
         return MatrixCell(show.percent(rate.rate), between, self._offered(rate), "Best" if is_best else "")
 
-    def _why_no_rate(self, rate: SeenRate | None) -> str:
-        return "not shown here" if rate is None else f"seen {self._frame.show.count(rate.seen, 'time')}: too few"
+    def _why_no_rate(self, rate: ChoiceRate | None) -> str:
+        return "not shown here" if rate is None else f"seen {self._frame.show.count(rate.impressions, 'time')}: too few"
 
-    def _offered(self, rate: SeenRate) -> str:
+    def _offered(self, rate: ChoiceRate) -> str:
         return "" if rate.offered >= MOSTLY else f"offered to {self._frame.show.percent(rate.offered, digits=0)}"
 
     def _beside(self, id: str, group: GroupComparison) -> MatrixCell:
         rate, lead = group.rates.get(id), group.lead
-        if rate is None or rate.seen < LEAST_SEEN:
+        if rate is None or rate.impressions < LEAST_SEEN:
             return MatrixCell("", "", self._why_no_rate(rate))
         if lead is None:
             return MatrixCell("", "", "cannot be compared yet")

@@ -42,7 +42,7 @@ class ArmRow:
     trials: int
     successes: int
     share: float | None
-    why_not: str
+    exclusion: str
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def monitor_view(frame: Frame, placement: Placement, arms: Arms, names: Candidat
     rows = [_row(arm, names, is_answering=arms.decisions > 0) for arm in arms.arms]
     verdict, evidence = verdict_on(frame, placement, rows)
     measure = measure_of(placement)
-    offered = [row for row in rows if not row.why_not]
+    offered = [row for row in rows if not row.exclusion]
     dots = [
         ArmEstimate(label=row.label, colour=row.colour, mean=row.mean, low=row.low, high=row.high) for row in offered
     ]
@@ -142,7 +142,7 @@ def _row(arm: Arm, names: CandidateNames, *, is_answering: bool) -> ArmRow:
         trials=round(arm.trials),
         successes=round(arm.successes),
         share=arm.share if is_answering else None,
-        why_not=arm.why_not[:1].upper() + arm.why_not[1:],
+        exclusion=arm.exclusion[:1].upper() + arm.exclusion[1:],
     )
 
 
