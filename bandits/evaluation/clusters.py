@@ -20,10 +20,15 @@ LEAST_CLUSTERS = 20.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clusters:
-    """Clusters of n rows: `numbers` (n,) from 0 without gaps, and the rows' `weights` (n,), 1 on average."""
+    """Clusters of n rows: `numbers` (n,) from 0 without gaps.
+
+    The rows' `weights` (n,), 1 on average, are proportional to the standard deviations of their terms. The `leverages`
+    (n,), times n, tell how far a row draws the estimate towards itself. They are the weights, except with a slope.
+    """
 
     numbers: NDArray[np.intp]
     weights: Floats
+    leverages: Floats
 
     @classmethod
     def of(cls, labels: ArrayLike, weights: Floats) -> Clusters:
@@ -31,7 +36,7 @@ class Clusters:
         numbers = np.unique(np.asarray(labels), return_inverse=True)[1].astype(np.intp)
         if numbers.shape != weights.shape:
             raise ValueError(f"there must be a cluster for each of {len(weights)} decisions, not {numbers.shape}")
-        return cls(numbers, weights)
+        return cls(numbers, weights, weights)
 
     @property
     def count(self) -> int:
@@ -42,15 +47,16 @@ class Clusters:
         return Clusters.of(self.numbers[rows], self.weights[rows])
 
     def with_slope(self, x: Floats) -> Clusters:
-        """Return the clusters for an estimate that is corrected by a regression on x (n,), which adds leverage."""
-        squares = x * x
-        mean = float(squares.mean()) if len(x) else 0.0
-        return Clusters(self.numbers, 1 + squares / mean) if mean > 0 else self
+        """Return the clusters for terms in proportion to x (n,), less a regression on x, which adds leverage."""
+        if not x.any():
+            return self
+        sizes, squares = np.abs(x), x * x
+        return Clusters(self.numbers, sizes / sizes.mean(), 1 + squares / squares.mean())
 
     def with_single_rows(self, count: int) -> Clusters:
         """Return the clusters with `count` more rows, each of weight 1 and in a cluster of its own."""
-        own = np.arange(self.count, self.count + count)
-        return Clusters(np.append(self.numbers, own), np.append(self.weights, np.ones(count)))
+        own, ones = np.arange(self.count, self.count + count), np.ones(count)
+        return Clusters(np.append(self.numbers, own), np.append(self.weights, ones), np.append(self.leverages, ones))
 
     def sums(self, values: Floats) -> Floats:
         """Return the sums of values (n,) by cluster."""
@@ -69,10 +75,10 @@ class Clusters:
     def degrees_of_freedom(self, sums: Floats) -> float:
         """Return Student's degrees of freedom for the error of these sums of deviations.
 
-        The variance of an estimated variance is told by the clusters' shares of the weight, and by the fourth moment of
-        their sums (3 times the squared variance if they are normal); the more cautious of both counts.
+        Return the fewer of those by the clusters' weights (Satterthwaite, 1946) and those by the fourth moment of their
+        sums, which is 3 times the squared variance if they are normal.
         """
-        squares, shares = self._left_out(sums) ** 2, self._shares() ** 2
+        squares, shares = self._left_out(sums) ** 2, self.sums(self.weights) ** 2
         by_moment = 3 * float(squares.sum()) ** 2 / float(squares @ squares)
         return min(by_moment, float(shares.sum()) ** 2 / float(shares @ shares))
 
@@ -83,12 +89,10 @@ class Clusters:
             return ""
         return f"the decisions tell as much as those of {count:.0f} customers; at least {LEAST_CLUSTERS:.0f} are needed"
 
-    def _shares(self) -> Floats:
-        """Return each cluster's share of the rows, or of the weight if that is more: its leverage on the estimate."""
-        shares: Floats = np.maximum(np.bincount(self.numbers), self.sums(self.weights)) / len(self.numbers)
-        return shares
-
     def _left_out(self, sums: Floats) -> Floats:
+        n = len(self.numbers)
+        # The mean alone gives each row the leverage 1 / n.
+        leverages = np.maximum(np.bincount(self.numbers), self.sums(self.leverages)) / n
         # A single cluster with all the weight has no others to compare with.
-        left_out: Floats = sums / np.maximum(1 - self._shares(), 1 / len(self.numbers))
+        left_out: Floats = sums / np.maximum(1 - leverages, 1 / n)
         return left_out

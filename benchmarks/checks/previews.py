@@ -76,7 +76,7 @@ class Setting(NamedTuple):
 
 AS_MERCHANTS_HAVE_IT, DRAFTS = Setting(200_000), 400
 ALL_SLOTS_DRAWN, DRAFTS_THERE = Setting(60_000, methods=4, drawn=4), 150
-A_LOG, PROCESSES = 100, 2
+A_LOG, PROCESSES = 40, 2
 NORWEGIANS = {"==": [{"var": "geo.country"}, "NO"]}
 
 

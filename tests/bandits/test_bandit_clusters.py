@@ -61,6 +61,16 @@ def test_customers_of_equal_size_have_the_jackknifes_error():
     assert clusters.error(clusters.sums(terms - terms.mean())) / 60 == pytest.approx(jackknife)
 
 
+def test_heavy_rows_beside_a_slope_count_by_their_deviations():
+    """Satterthwaite's (1946) degrees of freedom of a sum of normal deviations that are proportional to x."""
+    rng = np.random.default_rng(7)
+    x = rng.lognormal(sigma=1.0, size=400)
+    exact = float((x**2).sum()) ** 2 / float((x**4).sum())
+    clusters = Clusters.of(np.arange(400), np.ones(400)).with_slope(x)
+    degrees = [clusters.degrees_of_freedom(x * rng.normal(size=400)) for _ in range(100)]
+    assert 0.8 * exact < np.median(degrees) <= 1.01 * exact
+
+
 def test_a_customer_is_needed_for_each_decision():
     with pytest.raises(ValueError, match="a cluster for each of 3 decisions"):
         ips([1.0, 1.0, 1.0], [0.0, 1.0, 0.0], clusters=[1, 2])
