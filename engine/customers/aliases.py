@@ -47,11 +47,13 @@ class Aliases:
 
     async def link(self, merchant_id: int, customer_id: str, anonymous_id: str) -> LinkedAlias:
         """Link an anonymous id to a customer; raise `Conflict` where it is a customer, or another one's, already."""
-        if customer_id == anonymous_id:
-            raise invalid("anonymous_id", "must not be the customer's own id")
+        if not anonymous_id.strip():
+            raise invalid("anonymous_id", "must not be blank")
         customer, alias = (
             CustomerKey(merchant_id, self._hasher(merchant_id, id)) for id in (customer_id, anonymous_id)
         )
+        if customer == alias:
+            raise invalid("anonymous_id", "must not be the customer's own id")
         async with self._database.write() as connection:
             # In one order, so that two links of the same ids wait for each other instead of forever.
             for key in sorted((customer, alias)):

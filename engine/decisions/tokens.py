@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from engine.accounts.data_keys import SigningKeys
+from engine.decisions.customers import canonical_id
 from engine.model.timestamps import MINUTE
 
 PURPOSE = b"tokens for browsers"
@@ -64,10 +65,10 @@ class Tokens:
 
     def for_customer(self, merchant_id: int, customer_id: str, *, expires: int) -> str:
         """Return the proof that the merchant's server knows the visitor, until `expires` (epoch ms)."""
-        return self._signed("ct", expires, merchant_id, customer_id)
+        return self._signed("ct", expires, merchant_id, canonical_id(customer_id))
 
     def proves_customer(self, token: str, merchant_id: int, customer_id: str, *, now: int) -> bool:
-        return self._is_valid("ct", token, now, merchant_id, customer_id)
+        return self._is_valid("ct", token, now, merchant_id, canonical_id(customer_id))
 
     def for_snapshot(self, merchant_id: int, key_id: str, ticket: SnapshotTicket) -> str:
         """Return a ticket as a signed text, which is valid for the key that got it."""

@@ -16,6 +16,9 @@ LARGEST_TEXT = 64 * 1024
 DEEPEST_TEXT = 80
 """The most brackets that may be open at once: an operator takes two, and a rule may nest 32 operators."""
 
+GZIP = b"\x1f\x8b"
+"""The first bytes of a gzip file."""
+
 MOST_PROBLEMS = 20
 """The rest of a document is not checked after this many problems."""
 
@@ -59,12 +62,17 @@ def _decoded(raw: bytes | str, most: int) -> str:
     size = len(raw) if isinstance(raw, bytes) or len(raw) > most else len(raw.encode(errors="replace"))
     if size > most:
         raise RuleError.single("", f"is over {most // 1024} KiB, the most that a document may have")
-    if isinstance(raw, str):
-        return raw
+    return raw if isinstance(raw, str) else decoded_text(raw)
+
+
+def decoded_text(raw: bytes) -> str:
+    """Return the text of a document without the byte order mark that some programs write; raise RuleError."""
     try:
-        return raw.decode()
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise RuleError.single("", f"is not UTF-8 at byte {error.start}") from None
+        compressed = raw.startswith(GZIP)
+        message = "is compressed: send it as it is" if compressed else f"is not UTF-8 at byte {error.start}"
+        raise RuleError.single("", message) from None
 
 
 def _check_depth(text: str) -> None:

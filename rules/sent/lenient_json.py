@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 
 from rules.json_logic.problems import Problem, RuleError, shown
-from rules.language.strict_json import DEEPEST_TEXT, STRING_OR_BRACKET
+from rules.language.strict_json import DEEPEST_TEXT, STRING_OR_BRACKET, decoded_text
 
 MOST_DIGITS = 40
 """Longer integers become floats: none of them is a fact, and converting them exactly takes long."""
@@ -18,10 +18,7 @@ def loads_leniently(raw: bytes) -> tuple[object, list[Problem]]:
     Values nested deeper than 80 brackets become null, and of two equal keys the last counts. Raises RuleError if the
     text is not JSON.
     """
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError as error:
-        raise RuleError.single("", f"is not UTF-8 at byte {error.start}") from None
+    text = decoded_text(raw)
     problems: list[Problem] = []
     pruned = _pruned(text)
     if pruned is not text:

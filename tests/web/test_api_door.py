@@ -121,7 +121,7 @@ def test_query_with_invalid_facts_is_answered(side: Side, query: str):
         {"occurred_at": "2026-01-01T00:00:00"},
         {"amount": -1},
         {"amount": 2**53 + 1},
-        {"currency": "eur"},
+        {"currency": "euro"},
         {"candidate_id": "no such\n"},
         {"type": "loved"},
         {"mood": "good"},

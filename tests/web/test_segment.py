@@ -110,7 +110,10 @@ def test_a_publishable_key_is_refused(side: Side):
     ("amount", "currency", "minor"),
     [
         (49.99, "EUR", 4_999),
-        (0.1 + 0.2, "EUR", None),
+        (0.1 + 0.2, "EUR", 30),
+        (389.96999999999997, "EUR", 38_997),
+        ("0.30000000000000004", "EUR", None),
+        (1.005, "EUR", None),
         ("49.99", "eur", 4_999),
         (5_000, "JPY", 5_000),
         (5_000.5, "JPY", None),

@@ -21,7 +21,7 @@ from rules import Wording
 from web.api.browsers import BrowserDecision, BrowserMethods, CustomerToken, customer_of, decision_for, methods_for
 from web.api.common_types import Personalized, PromptConsent, Slug, Warnings, WithPersonalization
 from web.http.access import check_merchant, engine_of, is_personal
-from web.http.lenient_reading import LenientReader, customer_text, read_query
+from web.http.lenient_reading import LenientReader, customer_text, flag, read_query
 from web.http.metrics import DECISIONS, FALLBACK_FAULTS, FALLBACKS, FAULTY_FACTS
 from web.http.problem_details import Problem, problem_of
 from web.http.rate_limits import admit_more, admitted
@@ -231,7 +231,7 @@ async def methods(request: AnyRequest) -> JsonAnswer:
     query, warnings = read_query(request, MethodsQuery.__struct_fields__)
     check_merchant(access, query.get("merchant_id"))
     engine = engine_of(request)
-    customer = customer_of(engine, access, query.get("customer_id"), query.get("customer_token"))
+    customer = customer_of(engine, access, customer_text(query.get("customer_id")), query.get("customer_token"))
     personal = is_personal(request, access, requested=flag_of(query, "personalization"))
     (answer,) = await engine.decider.decide(
         access.merchant.id, (METHODS,), customer, context_of(query), personal=personal
@@ -264,10 +264,10 @@ def context_of(query: Mapping[str, str]) -> dict[str, Any]:
 
 def flag_of(query: Mapping[str, str], name: str) -> bool:
     """Return a parameter that is never guessed; true where it is not sent."""
-    text = query.get(name, "true").lower()
-    if text not in ("true", "false", "1", "0"):
+    value = flag(query.get(name, "true"))
+    if not isinstance(value, bool):
         raise invalid(name, "must be true or false")
-    return text in ("true", "1")
+    return value
 
 
 class View(NamedTuple):

@@ -194,7 +194,7 @@ def _row(request: AnyRequest, access: Access, prefix: str, outcome: Outcome) -> 
 
 def _purchase(request: AnyRequest, access: Access, prefix: str, outcome: Outcome, now: int) -> OutcomeRow:
     """Return the row of a purchase without a decision."""
-    if outcome.customer_id is None:
+    if outcome.customer_id is None or not outcome.customer_id.strip():
         raise invalid(f"{prefix}customer_id", "is required without a decision_id")
     candidate = outcome.method_id or outcome.candidate_id
     if candidate is None:

@@ -11,6 +11,7 @@ import msgspec
 from babel import Locale
 
 from engine.customers.center_links import CenterLanguage
+from rules.sent.language_tags import language_tag
 
 FOLDER = Path(__file__).parent / "texts"
 """Has one table of texts a language, as JSON."""
@@ -47,5 +48,5 @@ LANGUAGES: dict[str, Language] = {language.code: language for language in (ENGLI
 
 def preferred(tags: Iterable[str | None]) -> Language:
     """Return the first language that the center speaks, of tags such as `de-AT`; else English."""
-    codes = (tag.partition("-")[0].lower() for tag in tags if tag)
+    codes = (language_tag(tag).partition("-")[0] for tag in tags if tag)
     return next((LANGUAGES[code] for code in codes if code in LANGUAGES), ENGLISH)

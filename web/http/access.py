@@ -125,7 +125,8 @@ def is_personal(request: AnyRequest, access: Access, *, requested: bool = True) 
     if not requested:
         return False
     for name, value in request.scope["headers"]:
-        if name in SIGNALS and value.strip() == b"1":
+        # A proxy joins a header that is sent twice: `1, 1`.
+        if name in SIGNALS and any(part.strip() == b"1" for part in value.split(b",")):
             return engine_of(request).settings_reader.policy(access.merchant.id).ignores_signals
     return True
 

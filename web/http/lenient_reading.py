@@ -23,6 +23,10 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 MOST_BRACKETS = 64
 LONGEST_CUSTOMER_ID = 256
+FLAGS = frozenset({"personalization", "hold"})
+FLAG_TEXTS = {"true": True, "1": True, "false": False, "0": False}
+NO_IDS = frozenset({"undefined", "null", "None", "NaN", "[object Object]"})
+"""Each would be one customer with the past of all those whose id a checkout failed to fill in."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LONG_NUMBER = b"0" * 16
 _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
@@ -84,8 +88,14 @@ def read_query(request: AnyRequest, names: Iterable[str]) -> ReadRequest[Any]:
 
 
 def customer_text(customer_id: str | int | None) -> str | None:
-    """Return the customer's id as a text; an empty one is a guest."""
-    return None if customer_id is None else str(customer_id) or None
+    """Return the customer's id as a text; a blank one is a guest, and so is the text of a missing value."""
+    text = "" if customer_id is None else str(customer_id)
+    return None if is_no_id(text) else text
+
+
+def is_no_id(text: str) -> bool:
+    """Return whether a text is blank, or what JavaScript, PHP or Python write for a value that is missing."""
+    return not text or text.isspace() or text in NO_IDS
 
 
 def _needs_care(raw: bytes) -> bool:
@@ -114,7 +124,17 @@ def _without_misfits(fields: dict[str, Any]) -> list[FieldProblem]:
     if not isinstance(fields.get("context", {}), dict):
         del fields["context"]
         warnings.append(FieldProblem("context", "must be an object of facts by group"))
+    if not fields.get("merchant_id", "given"):
+        del fields["merchant_id"]
+    for name in fields.keys() & FLAGS:
+        fields[name] = flag(fields[name])
     return warnings
+
+
+def flag(value: object) -> object:
+    """Return true or false for what programs write for them; any other value stays, because it is never guessed."""
+    text = str(value).strip().lower() if isinstance(value, str | int) else ""
+    return FLAG_TEXTS.get(text, value)
 
 
 def _refuse_what_is_no_text(fields: dict[str, Any]) -> None:
@@ -130,6 +150,8 @@ def _problem_with_customer(value: object) -> str | None:
         return None
     if not isinstance(value, str):
         return "must be a text"
+    if value in NO_IDS:
+        return f"is the text {value}, which stands for a missing value"
     if len(value) > LONGEST_CUSTOMER_ID:
         return f"has {len(value)} characters; at most {LONGEST_CUSTOMER_ID} are read"
     return "has half of a surrogate pair, which is not text" if _SURROGATE.search(value) else None

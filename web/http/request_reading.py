@@ -13,7 +13,9 @@ from litestar.exceptions import ClientException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 import rules
+from engine.intake.common_notation import in_common_notation
 from engine.model.errors import FieldProblem, Invalid, invalid
+from rules.language.strict_json import decoded_text
 from web.http.validation_errors import BODY, validation_error
 
 T = TypeVar("T")
@@ -52,10 +54,6 @@ class ItemReader(Generic[T]):
         raw = await read_body(request, self._most_bytes)
         try:
             data: T | list[T | UnreadItem] = self._decode(raw)
-        except msgspec.ValidationError as error:
-            if raw.lstrip()[:1] != b"[":
-                raise Invalid(validation_error(error, self._kind)) from None
-            data = self._read_slowly(raw)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             data = self._read_slowly(raw)
         if isinstance(data, list) and not 1 <= len(data) <= self._most_items:
@@ -65,11 +63,11 @@ class ItemReader(Generic[T]):
     def _read_slowly(self, raw: bytes) -> T | list[T | UnreadItem]:
         """Read a body item by item, with a parser that also returns values which JSON should not have."""
         try:
-            data = json.loads(raw.decode(), parse_int=_integer_or_float)
+            data = json.loads(decoded_text(raw), parse_int=_integer_or_float)
         except json.JSONDecodeError as error:
             raise invalid(BODY, f"is not JSON: {error.msg} (character {error.pos})") from None
-        except UnicodeDecodeError:
-            raise invalid(BODY, "is not UTF-8") from None
+        except rules.RuleError as error:
+            raise invalid(BODY, error.problems[0].message) from None
         except RecursionError:
             raise invalid(BODY, "is nested too deep") from None
         if isinstance(data, list):
@@ -84,12 +82,12 @@ class ItemReader(Generic[T]):
     def _read_item(self, value: object) -> T | UnreadItem:
         try:
             rules.check_values(value)
-            item: T = msgspec.convert(value, self._kind)
+            item: T = converted(value, self._kind)
         except rules.RuleError as error:
             problem = error.problems[0]
             return UnreadItem(value, FieldProblem(problem.path.lstrip("/") or BODY, problem.message))
-        except msgspec.ValidationError as error:
-            return UnreadItem(value, validation_error(error, self._kind))
+        except Invalid as error:
+            return UnreadItem(value, error.problems[0])
         return item
 
 
@@ -136,7 +134,11 @@ def query_of(request: AnyRequest, kind: type[T]) -> T:
 
 
 def converted(value: object, kind: Any, *, strict: bool = True) -> Any:
-    """Convert plain JSON values to `kind`; raise `Invalid` where they do not fit."""
+    """Convert plain JSON values to `kind`, in common notations if need be; raise `Invalid` where they do not fit."""
+    try:
+        return msgspec.convert(value, kind, strict=strict)
+    except msgspec.ValidationError:
+        value = in_common_notation(value)
     try:
         return msgspec.convert(value, kind, strict=strict)
     except msgspec.ValidationError as error:

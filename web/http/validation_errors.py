@@ -8,7 +8,9 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
+from msgspec import inspect
 
+from engine.model.documents.field_types import CURRENCY, MOMENT
 from engine.model.errors import FieldProblem
 
 BODY = "body"
@@ -29,6 +31,14 @@ _WORDS = {
     "array": "a list",
     "object": "an object",
 }
+_A_MOMENT = 'a moment with its offset, such as "2026-11-27T18:30:00+01:00"'
+_WORDS_OF_ERRORS = {
+    f"Expected `str` matching regex {CURRENCY!r}": 'must be an ISO 4217 currency code in capitals, such as "EUR"',
+    f"Expected `str` matching regex {MOMENT!r}": f"must be {_A_MOMENT}",
+    "Invalid RFC3339 encoded datetime": f"must be {_A_MOMENT}",
+    "Expected `datetime` with a timezone component": f"must be {_A_MOMENT}",
+}
+"""For patterns that say little to people."""
 
 
 def validation_error(error: msgspec.ValidationError, kind: Any, value: object = None) -> FieldProblem:
@@ -49,7 +59,7 @@ def validation_error(error: msgspec.ValidationError, kind: Any, value: object = 
         field = _field([*path, _shortened(named["name"])])
         return FieldProblem(field, "is required" if named["what"] == "missing required" else "is not a known field")
     if _WRONG_CHOICE.match(message):
-        return FieldProblem(_field(path), f"must be one of {', '.join(choices(kind, path))}")
+        return FieldProblem(_field(path), f"must be one of {', '.join(choices(kind, path) or keys(kind, path[:-1]))}")
     return FieldProblem(_field(path), _in_words(message))
 
 
@@ -104,12 +114,43 @@ def choices(kind: Any, path: Sequence[str]) -> list[str]:
     return sorted({str(value) for node in nodes for value in node.get("enum", ())})
 
 
+def keys(kind: Any, path: Sequence[str]) -> list[str]:
+    """Return the keys that the object at `path` inside a type may have, by its annotation: schemas do not say them."""
+    kinds = list(_members(inspect.type_info(kind)))
+    for step in path:
+        kinds = [member for outer in kinds for inner in _inside(outer, step) for member in _members(inner)]
+    named = (each.key_type for each in kinds if isinstance(each, inspect.DictType))
+    return sorted(str(value) for key in named if isinstance(key, inspect.LiteralType) for value in key.values)
+
+
+def _members(kind: inspect.Type) -> Iterator[inspect.Type]:
+    """Yield the type, or each type of a union, without their descriptions."""
+    if isinstance(kind, inspect.Metadata):
+        yield from _members(kind.type)
+    elif isinstance(kind, inspect.UnionType):
+        for member in kind.types:
+            yield from _members(member)
+    else:
+        yield kind
+
+
+def _inside(kind: inspect.Type, step: str) -> Iterator[inspect.Type]:
+    if isinstance(kind, inspect.StructType):
+        yield from (field.type for field in kind.fields if field.encode_name == step)
+    elif isinstance(kind, inspect.DictType):
+        yield kind.value_type
+    elif isinstance(kind, inspect.ListType | inspect.VarTupleType):
+        yield kind.item_type
+
+
 def ecma(pattern: str) -> str:
     """Return a Python pattern in the ECMA dialect of JSON Schema, where `$` matches only the end of the text."""
     return pattern.replace("\\A", "^").replace("\\Z", "$")
 
 
 def _in_words(message: str) -> str:
+    if message in _WORDS_OF_ERRORS:
+        return _WORDS_OF_ERRORS[message]
     message = _TYPES.sub(lambda match: " or ".join(_WORDS.get(name, name) for name in match[1].split(" | ")), message)
     message = message.replace("matching regex", "that matches")
     message = re.sub(r"'(\\\\A.*)'", lambda match: ecma(match[1].replace("\\\\", "\\")), message)

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from engine.model.documents.field_types import Currency, Id
 from engine.model.placement import AttributeName, Value
+from rules.sent.language_tags import language_tag
 
 MOST_FAVORITES = 20
 MOST_EXCLUDED = 50
@@ -95,6 +96,8 @@ def merged(preferences: Preferences, change: PreferenceChange) -> Preferences:
             fields[name] = getattr(NO_PREFERENCES, name)
         elif name in BY_ENTRY:
             fields[name] = _merged_entries(getattr(preferences, name), value)
+        elif name == "language":
+            fields[name] = language_tag(value)
     return msgspec.structs.replace(preferences, **fields)
 
 

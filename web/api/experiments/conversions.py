@@ -72,6 +72,8 @@ class Conversion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 async def report_conversion(request: AnyRequest, placement: FromPath[str], id: FromPath[str]) -> Response[bytes]:
     access = await admitted(request, "outcomes")
     document: Conversion = await document_of(request, Conversion)
+    if not document.unit.strip():
+        raise invalid("unit", "must not be blank")
     conversions, merchant_id = engine_of(request).conversions, access.merchant.id
     kind = await conversions.unit_kind(merchant_id, placement, id)
     if access.key.kind == "publishable":

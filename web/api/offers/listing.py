@@ -19,6 +19,7 @@ from engine.model.errors import FieldProblem
 from engine.model.offers.hold import Hold
 from engine.model.placement import Id
 from engine.model.timestamps import rfc3339
+from rules.sent.language_tags import language_tag
 from web.api.common_types import Moment, Slug, Warnings
 from web.api.decisions import AnyCustomerId, Context, ContextQuery, context_of, count_answers, flag_of, warnings_of
 from web.http.access import check_merchant, engine_of, is_personal, secret_access_of
@@ -202,7 +203,7 @@ def _shown(answer: DecisionAnswer, holds: Sequence[Hold]) -> list[ShownOffer]:
 
 def text_of(offer: Offer, locale: object) -> OfferText:
     """Return the text in a language, such as `de-AT`: that locale's, its language's, otherwise the first."""
-    named = locale.replace("_", "-") if isinstance(locale, str) else ""
+    named = language_tag(locale) if isinstance(locale, str) else ""
     first: Id = next(iter(offer.texts))
     language = named.partition("-")[0]
     return offer.texts.get(named) or offer.texts.get(language) or offer.texts[first]

@@ -34,6 +34,9 @@ AMOUNTS = ("total", "revenue", "value")
 MOST_DIGITS = 18
 """Of an amount: 1e999999999 would take a gigabyte as a whole number."""
 
+FLOAT_SLACK = Decimal("0.0001")
+"""Of a minor unit: a shop that adds up floats sends 0.30000000000000004."""
+
 
 class SegmentMessage(msgspec.Struct, frozen=True, rename="camel"):
     """The parts of a message that are read."""
@@ -41,7 +44,7 @@ class SegmentMessage(msgspec.Struct, frozen=True, rename="camel"):
     type: str
     message_id: Annotated[str, Meta(min_length=1, max_length=128)]
     event: str = ""
-    user_id: str | None = None
+    user_id: str | int | None = None
     timestamp: datetime | None = None
     properties: dict[str, Any] = {}
 
@@ -69,9 +72,10 @@ def outcome_of(message: Mapping[str, Any], currency: str) -> Outcome | UnreadIte
     elif read.user_id is None or candidate is None:
         return None
     else:
-        document |= {"customer_id": read.user_id, "method_id": candidate}
+        document |= {"customer_id": str(read.user_id), "method_id": candidate}
     if type in ("converted", "refunded"):
         code = properties.get("currency") or currency
+        code = code.strip().upper() if isinstance(code, str) else code
         key = next((key for key in AMOUNTS if properties.get(key) is not None), None)
         if key is not None:
             minor = minor_units(properties[key], code)
@@ -91,6 +95,9 @@ def minor_units(amount: object, currency: object) -> int | None:
         return None
     try:
         minor = Decimal(str(amount)).scaleb(decimals_of(currency.upper()))
-        return int(minor) if minor.adjusted() < MOST_DIGITS and minor == minor.to_integral_value() else None
+        if minor.adjusted() >= MOST_DIGITS:
+            return None
+        nearest, slack = minor.to_integral_value(), FLOAT_SLACK if isinstance(amount, float) else 0
+        return int(nearest) if abs(minor - nearest) <= slack else None
     except (ArithmeticError, ValueError):
         return None

@@ -55,7 +55,9 @@ class SecurityMiddleware:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         path, headers = scope["path"], self._always
-        if methods := self._open.get(path) or self._open.get(path.rpartition("/")[0] + ANY_KEY):
+        if "//" in path or path.endswith("/"):
+            path, scope = self._without_spare_slashes(scope)
+        if methods := self._methods(path):
             headers = [*headers, *ANY_ORIGIN]
             if scope["method"] == "OPTIONS" and _is_preflight(scope):
                 return await _answer(send, 204, [*headers, *_preflight_headers(methods)])
@@ -66,6 +68,17 @@ class SecurityMiddleware:
             scope = {**scope, "method": "GET"}
             return await self._app(scope, receive, _without_body(_with(scope, headers, send)))
         return await self._app(scope, receive, _with(scope, headers, send))
+
+    def _methods(self, path: str) -> str | None:
+        """Return the methods that pages of any origin may call at a path."""
+        return self._open.get(path) or self._open.get(path.rpartition("/")[0] + ANY_KEY)
+
+    def _without_spare_slashes(self, scope: Any) -> tuple[str, Any]:
+        """Return the path of a call from a checkout without spare slashes; the router ignores them, too."""
+        path = "/" + "/".join(part for part in scope["path"].split("/") if part)
+        if self._methods(path) or path in self._lenient:
+            return path, {**scope, "path": path}
+        return scope["path"], scope
 
 
 def _with(scope: Any, headers: Sequence[Header], send: Send) -> Send:
