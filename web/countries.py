@@ -24,9 +24,9 @@ _ENGLISH = Locale("en")
 
 def read_countries(text: str, locale: Locale) -> list[str]:
     """Return the codes of the countries in a text such as “Holland, Deutschland” or “EU”; an unknown name stays."""
-    whole = _codes(text, locale)
-    if whole:
-        return list(whole)
+    complete = _codes(text, locale)
+    if complete:
+        return list(complete)
     parts = [part.strip() for part in re.split(r"[,;\n]", text) if part.strip()]
     words = text.split()
     if len(parts) == 1 and len(words) > 1 and all(_codes(word, locale) for word in words):

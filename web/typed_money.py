@@ -173,8 +173,8 @@ def _as_pointed(digits: str) -> Decimal | None:
     match = re.fullmatch(r"(?P<whole>.*?)(?P<mark>[.,٫])(?P<fraction>\d+)", digits)
     if not match or match["mark"] in match["whole"]:
         return None
-    whole = _as_grouped(match["whole"] or "0")
-    return None if whole is None else whole + Decimal(f"0.{match['fraction']}")
+    units = _as_grouped(match["whole"] or "0")
+    return None if units is None else units + Decimal(f"0.{match['fraction']}")
 
 
 def _by_locale(digits: str, grouped: Decimal, pointed: Decimal, decimals: int, locale: Locale) -> Decimal | None:
@@ -200,8 +200,8 @@ def _two_readings(typed: str, grouped: Decimal, pointed: Decimal, currency: str,
 
 def _words(minor: int, currency: str, locale: Locale) -> str:
     """Return an amount with its groups and currency: 10,000.00 EUR."""
-    whole, _, fraction = f"{Decimal(abs(minor)).scaleb(-decimals_of(currency)):,f}".partition(".")
-    text = whole.replace(",", get_group_symbol(locale)) + (_decimal_mark(locale) + fraction if fraction else "")
+    units, _, fraction = f"{Decimal(abs(minor)).scaleb(-decimals_of(currency)):,f}".partition(".")
+    text = units.replace(",", get_group_symbol(locale)) + (_decimal_mark(locale) + fraction if fraction else "")
     return f"{'-' if minor < 0 else ''}{text} {currency}"
 
 

@@ -235,7 +235,7 @@ async def test_a_rebuild_repairs_folds_that_were_tampered_with(shop):
         await connection.execute(delete(usage).where(usage.c.successes > 0))
     differences = await rebuild.compare(shop.engine.database)
     assert {difference.fold for difference in differences} == {"statistics", "usage"}
-    assert all(difference.kept != difference.rebuilt for difference in differences)
+    assert all(difference.stored != difference.rebuilt for difference in differences)
     await rebuild.rebuild(shop.engine.database)
     assert await rebuild.compare(shop.engine.database) == []
     assert await shop.counts() == right

@@ -17,7 +17,7 @@ from engine.store.tables import forecasts
 from tests.serving import Server, Side
 from tests.shop import Shop
 from tests.web.people import Person, add_person
-from web.admin.changes.version_forecasts import forecast_cell, how_often
+from web.admin.changes.version_forecasts import forecast_cell, forecast_agreement
 from web.cli import main
 from web.cli.common import with_engine
 from web.format import Show, viewer_locale
@@ -39,19 +39,19 @@ def cell(*, effect=EFFECT, outcome=CAME, reward="converted", is_final=True):
 def test_forecast_is_shown_beside_the_result():
     text = cell()
     assert text.expected == "+0.80 to +2.1 percentage points expected"
-    assert text.came.startswith("+1.2 measured (-0.30 to +2.5 percentage points), against the time before")
+    assert text.outcome.startswith("+1.2 measured (-0.30 to +2.5 percentage points), against the time before")
     assert (text.mark, text.kind) == ("As expected", "good")
-    assert "measured so far" in cell(is_final=False).came
+    assert "measured so far" in cell(is_final=False).outcome
     other = msgspec.structs.replace(CAME, holds=False, against="holdback")
     assert cell(outcome=other).mark == "Not as expected"
-    assert "in the holdback" in cell(outcome=other).came
+    assert "in the holdback" in cell(outcome=other).outcome
 
 
 def test_forecast_without_a_verdict_explains_why():
     assert cell(outcome=None, is_final=False).mark == "Too early"
-    assert cell(outcome=msgspec.structs.replace(CAME, holds=None)).came == "Too few results so far."
+    assert cell(outcome=msgspec.structs.replace(CAME, holds=None)).outcome == "Too few results so far."
     assert cell(effect=msgspec.structs.replace(EFFECT, refused="too few")).expected.startswith("The preview could not")
-    assert cell(outcome=None).came == "Not compared with outcomes."
+    assert cell(outcome=None).outcome == "Not compared with outcomes."
 
 
 @pytest.mark.parametrize("reward", ["revenue", "margin"])
@@ -60,15 +60,15 @@ def test_money_is_written_for_100_decisions(reward):
     came = msgspec.structs.replace(CAME, value=120.0, low=-30.0, high=250.0)
     text = cell(effect=expected, outcome=came, reward=reward)
     assert text.expected == "+€80.00 to +€210.00 for each 100 decisions expected"
-    assert text.came.startswith("+€120.00 measured (-€30.00 to +€250.00 for each 100 decisions), against the time")
+    assert text.outcome.startswith("+€120.00 measured (-€30.00 to +€250.00 for each 100 decisions), against the time")
     assert text.mark == "As expected"
 
 
 def test_accuracy_of_previews_is_one_sentence():
     kept = [Forecast("p", number, "converted", 0, EFFECT, CAME, True) for number in range(3)]
     wrong = Forecast("p", 4, "converted", 0, EFFECT, msgspec.structs.replace(CAME, holds=False), True)
-    assert how_often([*kept, wrong]).startswith("3 of 4 forecasts agree with the actual change.")
-    assert how_often([]) == ""
+    assert forecast_agreement([*kept, wrong]).startswith("3 of 4 forecasts agree with the actual change.")
+    assert forecast_agreement([]) == ""
 
 
 @pytest.fixture

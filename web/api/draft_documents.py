@@ -174,10 +174,10 @@ def keep(collection: Collection) -> HTTPRouteHandler:
         address: NamedDependency[Address],
         expected_version: NamedDependency[int | None],
     ) -> Response[bytes]:
-        kept = await engine.drafts.keep(
+        change = await engine.drafts.keep(
             actor, address.placement, address.id, revision=expected_version, kind=collection.kind
         )
-        return _answer(collection, kept)
+        return _answer(collection, change)
 
     return handler
 

@@ -59,5 +59,5 @@ def change_of(typed: PreferenceValues, stored: PreferenceValues, preferences: Pr
 
 def _ordered(before: Sequence[str], chosen: Sequence[str]) -> tuple[str, ...]:
     """Return the chosen methods, those that were chosen before in their order first."""
-    kept = [method for method in before if method in chosen]
-    return (*kept, *(method for method in chosen if method not in kept))
+    remaining = [method for method in before if method in chosen]
+    return (*remaining, *(method for method in chosen if method not in remaining))

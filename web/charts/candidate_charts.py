@@ -126,12 +126,12 @@ def shares(
     *,
     show: Show,
     events: Sequence[ChartEvent] = (),
-    what: str = "Candidate",
+    subject: str = "Candidate",
     in_words: Callable[[int], str] | None = None,
 ) -> Spec:
     """Chart how often each candidate came first, as lines with labels at their ends, and what happened meanwhile.
 
-    `what` says what the lines are about, and `in_words` writes their times (by default the time of day).
+    `subject` says what the lines are about, and `in_words` writes their times (by default the time of day).
     """
     rows = [
         _share_row(arm, moment, share, show, in_words or show.clock) for arm in arms for moment, share in arm.points
@@ -146,7 +146,7 @@ def shares(
         "scale": {"type": "utc"},
     }
     y = {"type": "quantitative", "title": None, "axis": percent_axis(), "scale": {"domain": [0, top], "nice": False}}
-    tooltip = [tip("candidate", what), tip("at_text", "Time"), tip("share_text", "Share")]
+    tooltip = [tip("candidate", subject), tip("at_text", "Time"), tip("share_text", "Share")]
     lines = {"x": x, "y": y | {"field": "share"}, "color": colour(), "detail": {"field": "candidate"}}
     dots = {"type": "point", "filled": True, "size": 30, "opacity": 1 if moments < FEW_MOMENTS else 0}
     labels = lines | {"y": y | {"field": "label_at"}, "text": {"field": "candidate"}}
@@ -290,7 +290,7 @@ def end_labels(arms: Sequence[ArmShare], top: float, *, clock: Callable[[int], i
     ]
 
 
-def spec_of(rows: list[dict[str, Any]], *, show: Show, layer: list[Any], **rest: Any) -> Spec:
+def spec_of(rows: list[dict[str, Any]], *, show: Show, layer: list[Any], **options: Any) -> Spec:
     return {
         "$schema": SCHEMA,
         "width": "container",
@@ -298,7 +298,7 @@ def spec_of(rows: list[dict[str, Any]], *, show: Show, layer: list[Any], **rest:
         "data": {"values": rows},
         "layer": layer,
         "usermeta": {"numbers": _number_locale(show)},
-        **rest,
+        **options,
     }
 
 

@@ -131,19 +131,19 @@ def pooled(days: Sequence[ArmDay], *, most: int = MOST_LINES) -> list[ArmDay]:
         tries[day.label] += day.trials
     if len(tries) <= most:
         return list(days)
-    kept = {label for label, _ in tries.most_common(most - 1)}
+    largest = {label for label, _ in tries.most_common(most - 1)}
     sums: dict[int, list[float]] = {}
     for day in days:
-        if day.label not in kept:
+        if day.label not in largest:
             cell = sums.setdefault(day.day, [0.0, 0.0])
             cell[0] += day.trials
             cell[1] += day.trials * day.rate
-    label = f"{len(tries) - len(kept)} others"
+    label = f"{len(tries) - len(largest)} others"
     others = [
         ArmDay(label=label, colour=None, day=day, rate=won / trials, trials=round(trials), forgotten=False)
         for day, (trials, won) in sorted(sums.items())
     ]
-    return [*(day for day in days if day.label in kept), *others]
+    return [*(day for day in days if day.label in largest), *others]
 
 
 def arrivals(points: Sequence[tuple[int, float]], *, show: Show) -> Spec:
@@ -173,8 +173,8 @@ def arrivals(points: Sequence[tuple[int, float]], *, show: Show) -> Spec:
 def _until_nearly_all(points: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
     """Cut the long flat end, which would squeeze the rest."""
     end = REACH * next((delay for delay, share in points if share >= NEARLY_ALL), points[-1][0] if points else 0)
-    kept = [point for point in points if point[0] <= end]
-    return [*kept, (round(end), kept[-1][1])] if len(kept) < len(points) else kept
+    shown = [point for point in points if point[0] <= end]
+    return [*shown, (round(end), shown[-1][1])] if len(shown) < len(points) else shown
 
 
 def _unit(longest: int) -> tuple[str, int]:

@@ -155,6 +155,6 @@ def _code(option: str, value: str, codes: frozenset[str], kind: str) -> str:
     code = value.strip().upper()
     if code in codes:
         return code
-    meant = OFTEN_MISTAKEN.get(code, "")
-    hint = f"; did you mean {meant}?" if meant in codes else ""
+    suggestion = OFTEN_MISTAKEN.get(code, "")
+    hint = f"; did you mean {suggestion}?" if suggestion in codes else ""
     raise click.ClickException(f"--{option}: “{value}” is not an {kind}{hint}")

@@ -92,19 +92,19 @@ def log(*, placement: str, merchant: str, mode: str, policy: str, json: bool, **
 @click.argument("csv", metavar="CSV", type=A_FILE)
 @click.option("--items", type=A_FILE, required=True, help="The item_context file.")
 @click.option("--posteriors", type=A_FILE, required=True, help="CSV of item_id, alpha, beta: what is evaluated.")
-@click.option("--truth", type=A_FILE, help="A log of the evaluated policy itself, to compare with.")
+@click.option("--truth", "actual_log", type=A_FILE, help="A log of the evaluated policy itself, to compare with.")
 @as_json
-def obd(csv: Path, *, items: Path, posteriors: Path, truth: Path | None, json: bool) -> None:
+def obd(csv: Path, *, items: Path, posteriors: Path, actual_log: Path | None, json: bool) -> None:
     """Evaluate Thompson sampling on a log of the Open Bandit Dataset."""
     try:
         features = read_item_features(items)
         logged = log_of(read_log(csv), features)
         rows = estimates(logged, chances_of(read_posteriors(posteriors), list(features)))
-        rate = _click_rate(truth) if truth else None
+        rate = _click_rate(actual_log) if actual_log else None
     except BadLog as error:
         raise click.ClickException(str(error)) from None
     counts = {"log": csv.name, "rows": len(logged.item)} | ({} if rate is None else {"truth": rate})
-    _show(rows, counts, json=json, title="Clicks a row", truth=rate)
+    _show(rows, counts, json=json, title="Clicks a row", actual=rate)
 
 
 def _show_forecasts(merchant: str, mode: str, *, json: bool) -> None:
@@ -114,9 +114,9 @@ def _show_forecasts(merchant: str, mode: str, *, json: bool) -> None:
         side = await engine.accounts.merchant(merchant, mode)
         return await engine.forecasts.of(side.id)
 
-    kept = with_engine(work)
-    right, judged = count_correct(kept)
-    rows = [_forecast_row(forecast) for forecast in kept]
+    forecasts = with_engine(work)
+    right, judged = count_correct(forecasts)
+    rows = [_forecast_row(forecast) for forecast in forecasts]
     if json:
         show({"right": right, "judged": judged, "forecasts": rows}, json=True)
         return
@@ -124,16 +124,16 @@ def _show_forecasts(merchant: str, mode: str, *, json: bool) -> None:
 
 
 def _forecast_row(forecast: Forecast) -> dict[str, Any]:
-    expected, came = forecast.expected, forecast.outcome
-    is_judged = came is not None and came.holds is not None
+    expected, outcome = forecast.expected, forecast.outcome
+    is_judged = outcome is not None and outcome.holds is not None
     return {
         "placement": forecast.placement,
         "version": forecast.version,
         "reward": forecast.reward,
         "expected": None if expected.refused else [round(expected.low, 5), round(expected.high, 5)],
-        "came": [round(came.low, 5), round(came.high, 5)] if came and is_judged else None,
-        "against": came.against if came and is_judged else None,
-        "holds": came.holds if came else None,
+        "came": [round(outcome.low, 5), round(outcome.high, 5)] if outcome and is_judged else None,
+        "against": outcome.against if outcome and is_judged else None,
+        "holds": outcome.holds if outcome else None,
         "final": forecast.is_final,
     }
 
@@ -160,14 +160,14 @@ def _click_rate(path: Path) -> float:
 
 
 def _show(
-    rows: Mapping[str, Estimate], counts: Mapping[str, Any], *, json: bool, title: str, truth: float | None = None
+    rows: Mapping[str, Estimate], counts: Mapping[str, Any], *, json: bool, title: str, actual: float | None = None
 ) -> None:
     if json:
         show({**counts, "estimates": {name: _as_numbers(estimate) for name, estimate in rows.items()}}, json=True)
         return
     console = Console()
     console.print(", ".join(f"{name.replace('_', ' ')} {value}" for name, value in counts.items()))
-    console.print(_table(rows, title, truth))
+    console.print(_table(rows, title, actual))
     for name, estimate in rows.items():
         if estimate.refused:
             console.print(f"{name} is refused: {estimate.refused}.")
@@ -178,16 +178,16 @@ def _as_numbers(estimate: Estimate) -> dict[str, Any]:
     return {name: None if value != value else value for name, value in asdict(estimate).items()}
 
 
-def _table(rows: Mapping[str, Estimate], title: str, truth: float | None) -> Table:
+def _table(rows: Mapping[str, Estimate], title: str, actual: float | None) -> Table:
     table = Table(title=title)
     for name in ("", "value", "95% interval", "effective sample", "largest weight", "mean weight"):
         table.add_column(name, justify="right" if name else "left")
-    if truth:
+    if actual:
         table.add_column("relative error", justify="right")
     for name, estimate in rows.items():
         interval = "none" if isnan(estimate.low) else f"{estimate.low:.4g} to {estimate.high:.4g}"
         value, interval = ("refused", "") if estimate.refused else (f"{estimate.value:.4g}", interval)
-        error = [] if not truth else ["" if estimate.refused else f"{abs(estimate.value - truth) / truth:.3f}"]
+        error = [] if not actual else ["" if estimate.refused else f"{abs(estimate.value - actual) / actual:.3f}"]
         weights = (f"{estimate.effective_sample:,.0f}", f"{estimate.largest_weight:.3g}", f"{estimate.mean_weight:.3f}")
         table.add_row(name, value, interval, *weights, *error)
     return table

@@ -114,9 +114,9 @@ def _read(file: Path) -> RuleSet:
     return rule_set
 
 
-def _key(rule_set: RuleSet, given: str | None) -> str:
-    if given or rule_set.placement:
-        return given or rule_set.placement.key  # type: ignore[union-attr]
+def _key(rule_set: RuleSet, placement_key: str | None) -> str:
+    if placement_key or rule_set.placement:
+        return placement_key or rule_set.placement.key  # type: ignore[union-attr]
     raise click.UsageError("give the placement with --placement: the file has none")
 
 
@@ -130,8 +130,8 @@ def _completed(file: Path, url: str, key: str | None, placement: str | None) -> 
     with closing(_remote(url, key)) as remote:
         exported = remote.rule_set(_key(rule_set, placement))
     lacking = {name: getattr(exported, name) for name in ("placement", "candidates", "vocabulary", "lists")}
-    given = {name: getattr(rule_set, name) for name in lacking if getattr(rule_set, name) is not None}
-    return msgspec.structs.replace(rule_set, **(lacking | given))
+    own = {name: getattr(rule_set, name) for name in lacking if getattr(rule_set, name) is not None}
+    return msgspec.structs.replace(rule_set, **(lacking | own))
 
 
 def _plan(rule_set: RuleSet) -> Plan:

@@ -83,7 +83,7 @@ async def size_in_audience(reader: FigureReader, placement: str, document: Exper
 def words_of(document: Experiment, answer: SizeAnswer, show: Show, currency: str = "") -> SizeView:
     """Put a size into words."""
     if answer.units is None or answer.days is None:
-        return SizeView(_why_not(document, answer, show), "", "", "", None)
+        return SizeView(_refusal(document, answer, show), "", "", "", None)
     needed = units_needed(answer.units, document.method)
     days = max(1, round(answer.days))
     pace = show.number(answer.enrolled_a_day, digits=0 if answer.enrolled_a_day >= FEW_A_DAY else 1)
@@ -133,7 +133,7 @@ def _measured(document: Experiment, answer: SizeAnswer, show: Show, currency: st
     return f"{show.percent(answer.conversion)} of the {UNITS[document.unit][1]} here bought"
 
 
-def _why_not(document: Experiment, answer: SizeAnswer, show: Show) -> str:
+def _refusal(document: Experiment, answer: SizeAnswer, show: Show) -> str:
     if not answer.units_a_day:
         return f"No {UNITS[document.unit][0]} came in the last 7 days, so the size is not known yet."
     if document.primary in EVENTS and not answer.value:

@@ -74,7 +74,7 @@ def at_end(document: Experiment, looks: Sequence[StoredLook], now: ExperimentVer
     first = next((look for look in looks if ended is not None and look.as_of >= ended), None)
     if first is None:
         return ""
-    then = verdict_words(document, first.verdict, show)
-    if then == verdict_words(document, now, show):
+    first_words = verdict_words(document, first.verdict, show)
+    if first_words == verdict_words(document, now, show):
         return ""
-    return f"The look at the end, on {show.day(first.as_of)}, said: {then}. Later outcomes changed it."
+    return f"The look at the end, on {show.day(first.as_of)}, said: {first_words}. Later outcomes changed it."

@@ -190,10 +190,10 @@ def _guardrails(look: Look) -> list[GuardrailRow]:
         each = list(states)
         broken = [name_of(look.document, state.variant) for state in each if state.is_broken]
         tolerated = look.show.percent(percent / 100)
-        whose = name_of(look.document, each[0].variant) if len(each) == 1 else "Each variant"
+        subject = name_of(look.document, each[0].variant) if len(each) == 1 else "Each variant"
         word = "more" if METRIC_KINDS[metric].falls else "lost"
         detail = (
-            f"{', '.join(broken)}: more than {tolerated} {word}" if broken else f"{whose}: at most {tolerated} {word}"
+            f"{', '.join(broken)}: more than {tolerated} {word}" if broken else f"{subject}: at most {tolerated} {word}"
         )
         rows.append(GuardrailRow(METRICS[metric], detail, bool(broken)))
     return rows

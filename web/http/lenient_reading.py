@@ -77,12 +77,12 @@ class LenientReader(Generic[T]):
 
 def read_query(request: AnyRequest, names: Iterable[str]) -> ReadRequest[Any]:
     """Return the query parameters of these names as a dict; empty ones count as not given, and the last of several."""
-    given = {name: values[-1] for name, values in request.query_params.dict().items()}
-    warnings = _unknown_fields(given, names)
+    parameters = {name: values[-1] for name, values in request.query_params.dict().items()}
+    warnings = _unknown_fields(parameters, names)
     for name, values in request.query_params.dict().items():
         if len(values) > 1:
             warnings.append(FieldProblem(shown(name), "is given more than once; the last one counts"))
-    fields = {name: value for name, value in given.items() if name in names and value}
+    fields = {name: value for name, value in parameters.items() if name in names and value}
     warnings += _without_misfits(fields)
     return ReadRequest(fields, warnings)
 

@@ -126,10 +126,10 @@ async def document_of(request: AnyRequest, kind: Any, *, most_bytes: int = MOST_
 def query_of(request: AnyRequest, kind: type[T]) -> T:
     """Read the query parameters; refuse unknown ones and those given more than once."""
     values = request.query_params.dict()
-    for name, given in values.items():
-        if len(given) > 1:
+    for name, texts in values.items():
+        if len(texts) > 1:
             raise invalid(name[:60], "is given more than once")
-    query: T = converted({name: given[0] for name, given in values.items()}, kind, strict=False)
+    query: T = converted({name: texts[0] for name, texts in values.items()}, kind, strict=False)
     return query
 
 

@@ -41,7 +41,7 @@ class Cookies:
         """Return the session's cookie, which expires with the session."""
         return self.make(SESSION, token, seconds=SESSION_MS // 1000)
 
-    def gone(self, plain: str) -> Cookie:
+    def expired(self, plain: str) -> Cookie:
         """Return a cookie that deletes the cookie of this name."""
         return self.make(plain, "", seconds=0)
 
@@ -51,8 +51,8 @@ def new_token() -> str:
     return secrets.token_urlsafe(32)
 
 
-def same_token(given: str | None, expected: str | None) -> bool:
+def same_token(token: str | None, expected: str | None) -> bool:
     """Compare two tokens in constant time; a missing one never matches."""
-    if not given or not expected:
+    if not token or not expected:
         return False
-    return hmac.compare_digest(given.encode(), expected.encode())
+    return hmac.compare_digest(token.encode(), expected.encode())

@@ -66,7 +66,7 @@ class CandidateForm:
     form: Form
     currency: str
     saved: bool
-    theirs: list[Difference]
+    conflicts: list[Difference]
     warning: str = ""
 
 
@@ -133,7 +133,7 @@ async def save_candidate(
     try:
         saved = await store(values, write, saved_now, names=NAMES)
     except Refused as refusal:
-        context = _stored(frame, key, id, refusal.form, theirs=refusal.theirs)
+        context = _stored(frame, key, id, refusal.form, conflicts=refusal.conflicts)
         return frame.form(
             "candidates/candidate.html", "candidates/_candidate_form.html", context, status=refusal.status
         )
@@ -205,11 +205,11 @@ def _new(frame: Frame, key: str, form: Form) -> CandidateForm:
 
 
 def _stored(
-    frame: Frame, key: str, id: str, form: Form, *, saved: bool = False, theirs: list[Difference] | None = None
+    frame: Frame, key: str, id: str, form: Form, *, saved: bool = False, conflicts: list[Difference] | None = None
 ) -> CandidateForm:
     title = form.value("label") or id
     shown = _form(frame, key, form, title=title, action=f"{base_of(frame, key)}/{id}")
-    return replace(shown, saved=saved, theirs=theirs or [])
+    return replace(shown, saved=saved, conflicts=conflicts or [])
 
 
 def _form(frame: Frame, key: str, form: Form, *, title: str, action: str) -> CandidateForm:
@@ -222,7 +222,7 @@ def _form(frame: Frame, key: str, form: Form, *, title: str, action: str) -> Can
         form=form,
         currency=frame.merchant.currency,
         saved=False,
-        theirs=[],
+        conflicts=[],
     )
 
 

@@ -66,7 +66,7 @@ def details_of(difference: Difference, show: Show, currency: str) -> list[Detail
     """Return the settings that differ besides a rule's sentence; amounts are in `currency` or in the offer's own."""
     words = _SettingWords(show, _currency_of(difference, currency))
     rows = [
-        (_label(path), words.say(path[-1], before), words.say(path[-1], after))
+        (_label(path), words.short_text(path[-1], before), words.short_text(path[-1], after))
         for detail in difference.details
         for path, before, after in _leaves((detail.field,), detail.before, detail.after)
     ]
@@ -100,12 +100,12 @@ class _SettingWords:
     def __init__(self, show: Show, currency: str) -> None:
         self._show, self._currency = show, currency
 
-    def say(self, name: str, value: Any) -> str:
+    def short_text(self, name: str, value: Any) -> str:
         """Return a value as one line of at most 200 characters."""
-        text = self._say(name, value)
+        text = self._text(name, value)
         return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
-    def _say(self, name: str, value: Any) -> str:
+    def _text(self, name: str, value: Any) -> str:
         if value is None or value in ("", [], {}):
             return NONE
         if isinstance(value, bool):

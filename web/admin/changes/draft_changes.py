@@ -210,8 +210,8 @@ async def _discard(frame: Frame, key: str, values: dict[str, str]) -> Notice:
 
 async def _keep(frame: Frame, key: str, values: dict[str, str]) -> Notice:
     frame.must_draft()
-    seen = int(values["seen"]) if values.get("seen", "").isdigit() else -1
-    await frame.engine.drafts.keep(frame.actor, key, values.get("id", ""), revision=seen, kind=_kind(values))
+    revision = int(values["seen"]) if values.get("seen", "").isdigit() else -1
+    await frame.engine.drafts.keep(frame.actor, key, values.get("id", ""), revision=revision, kind=_kind(values))
     return Notice("Change kept.")
 
 

@@ -1,4 +1,4 @@
-"""What was expected of a version and what came of it, in words."""
+"""Describe the forecasts of versions and their outcomes in words."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ AGAINST = {
 
 @dataclass(frozen=True)
 class ForecastCell:
-    """The forecast, what came, and a badge: its text and kind."""
+    """The forecast, its outcome, and a badge: its text and kind."""
 
     expected: str
-    came: str
+    outcome: str
     mark: str
     kind: str
 
 
 def forecast_cell(frame: Frame, forecast: Forecast) -> ForecastCell:
-    """Say what a preview expected of a version, and what came."""
+    """Say what a preview expected of a version, and the outcome."""
     expected, phrasing = forecast.expected, ReportPhrasing(frame.show, frame.merchant.currency)
     if expected.refused:
         return ForecastCell("The preview could not estimate an effect.", "", "", "")
@@ -39,10 +39,10 @@ def forecast_cell(frame: Frame, forecast: Forecast) -> ForecastCell:
     if outcome is None or outcome.holds is None:
         return ForecastCell(text, "Too few results so far.", "Too early", "plain")
     mark, kind = ("As expected", "good") if outcome.holds else ("Not as expected", "warn")
-    return ForecastCell(text, _came(phrasing, forecast.reward, outcome, is_final=forecast.is_final), mark, kind)
+    return ForecastCell(text, _outcome_text(phrasing, forecast.reward, outcome, is_final=forecast.is_final), mark, kind)
 
 
-def how_often(forecasts: Sequence[Forecast]) -> str:
+def forecast_agreement(forecasts: Sequence[Forecast]) -> str:
     """Say how many forecasts held; empty where none can be judged."""
     right, judged = count_correct(forecasts)
     if not judged:
@@ -50,7 +50,7 @@ def how_often(forecasts: Sequence[Forecast]) -> str:
     return f"{right} of {judged} forecasts agree with the actual change. About 95 of 100 should."
 
 
-def _came(phrasing: ReportPhrasing, reward: str, outcome: ForecastOutcome, *, is_final: bool) -> str:
+def _outcome_text(phrasing: ReportPhrasing, reward: str, outcome: ForecastOutcome, *, is_final: bool) -> str:
     change = phrasing.change(reward, outcome.value)
     between = phrasing.between(reward, outcome.low, outcome.high, sign=True, word="to")
     so_far = "" if is_final else " so far"

@@ -16,7 +16,7 @@ from engine.model.history import Version
 from engine.model.placement import Placement
 from web.admin.changes.detail_words import details_of
 from web.admin.changes.draft_changes import MARKS, lines_of
-from web.admin.changes.version_forecasts import ForecastCell, forecast_cell, how_often
+from web.admin.changes.version_forecasts import ForecastCell, forecast_agreement, forecast_cell
 from web.admin.log.audit import Line
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.editing import version_of
@@ -124,15 +124,15 @@ async def _page(frame: Frame, key: str, *, before: int | None = None, problem: s
     versions = await frame.engine.versions.page(frame.merchant.id, key, before=before, limit=PER_PAGE + 1)
     shown = versions[:PER_PAGE]
     more = f"{base}?before={shown[-1].version}" if len(versions) > PER_PAGE else ""
-    kept = await frame.engine.forecasts.of(frame.merchant.id, key)
+    checked_forecasts = await frame.engine.forecasts.of(frame.merchant.id, key)
     return VersionsPage(
         placement,
         shown,
         _in_force(frame, key),
         PageLinks(base if before else "", more),
         problem,
-        {forecast.version: forecast_cell(frame, forecast) for forecast in kept},
-        how_often(kept),
+        {forecast.version: forecast_cell(frame, forecast) for forecast in checked_forecasts},
+        forecast_agreement(checked_forecasts),
     )
 
 

@@ -106,7 +106,7 @@ def _chart(rates: OptInRates, order: Sequence[str], show: Show) -> Spec:
         )
         for number, purpose in enumerate(order)
     ]
-    return shares([line for line in lines if line.points], show=show, what="Purpose", in_words=show.day)
+    return shares([line for line in lines if line.points], show=show, subject="Purpose", in_words=show.day)
 
 
 def _headline(totals: Sequence[OptInRow], period: OverviewPeriod, show: Show) -> str:

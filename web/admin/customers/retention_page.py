@@ -63,7 +63,7 @@ class KindView:
     kind: RetentionKind
     title: str
     about: str
-    kept: str
+    duration: str
     is_own: bool
     range: str
     usual: str
@@ -99,7 +99,7 @@ class RetentionPage:
     kinds: Sequence[KindView]
     losses: Sequence[LossView] | None = None
     shown: str = ""
-    theirs: Sequence[Difference] = ()
+    conflicts: Sequence[Difference] = ()
 
 
 @get("/customers/retention")
@@ -134,7 +134,7 @@ async def save_retention(request: AnyRequest, frame: NamedDependency[Frame]) -> 
     try:
         await store(values, write, saved_now, names={kind: title for kind, (title, _) in TITLES.items()})
     except Refused as refusal:
-        return _page(frame, stored, refusal.form, theirs=refusal.theirs, status=refusal.status)
+        return _page(frame, stored, refusal.form, conflicts=refusal.conflicts, status=refusal.status)
     text = "The server begins to delete within an hour." if losses else "Nothing is to be deleted now."
     return frame.go(f"{frame.base}/customers/retention", notice=Notice(f"The retention is saved. {text}"))
 
@@ -173,21 +173,21 @@ def _page(
     form: Form,
     *,
     shown_losses: ShownLosses = NOTHING_SHOWN,
-    theirs: Sequence[Difference] = (),
+    conflicts: Sequence[Difference] = (),
     status: int = 200,
 ) -> Page:
     base = f"{frame.base}/customers"
     kinds = [_kind(each, frame.show) for each in stored.kinds.values()]
     views = None if shown_losses.losses is None else [_loss(each, frame.show) for each in shown_losses.losses]
-    page = RetentionPage(base, f"{base}/retention", form, kinds, views, shown_losses.shown, theirs)
+    page = RetentionPage(base, f"{base}/retention", form, kinds, views, shown_losses.shown, conflicts)
     return frame.page(TEMPLATE, page, status=status)
 
 
 def _kind(kind: KindInForce, show: Show) -> KindView:
     title, about = TITLES[kind.kind]
     usual = "kept for good" if kind.server is None else show.number(kind.server)
-    kept = "For good" if kind.days is None else show.count(kind.days, "day")
-    return KindView(kind.kind, title, about, kept, kind.own is not None, _range(kind, show), usual)
+    duration = "For good" if kind.days is None else show.count(kind.days, "day")
+    return KindView(kind.kind, title, about, duration, kind.own is not None, _range(kind, show), usual)
 
 
 def _range(kind: KindInForce, show: Show) -> str:

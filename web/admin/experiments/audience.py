@@ -16,7 +16,7 @@ from engine.model.errors import FieldProblem
 from rules import Problem, RuleError, Wording, timezones
 from rules.language.tree import Node
 from web.admin.candidates.candidate_list import in_order
-from web.admin.rules.builder.overlay import Given
+from web.admin.rules.builder.overlay import FormFields
 from web.admin.rules.builder.rule_form import RuleForm, apply_action, read_rule_form, rule_form
 from web.admin.rules.builder.texts import Terms
 from web.admin.rules.builder.view import Note, Option, PartView, Viewer, field_groups, offers
@@ -116,7 +116,7 @@ def stored(condition: object) -> Callable[[Terms], RuleForm]:
     return lambda terms: rule_form(texts, terms)
 
 
-def sent(given: Given) -> Callable[[Terms], RuleForm]:
+def sent(form_fields: FormFields) -> Callable[[Terms], RuleForm]:
     """Return what reads the condition of a sent form: its rows, or its JSON where that was edited."""
-    texts = {**given, "effects": [NO_EFFECTS], "when": given.get("when") or ["true"]}
+    texts = {**form_fields, "effects": [NO_EFFECTS], "when": form_fields.get("when") or ["true"]}
     return lambda terms: read_rule_form(texts, ("when", "effects"), terms)

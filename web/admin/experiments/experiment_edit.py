@@ -43,7 +43,7 @@ from web.admin.experiments.variants.variant_rules import (
     switched,
     without_rule,
 )
-from web.admin.rules.builder.overlay import Given
+from web.admin.rules.builder.overlay import FormFields
 from web.admin.shell.admission import AnyRequest, several_typed
 from web.admin.shell.editing import Difference, Refused, no_one_else, store, version_of
 from web.admin.shell.forms import Form
@@ -88,7 +88,7 @@ class ExperimentFormPage:
     log: Sequence[str]
     enrolled: bool
     secondary: frozenset[str]
-    theirs: Sequence[Difference]
+    conflicts: Sequence[Difference]
     metrics: Options
     explained: Mapping[str, str]
     units: Options
@@ -144,9 +144,9 @@ class ExperimentEdit:
             return dict(DEFAULTS)
         return texts_of(self.stored.document, self.stored.version, self.frame.show)
 
-    def audience(self, given: Given | None = None) -> Audience:
+    def audience(self, form_fields: FormFields | None = None) -> Audience:
         """Return the audience of a sent form, or the stored one."""
-        source = stored(self.old.audience if self.old else None) if given is None else sent(given)
+        source = stored(self.old.audience if self.old else None) if form_fields is None else sent(form_fields)
         frame = self.frame
         return audience_of(self.configuration, self.placement.key, frame.merchant, frame.show.locale, source)
 
@@ -164,7 +164,7 @@ class ExperimentEdit:
         given_answers = (answer for answer in answers if answer.state != "not_asked")
         return [answer_text(self.stored.document, answer, self.frame.show) for answer in given_answers]
 
-    async def page(self, form: Form, audience: Audience, theirs: Sequence[Difference] = ()) -> ExperimentFormPage:
+    async def page(self, form: Form, audience: Audience, conflicts: Sequence[Difference] = ()) -> ExperimentFormPage:
         """Make the page of a form."""
         key, frame = self.placement.key, self.frame
         choices, count = choices_of(self.configuration, key, frame.wording), count_of(form.values)
@@ -186,7 +186,7 @@ class ExperimentEdit:
             log=await self._log(),
             enrolled=self.is_enrolled,
             secondary=frozenset(form.value("secondary").replace(",", " ").split()),
-            theirs=theirs,
+            conflicts=conflicts,
             metrics=list(METRICS.items()),
             explained={metric: measured(metric, unit) for metric in METRICS},  # type: ignore[arg-type]
             units=[(key, plural.capitalize()) for key, (_, plural) in UNITS.items()],
@@ -211,8 +211,8 @@ async def new_experiment(frame: NamedDependency[Frame], placement: FromQuery[str
 async def create_experiment(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
     """Go on with a new experiment, or store it as a draft."""
     frame.must_change()
-    given = await several_typed(request)
-    return await _posted(await _edit(frame, given.get("placement", [""])[-1]), given)
+    form_fields = await several_typed(request)
+    return await _posted(await _edit(frame, form_fields.get("placement", [""])[-1]), form_fields)
 
 
 @get("/experiments/{placement:str}/{id:str}/edit")
@@ -235,27 +235,29 @@ async def save_experiment(
 async def edit_audience(request: AnyRequest, frame: NamedDependency[Frame]) -> Page:
     """Take over what was typed into the audience, and show its rows again."""
     frame.must_change()
-    given = await several_typed(request)
-    edit = await _edit(frame, given.get("placement", [""])[-1])
-    return frame.page("experiments/_audience.html", await edit.page(Form(joined(given)), edit.audience(given)))
+    form_fields = await several_typed(request)
+    edit = await _edit(frame, form_fields.get("placement", [""])[-1])
+    return frame.page(
+        "experiments/_audience.html", await edit.page(Form(joined(form_fields)), edit.audience(form_fields))
+    )
 
 
 @post("/experiments/rule", status_code=200)
 async def edit_variant_rule(request: AnyRequest, frame: NamedDependency[Frame]) -> Page:
     """Take over what was typed into a rule of a variant, and show its rows again."""
     frame.must_change()
-    given = await several_typed(request)
-    edit = await _edit(frame, given.get("placement", [""])[-1])
-    page = await asyncio.to_thread(edit_of(edit.scene, given).after, given, "typed")
+    form_fields = await several_typed(request)
+    edit = await _edit(frame, form_fields.get("placement", [""])[-1])
+    page = await asyncio.to_thread(edit_of(edit.scene, form_fields).after, form_fields, "typed")
     return frame.page("experiments/_variant_rule_builder.html", page)
 
 
 @get("/experiments/size")
 async def show_size(request: AnyRequest, frame: NamedDependency[Frame]) -> Page:
     """Show how many customers the numbers of a form need."""
-    given = {name: request.query_params.getall(name) for name in request.query_params}
-    edit = await _edit(frame, given.get("placement", [""])[-1])
-    return frame.page("experiments/_size.html", await edit.page(Form(joined(given)), edit.audience(given)))
+    form_fields = {name: request.query_params.getall(name) for name in request.query_params}
+    edit = await _edit(frame, form_fields.get("placement", [""])[-1])
+    return frame.page("experiments/_size.html", await edit.page(Form(joined(form_fields)), edit.audience(form_fields)))
 
 
 async def _edit(frame: Frame, placement: str, id: str = "") -> ExperimentEdit:
@@ -268,15 +270,15 @@ async def _edit(frame: Frame, placement: str, id: str = "") -> ExperimentEdit:
     return ExperimentEdit(frame, configuration, around, resource)
 
 
-async def _posted(edit: ExperimentEdit, given: Given) -> Response[Any]:
+async def _posted(edit: ExperimentEdit, form_fields: FormFields) -> Response[Any]:
     """Carry out the button that was pressed."""
-    if KEPT in given:
-        return await _rule_posted(edit, given)
-    values, audience = joined(given), edit.audience(given)
+    if KEPT in form_fields:
+        return await _rule_posted(edit, form_fields)
+    values, audience = joined(form_fields), edit.audience(form_fields)
     if edit.is_enrolled:
         # Fields that stay as they are are disabled, so a browser does not send them.
         values = {**edit.texts, **values}
-        audience = audience if "when" in given else edit.audience()
+        audience = audience if "when" in form_fields else edit.audience()
     action = values.get("act", "save")
     if action == "save":
         return await _saved(edit, values, audience)
@@ -310,19 +312,19 @@ async def _rule_action(edit: ExperimentEdit, values: Mapping[str, str], audience
     return edit.frame.form(WHOLE, PART, await edit.page(form, audience))
 
 
-async def _rule_posted(edit: ExperimentEdit, given: Given) -> Response[Any]:
+async def _rule_posted(edit: ExperimentEdit, form_fields: FormFields) -> Response[Any]:
     """Go on building a rule of a variant, or return to the experiment."""
-    rule = edit_of(edit.scene, given)
-    action = given.get("act", [""])[-1]
+    rule = edit_of(edit.scene, form_fields)
+    action = form_fields.get("act", [""])[-1]
     values: Mapping[str, str] = rule.values
     try:
         if action == DONE:
-            values = await asyncio.to_thread(rule.done, given)
+            values = await asyncio.to_thread(rule.done, form_fields)
         elif action != CANCEL:
-            page = await asyncio.to_thread(rule.after, given, action)
+            page = await asyncio.to_thread(rule.after, form_fields, action)
             return edit.frame.form(RULE_WHOLE, RULE_PART, page)
     except Invalid as error:
-        page = await asyncio.to_thread(rule.refused, given, error)
+        page = await asyncio.to_thread(rule.refused, form_fields, error)
         return edit.frame.form(RULE_WHOLE, RULE_PART, page, status=422)
     audience = edit.audience({"when": [values.get("when", "true")]})
     return edit.frame.form(WHOLE, PART, await edit.page(Form(values), audience))
@@ -347,7 +349,7 @@ async def _saved(edit: ExperimentEdit, values: Mapping[str, str], audience: Audi
     try:
         saved = await store(values, write, saved_now, names=names_of(count), form_fields=form_fields_of(count))
     except Refused as refusal:
-        page = await edit.page(refusal.form, audience, refusal.theirs)
+        page = await edit.page(refusal.form, audience, refusal.conflicts)
         return frame.form(WHOLE, PART, page, status=refusal.status)
     text = "Saved." if edit.stored else "Saved as a draft. Check it below, then start it."
     return frame.go(f"{frame.base}/experiments/{key}/{saved.id}", notice=Notice(text))

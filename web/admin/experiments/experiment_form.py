@@ -105,11 +105,11 @@ def form_fields_of(count: int) -> dict[str, str]:
     return form_fields
 
 
-def joined(given: Mapping[str, Sequence[str]]) -> dict[str, str]:
+def joined(form_fields: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Read the texts of a sent form, all of them where several may be chosen."""
-    texts = {name: values[-1] for name, values in given.items() if values}
-    several = [name for name in given if name == "secondary" or name.endswith(SEVERAL_OF_VARIANT)]
-    return texts | {name: ", ".join(filter(None, given[name])) for name in several}
+    texts = {name: values[-1] for name, values in form_fields.items() if values}
+    several = [name for name in form_fields if name == "secondary" or name.endswith(SEVERAL_OF_VARIANT)]
+    return texts | {name: ", ".join(filter(None, form_fields[name])) for name in several}
 
 
 def count_of(values: Mapping[str, str]) -> int:
@@ -140,9 +140,9 @@ def document_of(
         reader.problems += audience.problems
         reader.check()
         changed = to_document(msgspec.to_builtins(old) | texts, Experiment, hints=HINTS)
-        kept = {name: getattr(changed, name) for name in (*EDITABLE_WHILE_RUNNING, "share", "audience")}
-        return msgspec.structs.replace(old, **kept, variants=old.weighted(weights))
-    texts |= _rest(reader) | {"id": id, "audience": audience.value}
+        editable = {name: getattr(changed, name) for name in (*EDITABLE_WHILE_RUNNING, "share", "audience")}
+        return msgspec.structs.replace(old, **editable, variants=old.weighted(weights))
+    texts |= _other_texts(reader) | {"id": id, "audience": audience.value}
     texts["variants"] = [variant_of(reader, number, old, own) for number in range(count_of(values))]
     texts["starts_at"] = _start(reader, old, show)
     if old is not None:
@@ -175,7 +175,7 @@ def _always_editable(reader: Reader) -> dict[str, Any]:
     }
 
 
-def _rest(reader: Reader) -> dict[str, Any]:
+def _other_texts(reader: Reader) -> dict[str, Any]:
     return {
         "unit": reader.text("unit") or "customer",
         "share": _share(reader),
@@ -257,7 +257,11 @@ def sized(values: Mapping[str, str]) -> Experiment | None:
     reader = Reader(values)
     numbers = range(count_of(values))
     weights = [reader.decimal(f"v{number}.weight", default=1.0) for number in numbers]
-    texts = _rest(reader) | {"id": "size", "name": "size", "maximum_days": reader.integer("maximum_days", default=28)}
+    texts = _other_texts(reader) | {
+        "id": "size",
+        "name": "size",
+        "maximum_days": reader.integer("maximum_days", default=28),
+    }
     texts["variants"] = [{"id": f"v{number}", "name": "v", "weight": weights[number]} for number in numbers]
     try:
         reader.check()

@@ -180,12 +180,12 @@ def texts_of_variant(number: int, variant: Variant) -> dict[str, str]:
 def without_variant(values: Mapping[str, str], removed: int, count: int) -> dict[str, str]:
     """Return the texts of a form without one of its variants; those behind it move up."""
     rest = {name: text for name, text in values.items() if not re.match(r"v\d+\.", name)}
-    kept = [number for number in range(count) if number != removed]
-    for after, before in enumerate(kept):
+    remaining = [number for number in range(count) if number != removed]
+    for after, before in enumerate(remaining):
         start = f"v{before}."
         own = {name.removeprefix(start): text for name, text in values.items() if name.startswith(start)}
         rest |= {f"v{after}.{name}": text for name, text in own.items()}
-    return rest | {"variants": str(len(kept))}
+    return rest | {"variants": str(len(remaining))}
 
 
 def _before(old: Experiment | None, id: str) -> Variant | None:

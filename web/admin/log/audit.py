@@ -83,8 +83,8 @@ class AuditPage:
 @get("/audit")
 async def audit_page(request: AnyRequest, frame: NamedDependency[Frame], before: FromQuery[int | None] = None) -> Page:
     """Show the changes that fit the filter in the address: by what, who, kind and day."""
-    given = {name: str(request.query_params.get(name, "")).strip() for name in FILTERS}
-    texts = {name: text for name, text in given.items() if text}
+    parameters = {name: str(request.query_params.get(name, "")).strip() for name in FILTERS}
+    texts = {name: text for name, text in parameters.items() if text}
     form, narrowed = Form(texts), ALL_ENTRIES
     try:
         narrowed = _filter(frame, texts)

@@ -222,8 +222,8 @@ def _page(
 def _looked(frame: Frame, log_page: LogPage) -> str:
     if log_page.read_to is None:
         return "There are no decisions in this period."
-    what = f"Looked at {frame.show.count(log_page.read, 'decision')}, back to {frame.show.moment(log_page.read_to)}"
-    return f"{what}." if log_page.next_id else f"{what}: that is all of them."
+    text = f"Looked at {frame.show.count(log_page.read, 'decision')}, back to {frame.show.moment(log_page.read_to)}"
+    return f"{text}." if log_page.next_id else f"{text}: that is all of them."
 
 
 def _chips(frame: Frame, texts: Mapping[str, str], labels: Mapping[str, Mapping[str, str]]) -> list[Chip]:
@@ -251,8 +251,8 @@ def _rules(configuration: Configuration, placement: str) -> list[tuple[str, str]
 
 def _texts(request: AnyRequest) -> dict[str, str]:
     """Return the filters of an address that are not empty."""
-    given = {name: str(request.query_params.get(name, "")).strip() for name in NAMES}
-    return {name: text for name, text in given.items() if text}
+    parameters = {name: str(request.query_params.get(name, "")).strip() for name in NAMES}
+    return {name: text for name, text in parameters.items() if text}
 
 
 async def _straight_to(frame: Frame, configuration: Configuration, texts: Mapping[str, str]) -> Response[Any]:

@@ -60,7 +60,7 @@ class BudgetPage:
     base: str
     form: Form
     saved: bool
-    theirs: Sequence[Difference]
+    conflicts: Sequence[Difference]
     glance: BudgetRow | None
     offers: Sequence[OfferRow]
     entries: Sequence[EntryRow]
@@ -121,7 +121,7 @@ async def save_budget(request: AnyRequest, frame: NamedDependency[Frame], id: Fr
     try:
         saved = await store(values, write, saved_now, names=NAMES, form_fields=FIELDS)
     except Refused as refusal:
-        page = await _stored(frame, before, refusal.form, theirs=refusal.theirs)
+        page = await _stored(frame, before, refusal.form, conflicts=refusal.conflicts)
         return frame.form(WHOLE, FORM, page, status=refusal.status)
     page = await _stored(frame, saved, Form(texts_of(saved, frame)), saved=True)
     return frame.form(WHOLE, FORM, page)
@@ -184,7 +184,7 @@ async def _stored(
     form: Form,
     *,
     saved: bool = False,
-    theirs: Sequence[Difference] = (),
+    conflicts: Sequence[Difference] = (),
     before: str = "",
 ) -> BudgetPage:
     configuration = await frame.engine.catalogue.configuration(frame.merchant.id)
@@ -200,7 +200,7 @@ async def _stored(
         base=f"{frame.base}/offers",
         form=form,
         saved=saved,
-        theirs=theirs,
+        conflicts=conflicts,
         glance=budget_row(frame, balance) if balance else None,
         offers=await offer_rows(frame, configuration, balances, budget=stored.id),
         entries=entries,

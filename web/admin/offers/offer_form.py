@@ -54,7 +54,7 @@ class OfferForm:
     base: str
     form: Form
     saved: bool
-    theirs: Sequence[Difference]
+    conflicts: Sequence[Difference]
     currency: str
     budgets: Sequence[tuple[str, str, str]]
     languages: Sequence[str]
@@ -125,7 +125,7 @@ async def save_offer(request: AnyRequest, frame: NamedDependency[Frame], id: Fro
     try:
         saved = await store(values, write, saved_now, names=names_of(values), form_fields=FIELDS)
     except Refused as refusal:
-        page = replace(await _page(frame, before, refusal.form), theirs=refusal.theirs)
+        page = replace(await _page(frame, before, refusal.form), conflicts=refusal.conflicts)
         return frame.form(WHOLE, FORM, page, status=refusal.status)
     page = replace(await _page(frame, saved, Form(texts_of(saved, frame))), saved=True)
     return frame.form(WHOLE, FORM, page)
@@ -170,7 +170,7 @@ async def _page(frame: Frame, stored: Resource | None, form: Form) -> OfferForm:
         base=base,
         form=form,
         saved=False,
-        theirs=(),
+        conflicts=(),
         currency=currency,
         budgets=budgets,
         languages=languages,

@@ -39,7 +39,7 @@ class OrderLimitsPage:
     action: str
     form: Form
     saved: bool
-    theirs: Sequence[Difference]
+    conflicts: Sequence[Difference]
     currency: str
 
 
@@ -67,7 +67,7 @@ async def save_limits(request: AnyRequest, frame: NamedDependency[Frame]) -> Res
     try:
         saved = await store(values, write, saved_now, names=NAMES, form_fields=FIELDS)
     except Refused as refusal:
-        page = _page(frame, refusal.form, theirs=refusal.theirs)
+        page = _page(frame, refusal.form, conflicts=refusal.conflicts)
         return frame.form(WHOLE, FORM, page, status=refusal.status)
     return frame.form(WHOLE, FORM, _page(frame, Form(_texts(saved, frame)), saved=True))
 
@@ -92,9 +92,9 @@ def _texts(stored: Resource, frame: Frame) -> dict[str, str]:
     }
 
 
-def _page(frame: Frame, form: Form, *, saved: bool = False, theirs: Sequence[Difference] = ()) -> OrderLimitsPage:
+def _page(frame: Frame, form: Form, *, saved: bool = False, conflicts: Sequence[Difference] = ()) -> OrderLimitsPage:
     base = f"{frame.base}/offers"
-    return OrderLimitsPage(base, f"{base}/-/limits", form, saved, theirs, frame.merchant.currency)
+    return OrderLimitsPage(base, f"{base}/-/limits", form, saved, conflicts, frame.merchant.currency)
 
 
 handlers = [limits_page, save_limits]

@@ -98,11 +98,11 @@ async def _stopped_facts(frame: Frame, configuration: Configuration) -> AsyncIte
     labels = {field.name: field.label or field.name for field in configuration.fields()}
     for name, label in sorted(labels.items()):
         if (before.share(name) or 0.0) >= OFTEN and (today.share(name) or 0.0) <= SELDOM:
-            then, now = (
+            earlier, now = (
                 frame.show.percent(before.share(name), digits=0),
                 frame.show.percent(today.share(name), digits=0),
             )
-            text = f"The fact “{label}” stopped arriving: {now} of today’s checkouts have it, {then} did before."
+            text = f"The fact “{label}” stopped arriving: {now} of today’s checkouts have it, {earlier} did before."
             yield AttentionItem("bad", "Fact missing", text, f"{frame.base}/fields", "See fields")
 
 

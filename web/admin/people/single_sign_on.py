@@ -64,7 +64,7 @@ async def finish(request: AnyRequest) -> Response[Any]:
         response = login_form(request, too_often(limit.retry_after), status=429)
     except Forbidden as refusal:
         response = _refused(request, refusal)
-    response.set_cookie(cookies_of(request).gone(ATTEMPT))
+    response.set_cookie(cookies_of(request).expired(ATTEMPT))
     return response
 
 

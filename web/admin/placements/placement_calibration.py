@@ -19,7 +19,7 @@ class CalibrationRow:
     candidate: str
     tries: str
     expected: str
-    came: str
+    actual: str
     verdict: str
     kind: str
 
@@ -57,7 +57,7 @@ def _row(week: WeekCalibration, insight: Insight, show: Show) -> CalibrationRow:
         candidate=insight.labels.get(week.arm, week.arm) if week.arm else "All",
         tries=show.number(sums.trials),
         expected=f"{show.number(sums.expected)} ({show.percent(sums.expected / sums.trials)})",
-        came=f"{show.number(sums.successes)} ({show.percent(sums.successes / sums.trials)})",
+        actual=f"{show.number(sums.successes)} ({show.percent(sums.successes / sums.trials)})",
         verdict=verdict,
         kind=kind,
     )

@@ -128,10 +128,10 @@ def form_fields_of(terms: Terms) -> dict[str, str]:
     return FORM_FIELDS | {f"policy/values/{name}": f"{VALUES}{name}" for name in terms.fields}
 
 
-def joined(given: Mapping[str, Sequence[str]]) -> dict[str, str]:
+def joined(form_fields: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Read the texts of a sent form, all of them where several may be chosen."""
-    last = {name: texts[-1] for name, texts in given.items()}
-    return last | {name: ", ".join(filter(None, given.get(name, ()))) for name in ("features", "buckets")}
+    last = {name: texts[-1] for name, texts in form_fields.items()}
+    return last | {name: ", ".join(filter(None, form_fields.get(name, ()))) for name in ("features", "buckets")}
 
 
 def document_of(values: Mapping[str, str], terms: Terms) -> Placement:

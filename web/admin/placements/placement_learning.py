@@ -99,13 +99,13 @@ async def learning_page(frame: NamedDependency[Frame], key: FromPath[str]) -> Pa
     page = LearningPage(
         placement=insight.placement,
         measure=measure,
-        sure=_how_sure(believed),
-        moved=_how_moved(frame, insight),
-        arrive=_how_late(frame, insight),
-        pending=_how_many_wait(frame, insight),
-        weigh=_how_much(frame, insight),
-        costs=_what_it_costs(frame, insight),
-        fades=_how_it_fades(frame, insight, believed),
+        sure=_certainty(believed),
+        moved=_movement(frame, insight),
+        arrive=_arrival(frame, insight),
+        pending=_pending(frame, insight),
+        weigh=_pooling(frame, insight),
+        costs=_exploration_cost(frame, insight),
+        fades=_fading(frame, insight, believed),
         credit=dict(CREDITS)[insight.placement.credit],
         examination=_examination(frame, insight),
         beliefs=believed,
@@ -196,7 +196,7 @@ def _days(insight: Insight, colours: dict[str, int]) -> list[ArmDay]:
     ]
 
 
-def _how_sure(beliefs: Sequence[BeliefRow]) -> str:
+def _certainty(beliefs: Sequence[BeliefRow]) -> str:
     ranked = sorted((belief for belief in beliefs if belief.effective), key=lambda belief: belief.high - belief.low)
     if not ranked:
         return "No results yet: every rate is equally likely"
@@ -205,7 +205,7 @@ def _how_sure(beliefs: Sequence[BeliefRow]) -> str:
     return f"{ranked[0].label} is the most certain, {ranked[-1].label} the least"
 
 
-def _what_it_costs(frame: Frame, insight: Insight) -> str:
+def _exploration_cost(frame: Frame, insight: Insight) -> str:
     if (
         insight.regret is None
         or insight.placement.goal == "minimise"
@@ -216,7 +216,7 @@ def _what_it_costs(frame: Frame, insight: Insight) -> str:
     return f"Trying other candidates costs about {lost} successes in 1,000 decisions."
 
 
-def _how_it_fades(frame: Frame, insight: Insight, beliefs: Sequence[BeliefRow]) -> str:
+def _fading(frame: Frame, insight: Insight, beliefs: Sequence[BeliefRow]) -> str:
     show, days = frame.show, insight.placement.half_life_days
     text = f"Results of {show.number(days)} days ago count half"
     counted, effective = sum(belief.counted for belief in beliefs), sum(belief.effective for belief in beliefs)
@@ -230,7 +230,7 @@ def _has_several_days(insight: Insight) -> bool:
     return len({row.day for row in insight.days}) > 1
 
 
-def _how_moved(frame: Frame, insight: Insight) -> str:
+def _movement(frame: Frame, insight: Insight) -> str:
     if not insight.days:
         return ""
     if len({row.day for row in insight.days}) < ENOUGH_DAYS:
@@ -246,7 +246,7 @@ def _jump(frame: Frame, insight: Insight, jump: Jump) -> str:
     return f"{label} went from {before} to {after} on {when}. Earlier results are dropped."
 
 
-def _how_late(frame: Frame, insight: Insight) -> str:
+def _arrival(frame: Frame, insight: Insight) -> str:
     if insight.outcomes < FEW_OUTCOMES:
         return "Too few results are complete to say when they arrive" if insight.pending else ""
     half, most = (_duration(frame, _within(insight, share)) for share in (0.5, 0.95))
@@ -255,13 +255,15 @@ def _how_late(frame: Frame, insight: Insight) -> str:
     return f"Half of the successes arrive within {half}, 95% within {most}"
 
 
-def _how_many_wait(frame: Frame, insight: Insight) -> str:
+def _pending(frame: Frame, insight: Insight) -> str:
     pending = frame.show.count(insight.pending, "try", "tries")
     return f"{pending} still wait for a result{' and count in part' if insight.outcomes >= FEW_OUTCOMES else ''}."
 
 
 def _within(insight: Insight, share: float) -> int:
-    return next((age for age, came in insight.arrivals if came >= share), insight.placement.window_minutes * MINUTE)
+    return next(
+        (age for age, arrived in insight.arrivals if arrived >= share), insight.placement.window_minutes * MINUTE
+    )
 
 
 def _duration(frame: Frame, ms: int) -> str:
@@ -272,7 +274,7 @@ def _duration(frame: Frame, ms: int) -> str:
     return f"{frame.show.number(ms / HOUR)} h"
 
 
-def _how_much(frame: Frame, insight: Insight) -> str:
+def _pooling(frame: Frame, insight: Insight) -> str:
     own = _tries(frame, insight.fit.customer_strength)
     customers = f"A customer's own choices count as much as those of all other customers after {own}."
     if not insight.placement.buckets:

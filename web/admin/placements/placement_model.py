@@ -44,7 +44,7 @@ class RefitRow:
     after_loss: str
     before_expected: str
     after_expected: str
-    came: str
+    actual: str
     verdict: str
     kind: str
 
@@ -134,7 +134,7 @@ def _row(frame: Frame, refit: Refit) -> RefitRow:
         after_loss=show.number(result.after.log_loss, digits=4),
         before_expected=show.number(result.before.expected, digits=1),
         after_expected=show.number(result.after.expected, digits=1),
-        came=show.number(result.after.successes),
+        actual=show.number(result.after.successes),
         verdict=verdict,
         kind=kind,
     )

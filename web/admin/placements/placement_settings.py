@@ -56,7 +56,7 @@ class SettingsPage:
     deletion: Form
     currency: str
     saved: bool
-    theirs: list[Difference]
+    conflicts: list[Difference]
     facts: Sequence[Fact]
     learned_facts: frozenset[str]
     groups: Options
@@ -134,7 +134,7 @@ async def save_settings(request: AnyRequest, frame: NamedDependency[Frame], key:
     try:
         saved = await store(values, write, saved_now, names=names_of(terms), form_fields=form_fields_of(terms))
     except Refused as refusal:
-        page = _page(frame, terms, refusal.form, stored, theirs=refusal.theirs)
+        page = _page(frame, terms, refusal.form, stored, conflicts=refusal.conflicts)
         return frame.form(
             "placements/placement_settings.html", "placements/_placement_form.html", page, status=refusal.status
         )
@@ -170,7 +170,7 @@ def _page(
     stored: Resource | None = None,
     *,
     deletion: Form | None = None,
-    theirs: list[Difference] | None = None,
+    conflicts: list[Difference] | None = None,
 ) -> SettingsPage:
     base = f"{frame.base}/placements/{stored.id}" if stored else f"{frame.base}/placements"
     groups = Reader(form.values).words("buckets")
@@ -183,7 +183,7 @@ def _page(
         deletion=deletion or Form(),
         currency=terms.currency,
         saved=False,
-        theirs=theirs or [],
+        conflicts=conflicts or [],
         facts=facts_of(terms),
         learned_facts=frozenset(Reader(form.values).words("features")),
         groups=groups_of(terms, groups),

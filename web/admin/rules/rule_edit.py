@@ -16,7 +16,7 @@ from rules import timezones
 from web.admin.candidates.candidate_list import in_order
 from web.admin.rules.builder.effects import KINDS
 from web.admin.rules.builder.history import History, packed
-from web.admin.rules.builder.overlay import Given
+from web.admin.rules.builder.overlay import FormFields
 from web.admin.rules.builder.rule_form import RuleForm, read_rule_form, rule_form
 from web.admin.rules.builder.rule_view import RuleContext, RuleView
 from web.admin.rules.builder.view import Option, field_groups, offers
@@ -40,7 +40,7 @@ class RulePage:
     """The form of one rule.
 
     `replaced` names the parts of the page that an answer to htmx replaces besides those that it always does: `basics`,
-    `builder`, `json`. `shown` is the fingerprint of the JSON that the rows were made of. `theirs` lists what others
+    `builder`, `json`. `shown` is the fingerprint of the JSON that the rows were made of. `conflicts` lists what others
     saved meanwhile, `starts` the templates (id, name, what for), `before` is the rule before a save, for its undo.
     `tried` is the panel with a trial, for browsers without scripts; others load it after the page.
     """
@@ -65,7 +65,7 @@ class RulePage:
     oob: Markup
     try_action: str
     saved: bool = False
-    theirs: Sequence[Difference] = ()
+    conflicts: Sequence[Difference] = ()
     starts: Sequence[tuple[str, str, str]] = ()
     before: str = ""
     replaced: frozenset[str] = frozenset()
@@ -82,13 +82,13 @@ class RuleEdit:
     frame: Frame
     rules: DraftRules
     stored: DraftItem | None
-    given: Given = field(default_factory=dict)
+    form_fields: FormFields = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.key = self.rules.key
         self.id = self.stored.id if self.stored else self.rules.free_id("new rule")
         self.context = RuleContext(self.rules, self.frame.merchant, self.frame.show, id=self.id)
-        self.sent = {name: values[-1] for name, values in self.given.items() if values}
+        self.sent = {name: values[-1] for name, values in self.form_fields.items() if values}
 
     @property
     def texts(self) -> dict[str, str]:
@@ -104,7 +104,7 @@ class RuleEdit:
 
     def read(self) -> RuleForm:
         """Read the form that was sent."""
-        return read_rule_form(self.given, tuple(NAMES), self.context.terms)
+        return read_rule_form(self.form_fields, tuple(NAMES), self.context.terms)
 
     def form_of(self, texts: Mapping[str, str]) -> RuleForm:
         """Make a form of texts that nobody has edited yet."""

@@ -79,8 +79,8 @@ class Filter:
 
     def address(self, base: str, key: str, **more: str) -> str:
         """Return the address of the list with this filter."""
-        kept = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "after"}
-        query = {"placement": key, **kept, **more}
+        current = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "after"}
+        query = {"placement": key, **current, **more}
         return f"{base}/rules?{urlencode({name: value for name, value in query.items() if value})}"
 
 

@@ -98,7 +98,7 @@ class RulesPage:
     filter: Filter = EVERYTHING
     choices: Sequence[FilterChoice] = ()
     pages: PageLinks = NO_PAGES
-    here: str = ""
+    list_address: str = ""
     key: str = ""
     changes: int = 0
     findings: Sequence[str] = ()
@@ -146,11 +146,13 @@ async def move_rule(
     if id not in ids:
         raise NotFound(f"there is no rule “{id}” in placement “{key}”", field="id")
     await put_in_order(frame, key, _moved(ids, id, values))
-    here = values.get("here", "")
+    address = values.get("here", "")
     if not frame.is_htmx:
-        return frame.go(here if here.startswith(f"{frame.base}/rules?") else f"{frame.base}/rules?placement={key}")
+        return frame.go(
+            address if address.startswith(f"{frame.base}/rules?") else f"{frame.base}/rules?placement={key}"
+        )
     return frame.page(
-        "rules/_rule_rows_answer.html", await _page(frame, await load_rules(frame, key), Filter.in_address(here))
+        "rules/_rule_rows_answer.html", await _page(frame, await load_rules(frame, key), Filter.in_address(address))
     )
 
 
@@ -162,8 +164,8 @@ async def switch_rules(request: AnyRequest, frame: NamedDependency[Frame], key: 
     chosen, act = set(values.get("id", ())), values.get("act", [""])[-1]
     rules = await load_rules(frame, key)
     after = [_switched(document, act) if document.id in chosen else document for document in rules.documents]
-    kept = [document for document in after if document is not None]
-    await replace_all(frame, key, kept, revision=rules.draft.head.revision)
+    remaining = [document for document in after if document is not None]
+    await replace_all(frame, key, remaining, revision=rules.draft.head.revision)
     done = {"on": "turned on", "off": "turned off", "delete": "deleted"}.get(act, "left as they are")
     return frame.go(
         values.get("here", [""])[-1] or f"{frame.base}/rules?placement={key}",
@@ -177,9 +179,9 @@ async def delete_rule(
 ) -> Response[Any]:
     """Delete a rule; the notice offers to take it back."""
     frame.must_draft()
-    gone = await frame.engine.drafts.rule(frame.merchant.id, key, id)
-    undo = await drop(frame, key, gone, version=version_of(await typed(request)))
-    notice = Notice(f"“{gone.shown.name}” will be deleted when the changes are published.", undo=undo)
+    deleted = await frame.engine.drafts.rule(frame.merchant.id, key, id)
+    undo = await drop(frame, key, deleted, version=version_of(await typed(request)))
+    notice = Notice(f"“{deleted.shown.name}” will be deleted when the changes are published.", undo=undo)
     return frame.go(f"{frame.base}/rules?placement={key}", notice=notice)
 
 
@@ -220,7 +222,7 @@ async def _page(frame: Frame, rules: DraftRules, narrowed: Filter) -> RulesPage:
         filter=narrowed,
         choices=_choices(rules, every),
         pages=PageLinks(narrowed.address(frame.base, rules.key) if start else "", more),
-        here=narrowed.address(frame.base, rules.key, after=narrowed.after),
+        list_address=narrowed.address(frame.base, rules.key, after=narrowed.after),
         key=rules.key,
         changes=len(rules.draft.changes),
         findings=[finding.message for finding in notes.lists],

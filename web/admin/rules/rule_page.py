@@ -15,7 +15,7 @@ from engine.configuration.draft_overlay import DraftItem
 from engine.model.errors import NotFound
 from engine.model.placement import RuleDocument
 from web.admin.rules.builder.history import History, unpacked
-from web.admin.rules.builder.overlay import Given
+from web.admin.rules.builder.overlay import FormFields
 from web.admin.rules.builder.rule_form import RuleForm, apply_action
 from web.admin.rules.draft_rules import create, keep, load_rules
 from web.admin.rules.rule_edit import EVERY_PART, RuleEdit, RulePage
@@ -56,9 +56,9 @@ async def new_rule(
 async def post_new_rule(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
     """Go on building a new rule, or create it."""
     frame.must_draft()
-    given = await several_typed(request)
-    rules = await load_rules(frame, given.get("placement", [""])[-1])
-    return await _posted(await asyncio.to_thread(RuleEdit, frame, rules, None, given))
+    form_fields = await several_typed(request)
+    rules = await load_rules(frame, form_fields.get("placement", [""])[-1])
+    return await _posted(await asyncio.to_thread(RuleEdit, frame, rules, None, form_fields))
 
 
 @get("/rules/{key:str}/{id:str}")
@@ -92,9 +92,9 @@ async def unsave_rule(
     return frame.go(f"{frame.base}/rules/{key}/{id}", notice=Notice("Change undone."))
 
 
-async def _stored(frame: Frame, key: str, id: str, given: Given | None = None) -> RuleEdit:
+async def _stored(frame: Frame, key: str, id: str, form_fields: FormFields | None = None) -> RuleEdit:
     rules = await load_rules(frame, key)
-    return await asyncio.to_thread(RuleEdit, frame, rules, rules.get(id), given or {})
+    return await asyncio.to_thread(RuleEdit, frame, rules, rules.get(id), form_fields or {})
 
 
 async def _opened(edit: RuleEdit, texts: Mapping[str, str], **more: Any) -> RulePage:
@@ -162,7 +162,7 @@ async def _save(edit: RuleEdit, form: RuleForm, history: History) -> Response[An
 async def _refused(edit: RuleEdit, form: RuleForm, history: History, refusal: Refused) -> Response[Any]:
     """Show what was typed again, with its problems and what others have saved meanwhile."""
     texts = _explained(edit, form, refusal)
-    page = await edit.shown(form, history, texts=texts, theirs=refusal.theirs, replaced=EVERY_PART)
+    page = await edit.shown(form, history, texts=texts, conflicts=refusal.conflicts, replaced=EVERY_PART)
     return edit.frame.form(WHOLE, ANSWER, page, status=refusal.status)
 
 

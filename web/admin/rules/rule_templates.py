@@ -89,13 +89,13 @@ def _local_first(shop: Shop) -> Iterator[RuleDocument]:
     for country in sorted(LOCAL, key=lambda code: (code != shop.country, code)):
         ids = shop.of_types(LOCAL[country])[:MOST_PINNED]
         if ids:
-            there = _in(country)
+            area = _in(country)
             yield RuleDocument(
                 id=f"local-first-{country.lower()}",
-                name=f"{' and '.join(map(shop.label, ids))} first in {there}",
+                name=f"{' and '.join(map(shop.label, ids))} first in {area}",
                 when={"==": [_var("geo.country"), country]},
                 effects=tuple({"pin": {"candidate": id_, "slot": slot}} for slot, id_ in enumerate(ids, 1)),
-                notes=f"Customers in {there} look for methods that they know. The engine does not learn from pins.",
+                notes=f"Customers in {area} look for methods that they know. The engine does not learn from pins.",
             )
 
 

@@ -45,14 +45,14 @@ def scenario_inputs(
     terms, values = context.terms, _flat(facts, context)
     names = list(dict.fromkeys([*(name for name in USUAL if name in terms.fields), *values]))
     others = [name for name in terms.fields if name not in names]
-    expected, given = _expected(expect), expect.get("values", {})
+    expected, expected_values = _expected(expect), expect.get("values", {})
     slots = [(f"{SLOT}{slot}", f"is number {slot}") for slot in range(1, min(MOST_SLOTS, len(context.labels)) + 1)]
     options = [("", "may be either"), ("shown", "may be shown"), ("hidden", "is hidden"), *slots]
     return ScenarioInputs(
         inputs_of(names, values, terms, context.vocabulary),
         inputs_of(others, values, terms, context.vocabulary),
         [ExpectationInput(id, label, expected.get(id, ""), options) for id, label in context.labels.items()],
-        [(name, _text(given.get(name))) for name in sorted({*given, *_set_by(rules)})],
+        [(name, _text(expected_values.get(name))) for name in sorted({*expected_values, *_set_by(rules)})],
     )
 
 

@@ -64,7 +64,7 @@ class ScenarioPage:
     inputs: ScenarioInputs | None
     outcome: ScenarioOutcome | None
     saved: bool
-    theirs: list[Difference]
+    conflicts: list[Difference]
 
 
 @get("/placements/{key:str}/scenarios")
@@ -131,7 +131,7 @@ async def save_scenario(
     try:
         saved = await store(values, write, saved_now, names=NAMES)
     except Refused as refusal:
-        page = await _stored(frame, stored, refusal.form, theirs=refusal.theirs)
+        page = await _stored(frame, stored, refusal.form, conflicts=refusal.conflicts)
         return frame.form("rules/scenario.html", "rules/_scenario_form.html", page, status=refusal.status)
     page = await _stored(frame, saved, Form(texts_of(saved)), saved=True)
     return frame.form("rules/scenario.html", "rules/_scenario_form.html", page)
@@ -144,8 +144,8 @@ async def delete_scenario(
     """Delete one; the notice offers to take it back."""
     frame.must_draft()
     version = version_of(await typed(request))
-    gone = await frame.engine.catalogue.delete(frame.actor, "scenario", key, id, version=version)
-    notice = Notice(f"“{gone.document.name}” is deleted.", undo=await undo_address(frame, gone))
+    deleted = await frame.engine.catalogue.delete(frame.actor, "scenario", key, id, version=version)
+    notice = Notice(f"“{deleted.document.name}” is deleted.", undo=await undo_address(frame, deleted))
     return frame.go(f"{frame.base}/placements/{key}/scenarios", notice=notice)
 
 
@@ -227,14 +227,14 @@ async def _new(frame: Frame, key: str, form: Form) -> ScenarioPage:
 
 
 async def _stored(
-    frame: Frame, stored: Resource, form: Form, *, saved: bool = False, theirs: list[Difference] | None = None
+    frame: Frame, stored: Resource, form: Form, *, saved: bool = False, conflicts: list[Difference] | None = None
 ) -> ScenarioPage:
     base = f"{frame.base}/placements/{stored.placement}/scenarios"
     outcomes = await frame.engine.scenarios.try_live(frame.merchant.id, stored.placement)
     outcome = next((outcome for outcome in outcomes if outcome.id == stored.id), None)
     inputs = await _inputs(frame, stored.placement, form)
     title = stored.document.name
-    return ScenarioPage(title, f"{base}/{stored.id}", base, form, inputs, outcome, saved, theirs or [])
+    return ScenarioPage(title, f"{base}/{stored.id}", base, form, inputs, outcome, saved, conflicts or [])
 
 
 handlers = [

@@ -97,7 +97,7 @@ class FieldPage:
     base: str
     form: Form
     saved: bool
-    theirs: list[Difference]
+    conflicts: list[Difference]
     types: Sequence[tuple[str, str]] = TYPES
 
 
@@ -165,7 +165,7 @@ async def save_field(request: AnyRequest, frame: NamedDependency[Frame], name: F
     try:
         saved = await store(values, write, saved_now, names=NAMES)
     except Refused as refusal:
-        page = _stored(frame, name, refusal.form, theirs=refusal.theirs)
+        page = _stored(frame, name, refusal.form, conflicts=refusal.conflicts)
         return frame.form("settings/field.html", "settings/_field_form.html", page, status=refusal.status)
     return frame.form(
         "settings/field.html", "settings/_field_form.html", _stored(frame, name, Form(texts_of(saved)), saved=True)
@@ -289,9 +289,9 @@ def _new(frame: Frame, form: Form) -> FieldPage:
 
 
 def _stored(
-    frame: Frame, name: str, form: Form, *, saved: bool = False, theirs: list[Difference] | None = None
+    frame: Frame, name: str, form: Form, *, saved: bool = False, conflicts: list[Difference] | None = None
 ) -> FieldPage:
-    return FieldPage(name, f"{frame.base}/fields/{name}", f"{frame.base}/fields", form, saved, theirs or [])
+    return FieldPage(name, f"{frame.base}/fields/{name}", f"{frame.base}/fields", form, saved, conflicts or [])
 
 
 handlers = [fields_page, new_field, create_field, field_page, save_field, delete_field]

@@ -141,9 +141,9 @@ async def _page(
     status: int = 200,
 ) -> Page:
     endpoint = await frame.engine.webhooks.get(frame.merchant.id, hook_id)
-    given = query or {}
-    state = next((value for value, *_ in STATES if value == given.get("state")), None)
-    before = int(text) if (text := given.get("before", "")).isdecimal() and len(text) < 16 else None
+    parameters = query or {}
+    state = next((value for value, *_ in STATES if value == parameters.get("state")), None)
+    before = int(text) if (text := parameters.get("before", "")).isdecimal() and len(text) < 16 else None
     rows = await frame.engine.webhooks.page(frame.merchant.id, hook_id, state=state, before=before, limit=ROWS + 1)
     page = HookPage(
         endpoint,

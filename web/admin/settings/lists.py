@@ -53,16 +53,16 @@ class ListsPage:
 
 @dataclass(frozen=True)
 class ListPage:
-    """The form of one list; `kept` is how many values it has that are too many to be shown."""
+    """The form of one list; `hidden_count` is how many values it has that are too many to be shown."""
 
     title: str
     action: str
     base: str
     form: Form
-    kept: int
+    hidden_count: int
     rules: Sequence[RuleLink]
     saved: bool
-    theirs: Sequence[Difference]
+    conflicts: Sequence[Difference]
 
 
 @get("/lists")
@@ -119,7 +119,7 @@ async def save_list(request: AnyRequest, frame: NamedDependency[Frame], name: Fr
     try:
         saved = await store(values, write, saved_now, names=NAMES)
     except Refused as refusal:
-        page = await _stored(frame, before, refusal.form, theirs=refusal.theirs)
+        page = await _stored(frame, before, refusal.form, conflicts=refusal.conflicts)
         return frame.form(WHOLE, FORM, page, status=refusal.status)
     return frame.form(WHOLE, FORM, await _stored(frame, saved, Form(texts_of(saved)), saved=True))
 
@@ -144,8 +144,8 @@ def document_of(values: Mapping[str, str], uploaded: Sequence[str], before: Sequ
     """Return the list that a form describes: what is kept, typed and uploaded, each value once."""
     reader = Reader(values)
     name = reader.text("name", required="Give it a name, such as blocked-regions")
-    kept = before if reader.flag("keep") else ()
-    texts = {"name": name, "values": list(dict.fromkeys((*kept, *reader.lines("values"), *uploaded)))}
+    existing = before if reader.flag("keep") else ()
+    texts = {"name": name, "values": list(dict.fromkeys((*existing, *reader.lines("values"), *uploaded)))}
     reader.check()
     return to_document(texts, ListDocument, hints=HINTS)
 
@@ -193,13 +193,13 @@ def _new(frame: Frame, form: Form) -> ListPage:
 
 
 async def _stored(
-    frame: Frame, stored: Resource, form: Form, *, saved: bool = False, theirs: Sequence[Difference] = ()
+    frame: Frame, stored: Resource, form: Form, *, saved: bool = False, conflicts: Sequence[Difference] = ()
 ) -> ListPage:
     count = len(stored.document.values)
     readers = (await rules_by_list(frame)).get(stored.id, ())
     address = f"{frame.base}/lists"
-    kept = count if count > MOST_TYPED else 0
-    return ListPage(stored.id, f"{address}/{stored.id}", address, form, kept, readers, saved, theirs)
+    hidden_count = count if count > MOST_TYPED else 0
+    return ListPage(stored.id, f"{address}/{stored.id}", address, form, hidden_count, readers, saved, conflicts)
 
 
 handlers = [lists_page, new_list, create_list, list_page, save_list, delete_list]

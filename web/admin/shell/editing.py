@@ -30,13 +30,13 @@ class Refused(Exception):
         *,
         status: int,
         problems: Sequence[FieldProblem] = (),
-        theirs: Sequence[Difference] = (),
+        conflicts: Sequence[Difference] = (),
     ) -> None:
         super().__init__(form.problems)
         self.form = form
         self.status = status
         self.problems = problems
-        self.theirs = list(theirs)
+        self.conflicts = list(conflicts)
 
 
 def to_document(
@@ -108,14 +108,14 @@ async def store(
     except NotFound as error:
         raise Refused(form.with_problems([FieldProblem("form", error.detail)]), status=404) from None
     except Stale as error:
-        theirs = await saved_now()
-        newest = Form({**values, "version": theirs.get("version", "")}, {"version": error.detail})
+        saved_values = await saved_now()
+        newest = Form({**values, "version": saved_values.get("version", "")}, {"version": error.detail})
         differences = [
-            (label, values.get(name, ""), theirs.get(name, ""))
+            (label, values.get(name, ""), saved_values.get(name, ""))
             for name, label in names.items()
-            if _plain(values.get(name, "")) != _plain(theirs.get(name, ""))
+            if _plain(values.get(name, "")) != _plain(saved_values.get(name, ""))
         ]
-        raise Refused(newest, status=409, theirs=differences) from None
+        raise Refused(newest, status=409, conflicts=differences) from None
     except Conflict as error:
         raise Refused(form.with_problems([FieldProblem(error.field or "form", error.detail)]), status=409) from None
 

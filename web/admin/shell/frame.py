@@ -148,14 +148,14 @@ class Frame:
         if self.is_htmx:
             return response
         if self.notice:
-            response.set_cookie(self.cookies.gone(NOTICE))
+            response.set_cookie(self.cookies.expired(NOTICE))
         if self.last_side != self.merchant.mode:
             response.set_cookie(self.cookies.make(LAST_SIDE, self.merchant.mode, seconds=A_YEAR))
         return response
 
-    def form(self, whole: str, part: str, context: Any, *, status: int = 200) -> Page:
+    def form(self, page_template: str, part_template: str, context: Any, *, status: int = 200) -> Page:
         """Render a sent form: the part that htmx swaps in, else the whole page."""
-        return self.page(part if self.is_htmx else whole, context, status=status)
+        return self.page(part_template if self.is_htmx else page_template, context, status=status)
 
     def go(self, address: str, *, notice: Notice | None = None) -> Response[Any]:
         """Go on to another page, which then shows the notice."""
@@ -171,18 +171,18 @@ class Frame:
 
 def frame_of(request: Request[Any, Any, Any], engine: Engine, visit: Visit, cookies: Cookies) -> Frame:
     """Make the frame of a request by someone who is logged in."""
-    given = request.cookies
-    last_side = given.get(cookies.name(LAST_SIDE), "")
+    request_cookies = request.cookies
+    last_side = request_cookies.get(cookies.name(LAST_SIDE), "")
     return Frame(
         engine=engine,
         user=visit.user,
         session=visit.session,
         merchant=_merchant(visit, side_of(request.url.path) or last_side),
         csrf=visit.session.csrf,
-        theme=chosen_theme(given.get(cookies.name(THEME))),
+        theme=chosen_theme(request_cookies.get(cookies.name(THEME))),
         path=address_of(request),
         locale=request.headers.get("accept-language", ""),
-        notice=_read_notice(given.get(cookies.name(NOTICE))),
+        notice=_read_notice(request_cookies.get(cookies.name(NOTICE))),
         is_htmx=request.headers.get("hx-request") == "true",
         cookies=cookies,
         last_side=last_side,

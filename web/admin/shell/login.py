@@ -92,7 +92,7 @@ async def log_out(request: AnyRequest) -> Response[Any]:
     """Delete the session on the server and log out."""
     await end_old_session(request)
     response = Redirect(browser_path("/admin/login"), status_code=303)
-    response.set_cookie(cookies_of(request).gone(SESSION))
+    response.set_cookie(cookies_of(request).expired(SESSION))
     return response
 
 

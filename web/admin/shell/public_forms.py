@@ -99,8 +99,8 @@ async def let_in(request: AnyRequest, token: str, next_page: str) -> Response[An
     cookies = cookies_of(request)
     response = Redirect(_inside(next_page), status_code=303)
     response.set_cookie(cookies.session(token))
-    response.set_cookie(cookies.gone(FORM_COOKIE))
-    response.set_cookie(cookies.gone(STEP))
+    response.set_cookie(cookies.expired(FORM_COOKIE))
+    response.set_cookie(cookies.expired(STEP))
     return response
 
 

@@ -76,8 +76,8 @@ async def _draft(frame: Frame, placement: str, document: Document, revision: int
 async def delete(frame: Frame, kind: Kind, placement: str, id: str, *, version: int | None) -> Notice:
     """Delete a document; return the notice, which offers to take it back."""
     if not into_draft(frame):
-        gone = await frame.engine.catalogue.delete(frame.actor, kind, scope_of(kind, placement), id, version=version)
-        return Notice(f"{_name(gone.document)} is deleted.", undo=await undo_address(frame, gone))
+        deleted = await frame.engine.catalogue.delete(frame.actor, kind, scope_of(kind, placement), id, version=version)
+        return Notice(f"{_name(deleted.document)} is deleted.", undo=await undo_address(frame, deleted))
     key = await placement_for(frame, kind, placement)
     item = await frame.engine.drafts.item(frame.merchant.id, key, kind, id)
     text = f"{_name(item.shown)} will be deleted when the changes are published."

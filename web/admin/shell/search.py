@@ -125,8 +125,8 @@ def _inside(frame: Frame, configuration: Configuration, placement: Placement) ->
     for candidate in configuration.documents("candidate", key):
         yield Hit("Candidate", candidate.label, candidate.id, f"{base_of(frame, key)}/{candidate.id}")
         if candidate.enabled and frame.may_draft:
-            what_if = f"{base}/placements/{key}/what-if?change=paused&id={candidate.id}"
-            yield Hit("Action", f"What if {candidate.label} were paused?", "", what_if, "pause")
+            address = f"{base}/placements/{key}/what-if?change=paused&id={candidate.id}"
+            yield Hit("Action", f"What if {candidate.label} were paused?", "", address, "pause")
     labels = {candidate.id: candidate.label for candidate in configuration.documents("candidate", key)}
     for rule in configuration.documents("rule", key):
         named = candidates_in(rule)

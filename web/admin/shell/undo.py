@@ -21,9 +21,9 @@ RESTORABLE = "|".join(kind for kind in KINDS if kind != "placement")
 SUBJECT = re.compile(rf"(?P<kind>{RESTORABLE}) (?P<id>\S+)(?: in (?P<placement>\S+))?")
 
 
-async def undo_address(frame: Frame, gone: Resource) -> str:
+async def undo_address(frame: Frame, deleted: Resource) -> str:
     """Return the address that restores a thing that was just deleted."""
-    subject = f"{gone.kind} {gone.id}"
+    subject = f"{deleted.kind} {deleted.id}"
     for entry in await frame.engine.catalogue.audit(frame.merchant.id, narrowed=AuditFilter(subject), limit=5):
         if entry.action == "deleted":
             return f"{frame.base}/audit/{entry.id}/restore"

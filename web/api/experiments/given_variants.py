@@ -95,9 +95,9 @@ async def _answer(
 ) -> Response[bytes]:
     personal = is_personal(request, access)
     reader = engine_of(request).variant_reader
-    given = await reader.of_customer(access.merchant.id, customer, context, personal=personal)
+    variants = await reader.of_customer(access.merchant.id, customer, context, personal=personal)
     warnings = of_request if access.merchant.mode == "test" else msgspec.UNSET
-    return json_response(GivenVariants(given, warnings), headers=NO_STORE)
+    return json_response(GivenVariants(variants, warnings), headers=NO_STORE)
 
 
 handlers = [variants_for_body, variants_for_query]

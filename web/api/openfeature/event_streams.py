@@ -118,15 +118,15 @@ class Subscription(NamedTuple):
         return Stream(messages, media_type=MEDIA_TYPE, headers={"X-Accel-Buffering": "no"})
 
     async def _messages(self, event: ServerSentEventMessage, since: str) -> AsyncGenerator[bytes, None]:
-        merchant, seen = self.access.merchant.id, since or self.versions()
+        merchant, versions = self.access.merchant.id, since or self.versions()
         streams: OpenStreams = self.request.app.state.open_streams
         with streams.counted(merchant, address_of(self.request)):
-            yield ServerSentEventMessage(data=None, id=seen, retry=RETRY_MS).encode()
+            yield ServerSentEventMessage(data=None, id=versions, retry=RETRY_MS).encode()
             while self.engine.accounts.access(self.client_key) is not None:
-                if self.versions() != seen:
+                if self.versions() != versions:
                     await asyncio.sleep(random.uniform(0, SPREAD_SECONDS))
-                    seen = self.versions()
-                    yield replace(event, id=seen).encode()
+                    versions = self.versions()
+                    yield replace(event, id=versions).encode()
                 try:
                     await asyncio.wait_for(self.engine.live.wait_for_change(merchant), SECONDS_BETWEEN_COMMENTS)
                 except TimeoutError:

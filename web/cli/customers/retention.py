@@ -33,7 +33,7 @@ def retention_show(*, merchant: str, is_test: bool, json: bool) -> None:
     """Show for how many days each kind of data is kept, and who says so."""
 
     async def work(engine: Engine) -> list[dict[str, Any]]:
-        return _kept(await engine.retention.get((await _side(engine, merchant, is_test=is_test)).id))
+        return _rows(await engine.retention.get((await _side(engine, merchant, is_test=is_test)).id))
 
     show(with_engine(work), json=json)
 
@@ -69,7 +69,7 @@ def retention_set(days: Sequence[str], *, confirm: bool, merchant: str, is_test:
             counted = ", ".join(f"{'' if each.is_exact else 'over '}{each.rows:,} of {each.kind}" for each in losses)
             raise click.ClickException(f"rows would be deleted: {counted}; add --confirm to delete them")
         actor = Actor(side.id, ACTOR)
-        return _kept(await engine.retention.replace(actor, policy, confirmed=confirm, version=stored.version))
+        return _rows(await engine.retention.replace(actor, policy, confirmed=confirm, version=stored.version))
 
     show(with_engine(work), json=json)
 
@@ -97,7 +97,7 @@ def _policy(changes: Mapping[str, int | None], own: Mapping[str, int | None]) ->
         raise click.ClickException(f"{problem.field}: {problem.message}") from None
 
 
-def _kept(stored: RetentionInForce) -> list[dict[str, Any]]:
+def _rows(stored: RetentionInForce) -> list[dict[str, Any]]:
     return [
         {
             "kind": each.kind,

@@ -99,13 +99,13 @@ def _show_tables(stored: installation.DatabaseStatus, server: ServerStatus) -> N
 
 def _in_words(state: installation.Installation) -> dict[str, str]:
     growth = "unknown" if state.bytes_a_day is None else f"{state.bytes_a_day / MEGABYTE:,.1f} MB a day"
-    seen = state.leader_seen_seconds
+    age = state.leader_seen_seconds
     return {
         "version": state.version,
         "database": f"{state.database}, schema {state.schema}, {state.bytes / MEGABYTE:,.1f} MB",
         "growth": growth,
         "decisions": f"{state.decisions_last_day:,} in the last 24 hours, {state.decisions_a_day:,} a day over 7 days",
-        "leader": "none" if seen is None else f"seen {_age(round(seen))} ago",
+        "leader": "none" if age is None else f"seen {_age(round(age))} ago",
     }
 
 

@@ -54,9 +54,9 @@ class SpecificationPaths:
 
     def _match(self, method: str, path: str) -> _Match | None:
         """Return what a path matches; `path` is still percent-encoded, because an id may contain slashes."""
-        given = path.split("/")
-        for segments, specified in self._by_shape.get((method, len(given)), ()):
-            pairs = list(zip(segments, given, strict=True))
+        path_parts = path.split("/")
+        for segments, specified in self._by_shape.get((method, len(path_parts)), ()):
+            pairs = list(zip(segments, path_parts, strict=True))
             if all(own == part or (own.startswith(":") and part) for own, part in pairs):
                 return _Match(specified, unquote(next((part for own, part in pairs if own == CUSTOMER), "")))
         return None

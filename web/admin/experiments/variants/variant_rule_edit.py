@@ -19,7 +19,7 @@ from engine.model.placement import RuleDocument
 from rules import Rule, RuleError, parse_rule, timezones
 from web.admin.experiments.variants.variant_rules import own_rules, with_rule
 from web.admin.rules.builder.effects import KINDS
-from web.admin.rules.builder.overlay import Given
+from web.admin.rules.builder.overlay import FormFields
 from web.admin.rules.builder.rule_form import RuleForm, apply_action, read_rule_form, rule_form
 from web.admin.rules.builder.rule_view import RuleContext, RuleView
 from web.admin.rules.builder.view import Option, field_groups, offers
@@ -53,7 +53,7 @@ class VariantRulePage:
     action: str
     number: int
     id: str
-    kept: str
+    packed_values: str
     placement: str
     form: Form
     rule_view: RuleView
@@ -110,8 +110,8 @@ class VariantRuleEdit:
         scene = self.scene
         off = Reader(self.values).words(f"v{self.number}.rules_off")
         own = own_rules(self.values.get(f"v{self.number}.rules", ""))
-        gone = {*off, *(rule.id for rule in own)}
-        stored = [rule for rule in scene.configuration.documents("rule", scene.key) if rule.id not in gone]
+        replaced_ids = {*off, *(rule.id for rule in own)}
+        stored = [rule for rule in scene.configuration.documents("rule", scene.key) if rule.id not in replaced_ids]
         others = [rule for rule in (*stored, *own) if rule.enabled and rule.id != self.id]
         rules = VariantRules(scene.configuration, scene.key, others)
         return RuleContext(rules, scene.frame.merchant, scene.frame.show, id=self.id or "new-rule")
@@ -121,27 +121,27 @@ class VariantRuleEdit:
         context = self.context
         return self._page(context, rule_form(own_texts(self._texts(context)), context.terms))
 
-    def after(self, given: Given, action: str) -> VariantRulePage:
+    def after(self, form_fields: FormFields, action: str) -> VariantRulePage:
         """Take over what was typed, carry out a button of the builder, and show the rule again."""
         context = self.context
-        form = read_rule_form(given, TYPED, context.terms)
+        form = read_rule_form(form_fields, TYPED, context.terms)
         return self._page(context, apply_action(form, action, context.terms))
 
-    def done(self, given: Given) -> Mapping[str, str]:
+    def done(self, form_fields: FormFields) -> Mapping[str, str]:
         """Return the texts of the form of the experiment with the rule; raise `Invalid` where it is not right."""
         context = self.context
-        form = read_rule_form(given, TYPED, context.terms)
-        whole = replace(form, fields={**own_texts(self._texts(context)), **form.fields, "enabled": "on"})
-        document = document_of(whole, context.terms, id=self.id or self._free_id(form.fields["name"]), old=self.old)
+        form = read_rule_form(form_fields, TYPED, context.terms)
+        full_form = replace(form, fields={**own_texts(self._texts(context)), **form.fields, "enabled": "on"})
+        document = document_of(full_form, context.terms, id=self.id or self._free_id(form.fields["name"]), old=self.old)
         _, problems = context.parsed(form)
         if problems:
             raise Invalid(*(FieldProblem(problem.path, problem.message) for problem in problems))
         focus = {"focus": f"v{self.number}:{document.id}"}
         return with_rule(self.values, self.number, document) | focus
 
-    def refused(self, given: Given, error: Invalid) -> VariantRulePage:
+    def refused(self, form_fields: FormFields, error: Invalid) -> VariantRulePage:
         """Show the rule again with what is wrong beside it."""
-        page = self.after(given, "")
+        page = self.after(form_fields, "")
         beside = [problem for problem in error.problems if problem.field in ("name", "priority")]
         count = page.rule_view.mistakes
         if len(beside) < len(error.problems):
@@ -170,7 +170,7 @@ class VariantRuleEdit:
             action=self.scene.action,
             number=self.number,
             id=self.id,
-            kept=packed(self.values),
+            packed_values=packed(self.values),
             placement=self.scene.key,
             form=Form({name: form.texts.get(name, "") for name in NAMES}),
             rule_view=context.rule_view(form),
@@ -188,9 +188,9 @@ def packed(values: Mapping[str, str]) -> str:
     return urlencode([(name, text) for name, text in values.items() if not NOT_KEPT.fullmatch(name)])
 
 
-def edit_of(scene: RuleScene, given: Given) -> VariantRuleEdit:
+def edit_of(scene: RuleScene, form_fields: FormFields) -> VariantRuleEdit:
     """Return the edit that a sent form goes on with."""
-    last = {name: texts[-1] for name, texts in given.items() if texts}
+    last = {name: texts[-1] for name, texts in form_fields.items() if texts}
     number = last.get("number", "")
     values = dict(parse_qsl(last.get(KEPT, ""), keep_blank_values=True))
     return VariantRuleEdit(scene, values, int(number) if number.isdigit() else 0, last.get("rule", ""))

@@ -66,9 +66,9 @@ def rows_of(
     off: Sequence[str], own: Rules, stored: Mapping[str, RuleDocument], terms: SentenceTerms | None
 ) -> list[VariantRule]:
     """Return what a variant does to rules; `stored` are those of the placement by id."""
-    gone = [id for id in off if id not in {rule.id for rule in own}]
-    names = {id: stored[id].name if id in stored else id for id in gone}
-    rows = [VariantRule(id, names[id], "Switched off", "warn", "", is_own=False) for id in gone]
+    off_ids = [id for id in off if id not in {rule.id for rule in own}]
+    names = {id: stored[id].name if id in stored else id for id in off_ids}
+    rows = [VariantRule(id, names[id], "Switched off", "warn", "", is_own=False) for id in off_ids]
     for rule in own:
         doing, kind = _doing(rule, stored.get(rule.id))
         words = sentence_of(rule, terms) if terms else ""
@@ -97,8 +97,8 @@ def with_rule(values: Mapping[str, str], number: int, document: RuleDocument) ->
     """Return the texts with a rule of the variant's own, new or in the place of the one with its id."""
     own = own_rules(values.get(f"v{number}.rules", ""))
     if any(rule.id == document.id for rule in own):
-        kept = tuple(document if rule.id == document.id else rule for rule in own)
-        return {**values, f"v{number}.rules": text_of(kept)}
+        replaced = tuple(document if rule.id == document.id else rule for rule in own)
+        return {**values, f"v{number}.rules": text_of(replaced)}
     rest = without_rule(values, number, document.id)
     return rest | {f"v{number}.rules": text_of((*own, document))}
 

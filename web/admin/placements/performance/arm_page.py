@@ -97,7 +97,7 @@ async def arm_page(
         sentences=[each for each in matrix.sentences if id in each.about],
         rows=_rows(matrix, id),
         basis=matrix.basis,
-        chart_title=course_title(frame, bins, what=names[id]),
+        chart_title=course_title(frame, bins, subject=names[id]),
         bins=bins,
         chart=trend(bins, show=frame.show, number=names.colours.get(id, 0), events=drawn) if bins else None,
         events=drawn,

@@ -73,13 +73,13 @@ def _difference(frame: Frame, difference: StratifiedDifference, beside: str) -> 
     return f"This is {frame.show.points(value)} points {more} than {beside} ({frame.show.points_between(low, high)})."
 
 
-def course_title(frame: Frame, bins: Sequence[CheckoutBin], *, what: str = "The share") -> str:
+def course_title(frame: Frame, bins: Sequence[CheckoutBin], *, subject: str = "The share") -> str:
     """Say how a share moved: whether its first and last points are surely different."""
     if not bins:
         return ""
     first, last = bins[0].share, bins[-1].share
     if last.low > first.high or last.high < first.low:
         way = "rose" if last.mean > first.mean else "fell"
-        return f"{what} {way} from {frame.show.percent(first.mean)} to {frame.show.percent(last.mean)}"
+        return f"{subject} {way} from {frame.show.percent(first.mean)} to {frame.show.percent(last.mean)}"
     low, high = min(each.share.mean for each in bins), max(each.share.mean for each in bins)
-    return f"{what} stayed between {frame.show.percent(low)} and {frame.show.percent(high)}"
+    return f"{subject} stayed between {frame.show.percent(low)} and {frame.show.percent(high)}"

@@ -76,14 +76,14 @@ class MoneyWords:
             )
         if money.gain is None:
             return self._no_gain()
-        whole = money.gain.times(self._checkouts)
+        total = money.gain.times(self._checkouts)
         span = f"in the last {span_of(self._days)}"
         beside = f"compared with the holdback ({self._frame.show.percent(1 - money.personalized)} of checkouts)"
-        if whole.low <= 0 <= whole.high:
+        if total.low <= 0 <= total.high:
             between = self.between(money.gain)
             return f"It is not clear yet what learning brings: {between} a checkout {span}, {beside}."
-        verb = "brought" if whole.value > 0 else "lost"
-        size = whole if whole.value > 0 else MoneyInterval(-whole.value, -whole.high, -whole.low)
+        verb = "brought" if total.value > 0 else "lost"
+        size = total if total.value > 0 else MoneyInterval(-total.value, -total.high, -total.low)
         return f"Learning has {verb} about {self._amount(size.value)} {span} ({self._span(size)}), {beside}."
 
     def cost(self) -> str:

@@ -176,12 +176,12 @@ class _MatrixWords:
     def _rate(self, id: str, group: GroupComparison) -> MatrixCell:
         rate, show = group.rates.get(id), self._frame.show
         if rate is None or rate.impressions < LEAST_SEEN:
-            return MatrixCell("", "", self._why_no_rate(rate))
+            return MatrixCell("", "", self._missing_rate(rate))
         is_best = group.lead is not None and group.lead.sure and id == group.lead.leader
         between = show.interval(rate.low, rate.high, digits=0)
         return MatrixCell(show.percent(rate.rate), between, self._offered(rate), "Best" if is_best else "")
 
-    def _why_no_rate(self, rate: ChoiceRate | None) -> str:
+    def _missing_rate(self, rate: ChoiceRate | None) -> str:
         return "not shown here" if rate is None else f"seen {self._frame.show.count(rate.impressions, 'time')}: too few"
 
     def _offered(self, rate: ChoiceRate) -> str:
@@ -190,7 +190,7 @@ class _MatrixWords:
     def _beside(self, id: str, group: GroupComparison) -> MatrixCell:
         rate, lead = group.rates.get(id), group.lead
         if rate is None or rate.impressions < LEAST_SEEN:
-            return MatrixCell("", "", self._why_no_rate(rate))
+            return MatrixCell("", "", self._missing_rate(rate))
         if lead is None:
             return MatrixCell("", "", "cannot be compared yet")
         offered = self._offered(rate)

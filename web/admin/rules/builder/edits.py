@@ -140,11 +140,11 @@ def _without_mark(root: Group, to: Steps, position: Steps) -> Changed:
     if mark is None:
         return root, to
     tree, _ = remove(root, mark)
-    gone = mark
-    while len(gone) > 1 and _parts_at(root, gone[:-1]) == 1:
-        gone = gone[:-1]
-    depth = len(gone) - 1
-    if steps[:depth] == gone[:-1] and len(steps) > depth and steps[depth] > gone[-1]:
+    removed = mark
+    while len(removed) > 1 and _parts_at(root, removed[:-1]) == 1:
+        removed = removed[:-1]
+    depth = len(removed) - 1
+    if steps[:depth] == removed[:-1] and len(steps) > depth and steps[depth] > removed[-1]:
         steps = (*steps[:depth], steps[depth] - 1, *steps[depth + 1 :])
     return tree, steps
 

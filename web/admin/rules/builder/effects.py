@@ -67,17 +67,17 @@ def _typed(row: EffectRow, name: str, overlay: Overlay) -> object:
     if kind != row.kind and kind in KINDS:
         return _with_kind(row, kind)
     parts = PARTS[kind]
-    values = {key: _part(row, f"{name}.{key or 'candidates'}", key, what, overlay) for key, what in parts}
+    values = {key: _part(row, f"{name}.{key or 'candidates'}", key, part_kind, overlay) for key, part_kind in parts}
     if all(values[key] is part_of(row, key) for key, _ in parts):
         return row.source
     return {kind: values.get("", values)}
 
 
-def _part(row: EffectRow, name: str, key: str, what: str, overlay: Overlay) -> object:
+def _part(row: EffectRow, name: str, key: str, part_kind: str, overlay: Overlay) -> object:
     value = part_of(row, key)
-    if what == "candidates":
-        return overlay.values(name, what, value)
-    return _set_value(name, value, overlay) if what == "value" else overlay.value(name, what, value)
+    if part_kind == "candidates":
+        return overlay.values(name, part_kind, value)
+    return _set_value(name, value, overlay) if part_kind == "value" else overlay.value(name, part_kind, value)
 
 
 def _set_value(name: str, value: object, overlay: Overlay) -> object:

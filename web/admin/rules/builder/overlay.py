@@ -10,7 +10,7 @@ from web.admin.rules.builder.nodes import EDITED, Group, Node, Raw, Row, Steps, 
 from web.admin.rules.builder.operators import ANY_OF, Operator, operators_of
 from web.admin.rules.builder.texts import Terms, all_from_text, from_text, to_text
 
-Given = Mapping[str, Sequence[str]]
+FormFields = Mapping[str, Sequence[str]]
 KINDS = ("all", "any", "none")
 MANY_SLOTS = ("many", "weekdays", "candidates")
 
@@ -22,7 +22,7 @@ class Overlay:
     `reshaped` tells that other inputs are needed now than the form has, or other chips.
     """
 
-    given: Given
+    form_fields: FormFields
     terms: Terms
     changed: list[str] = field(default_factory=list)
     reshaped: bool = False
@@ -40,7 +40,7 @@ class Overlay:
 
     def text(self, name: str, shown: str) -> str:
         """Read an input that showed a text."""
-        typed = (self.given.get(name) or [shown])[-1]
+        typed = (self.form_fields.get(name) or [shown])[-1]
         if typed != shown:
             self.changed.append(name)
         return typed
@@ -55,8 +55,8 @@ class Overlay:
         """Return the values of inputs with one name, of which an empty one is always sent."""
         old = value if isinstance(value, list) else [value]
         shown = [to_text(kind, item, self.terms, field) for item in old]
-        typed = [text for text in self.given.get(name, ["", *shown]) if text.strip()]
-        typed += [text for text in self.given.get(f"{name}.add", ()) if text.strip()]
+        typed = [text for text in self.form_fields.get(name, ["", *shown]) if text.strip()]
+        typed += [text for text in self.form_fields.get(f"{name}.add", ()) if text.strip()]
         if typed == shown:
             return value
         self.changed.append(name)
@@ -105,7 +105,7 @@ class Overlay:
     def _raw(self, raw: Raw, steps: Steps) -> Raw:
         """Read the JSON of a part; while it is not valid JSON, keep the old part."""
         name = f"{name_of(steps)}.json"
-        typed = (self.given.get(name) or [""])[-1]
+        typed = (self.form_fields.get(name) or [""])[-1]
         try:
             source = loads(typed) if typed.strip() else raw.source
         except RuleError:

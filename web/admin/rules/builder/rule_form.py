@@ -10,7 +10,7 @@ from rules import Problem, RuleError, loads
 from web.admin.rules.builder import edits
 from web.admin.rules.builder.effects import KINDS, EffectRow, blank_effect, effects_of, laid_over
 from web.admin.rules.builder.nodes import Group, Steps, from_logic, to_logic
-from web.admin.rules.builder.overlay import Given, Overlay, name_of
+from web.admin.rules.builder.overlay import FormFields, Overlay, name_of
 from web.admin.rules.builder.texts import Terms
 from web.admin.shell.json_text import pretty
 
@@ -91,16 +91,16 @@ def rule_form(texts: Mapping[str, str], terms: Terms) -> RuleForm:
     return RuleForm(fields, when, effects, _condition(when, terms), _rows(effects))
 
 
-def read_rule_form(given: Given, names: Sequence[str], terms: Terms) -> RuleForm:
+def read_rule_form(form_fields: FormFields, names: Sequence[str], terms: Terms) -> RuleForm:
     """Read a sent form.
 
     Where its JSON was edited by hand the rows follow the JSON; otherwise what was typed into the rows goes into it.
     """
-    last = {name: values[-1] for name, values in given.items() if values}
+    last = {name: values[-1] for name, values in form_fields.items() if values}
     form = rule_form({name: _plain(last.get(name, "")) for name in names}, terms)
     if "shown" not in last or last["shown"] != form.fingerprint:
         return replace(form, changed=("json",), reshaped=True)
-    overlay = Overlay(given, terms)
+    overlay = Overlay(form_fields, terms)
     if form.condition is not None:
         root = overlay.tree(form.condition)
         if root is not form.condition:

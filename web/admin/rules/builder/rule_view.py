@@ -94,7 +94,7 @@ class RuleContext:
         self._id, configuration = id, rules.configuration
         self._others = [rule for rule in rules.parsed() if rule.id != id]
         candidates = in_order(configuration.documents("candidate", rules.key))
-        self._seen = TrafficContext(rules.traffic, candidates)
+        self._sample = TrafficContext(rules.traffic, candidates)
         fields = tuple(_with_unit(field, merchant.currency) for field in configuration.fields())
         self.vocabulary: Vocabulary = vocabulary_of(fields, configuration.currency)
         self.lists = lists_of(configuration.documents("list"))
@@ -153,7 +153,7 @@ class RuleContext:
         """Check all rules but the one that is edited, against each other and against recent decisions."""
         return [
             *check_rules(self._others, self._check_context),
-            *traffic_findings(self._others, self._seen, self._check_context),
+            *traffic_findings(self._others, self._sample, self._check_context),
         ]
 
     def _findings(self, rule: Rule) -> list[RuleFinding]:
@@ -161,7 +161,7 @@ class RuleContext:
         if any(finding.kind == "never" and finding.rule == rule.id for finding in findings):
             # Why it cannot be true says more than that it was not.
             return findings
-        return findings + traffic_findings([rule], self._seen, self._check_context)
+        return findings + traffic_findings([rule], self._sample, self._check_context)
 
     def _unfinished(self, form: RuleForm, problems: Sequence[Problem]) -> str:
         """Put the parts that are right into a sentence, with … for the others."""
@@ -174,13 +174,13 @@ class RuleContext:
             rule = self._rule({"when": to_logic(rest) if rest else True, "effects": right or [{"exclude": [OPEN_END]}]})
         except RuleError:
             return ""
-        when, _, then = self.words(rule).partition(" → ")
+        when, _, effect_text = self.words(rule).partition(" → ")
         if rest is None:
             when = OPEN_END
         elif rest is not form.condition:
             when = f"{when} and {OPEN_END}"
         more = f", {OPEN_END}" if right and len(right) < len(form.rows) else ""
-        return f"{when} → {then if right else OPEN_END}{more}"
+        return f"{when} → {effect_text if right else OPEN_END}{more}"
 
 
 def located(form: RuleForm, problem: Problem) -> LocatedProblem:

@@ -192,11 +192,11 @@ class Viewer:
         return to_text(kind, value, self._terms)
 
     def _effect(self, row: EffectRow, index: int) -> PartView:
-        name, here = f"e.{index}", f"/effects/{index}"
-        notes = [note for note in self._notes if _inside(note.path, here)]
+        name, path = f"e.{index}", f"/effects/{index}"
+        notes = [note for note in self._notes if _inside(note.path, path)]
         if not row.kind:
             return PartView("json", name, str(index + 1), _distinct(notes), json=pretty(row.source))
-        inputs = [self._effect_input(row, name, key, what) for key, what in effect_rows.PARTS[row.kind]]
+        inputs = [self._effect_input(row, name, key, part_kind) for key, part_kind in effect_rows.PARTS[row.kind]]
         if any(item_input.wrong for item_input in inputs):
             notes = [note for note in notes if note.severity != "mistake"]
         return PartView(
@@ -204,14 +204,15 @@ class Viewer:
             kind=row.kind, inputs=[*_type_input(row, name), *inputs],
         )  # fmt: skip
 
-    def _effect_input(self, row: EffectRow, name: str, key: str, what: str) -> InputView:
+    def _effect_input(self, row: EffectRow, name: str, key: str, part_kind: str) -> InputView:
         value, input_name = part_of(row, key), f"{name}.{key or 'candidates'}"
-        label = EFFECT_LABELS[what]
-        if what == "candidates":
-            return self.input(input_name, what, label, value, slot="candidates")
-        if what == "value" and isinstance(value, bool):
+        label = EFFECT_LABELS[part_kind]
+        if part_kind == "candidates":
+            return self.input(input_name, part_kind, label, value, slot="candidates")
+        if part_kind == "value" and isinstance(value, bool):
             return InputView(input_name, "choice", label, "yes" if value else "no", (), (("yes", "yes"), ("no", "no")))
-        kind = "text" if what == "value" and isinstance(value, str) else "number" if what == "value" else what
+        value_kind = "text" if isinstance(value, str) else "number"
+        kind = value_kind if part_kind == "value" else part_kind
         return self.input(input_name, kind, label, value)
 
 

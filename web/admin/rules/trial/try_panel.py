@@ -43,7 +43,7 @@ class SavedFragment:
 @get("/rules/{key:str}/{id:str}/try")
 async def try_page(frame: NamedDependency[Frame], key: FromPath[str], id: FromPath[str]) -> Page:
     """Show the rule's page with the panel filled in."""
-    return await _whole(frame, await _trial(frame, key, id, {}))
+    return await _panel_page(frame, await _trial(frame, key, id, {}))
 
 
 @post("/rules/{key:str}/{id:str}/try", status_code=200)
@@ -53,7 +53,7 @@ async def try_customer(
     """Try these facts, with the rule as it stands on the page."""
     trial = await _trial(frame, key, id, await several_typed(request))
     if not frame.is_htmx:
-        return await _whole(frame, trial)
+        return await _panel_page(frame, trial)
     return frame.page("rules/trial/_try_answer.html", TriedFragment(await trial.panel(), SWAPPED))
 
 
@@ -72,19 +72,19 @@ async def save_as_scenario(
     return frame.page("rules/trial/_try_saved.html", SavedFragment(scenario.name, address))
 
 
-async def _whole(frame: Frame, trial: CustomerTrial) -> Page:
+async def _panel_page(frame: Frame, trial: CustomerTrial) -> Page:
     sent = trial.edit.sent
     history = unpacked(sent["history"]) if "history" in sent else History()
     page = await trial.edit.shown(trial.form, history, tried=await trial.panel())
     return frame.page("rules/rule.html", page)
 
 
-async def _trial(frame: Frame, key: str, id: str, given: Mapping[str, Sequence[str]]) -> CustomerTrial:
+async def _trial(frame: Frame, key: str, id: str, form_fields: Mapping[str, Sequence[str]]) -> CustomerTrial:
     rules = await load_rules(frame, key)
     stored = rules.find(id)
     if stored is None and id != NEW:
         raise NotFound(f"there is no rule “{id}” in placement “{key}”", field="id")
-    edit = await asyncio.to_thread(RuleEdit, frame, rules, stored, given)
+    edit = await asyncio.to_thread(RuleEdit, frame, rules, stored, form_fields)
     scene = TrialScene(frame, rules.configuration, key, edit.context.terms, edit.sent)
     return await asyncio.to_thread(CustomerTrial, edit, await load_starts(scene))
 

@@ -58,24 +58,24 @@ class Judge:
 
     def verdict(self, rule: Rule, document: RuleDocument, values: Mapping[str, Any]) -> Verdict:
         """Return why the rule fires or not, clause by clause, and what would have to change."""
-        seen = rules.explain(rule, values, self.vocabulary, self.lists, self.wording)
-        text, kind = MARKS[seen.verdict]
+        explanation = rules.explain(rule, values, self.vocabulary, self.lists, self.wording)
+        text, kind = MARKS[explanation.verdict]
         ways = rules.changes_needed(rule, values, self.vocabulary, self.lists, self.wording)
         return Verdict(
             text,
             kind,
-            self._note(document, seen, values, bool(ways)),
-            [self._clause(clause, values) for clause in seen.to_json()["clauses"]],  # type: ignore[attr-defined]
+            self._note(document, explanation, values, bool(ways)),
+            [self._clause(clause, values) for clause in explanation.to_json()["clauses"]],  # type: ignore[attr-defined]
             [[need.text for need in way] for way in ways],
         )
 
     def _note(
-        self, document: RuleDocument, seen: rules.RuleExplanation, values: Mapping[str, Any], can_fire: bool
+        self, document: RuleDocument, explanation: rules.RuleExplanation, values: Mapping[str, Any], can_fire: bool
     ) -> str:
-        if seen.verdict == "true":
+        if explanation.verdict == "true":
             return "" if document.enabled else "It is switched off, so it changes nothing."
-        if seen.lacked:
-            return lack_text(seen.lacked, values, self.vocabulary)
+        if explanation.lacked:
+            return lack_text(explanation.lacked, values, self.vocabulary)
         return "" if can_fire else "It can never fire, whatever the facts."
 
     def _clause(self, clause: Mapping[str, Any], facts: Mapping[str, Any]) -> Clause:
