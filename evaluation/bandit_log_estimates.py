@@ -97,10 +97,10 @@ def _expected(log: Log, chances: Floats) -> tuple[Floats, Floats]:
         training = np.ones(len(log.item), bool)
         training[fold] = False
         for position in range(POSITIONS):
-            here = fold[log.position[fold] == position]
-            rates = _rates(log, training & (log.position == position), here)
-            logged[here] = rates[np.arange(len(here)), log.item[here]]
-            new[here] = rates @ chances[:, position]
+            rows = fold[log.position[fold] == position]
+            rates = _rates(log, training & (log.position == position), rows)
+            logged[rows] = rates[np.arange(len(rows)), log.item[rows]]
+            new[rows] = rates @ chances[:, position]
     return logged, new
 
 

@@ -119,10 +119,10 @@ def shown_at(answer: dict[str, Any], position: int) -> str | None:
 def outcomes(decision_id: str, row: LoggedRow) -> list[dict[str, Any]]:
     """Return the outcomes of a row: the item was shown, then selected or abandoned."""
     shown = {"type": "shown", "candidate_id": row.item}
-    then = {"type": "selected", "candidate_id": row.item} if row.clicked else {"type": "abandoned"}
+    reaction = {"type": "selected", "candidate_id": row.item} if row.clicked else {"type": "abandoned"}
     return [
         {"event_id": f"{decision_id}.{outcome['type']}", "decision_id": decision_id, **outcome}
-        for outcome in (shown, then)
+        for outcome in (shown, reaction)
     ]
 
 

@@ -83,9 +83,9 @@ def learned_rate(matched: Sequence[LoggedRow]) -> Rate:
     number of rows in the interval). With equal propensities this is the plain share.
     """
     weights = [1 / row.propensity for row in matched]
-    whole = sum(weights)
-    value = sum(weight for weight, row in zip(weights, matched, strict=True) if row.clicked) / whole
-    return wilson(value, whole**2 / sum(weight**2 for weight in weights))
+    weight_sum = sum(weights)
+    value = sum(weight for weight, row in zip(weights, matched, strict=True) if row.clicked) / weight_sum
+    return wilson(value, weight_sum**2 / sum(weight**2 for weight in weights))
 
 
 def wilson(share: float, count: float) -> Rate:

@@ -240,8 +240,8 @@ class CaseReader:
             if self._base is not None:
                 base = self._base.of_variants(variants)
                 self._base_comparisons[key] = Comparison(before.plan, base.plan)
-                alike = Comparison(base.plan, draft.plan).share_beliefs
-                self._beliefs_cache.add((BASE, variants), draft if alike else base)
+                shares_beliefs = Comparison(base.plan, draft.plan).share_beliefs
+                self._beliefs_cache.add((BASE, variants), draft if shares_beliefs else base)
         return comparison
 
 

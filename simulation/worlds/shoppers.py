@@ -244,8 +244,8 @@ def preferences(country: str, system: str, *, drift: bool) -> dict[str, float]:
     shares = {method: share for method, share in COUNTRIES[country].methods.items() if method not in missing}
     if drift and country == DRIFT_COUNTRY:
         shares[DRIFT_METHOD] *= DRIFT_FACTOR
-    whole = sum(shares.values())
-    return {method: share / whole for method, share in shares.items()}
+    total = sum(shares.values())
+    return {method: share / total for method, share in shares.items()}
 
 
 def draw(shares: Shares, uniform: float) -> str:

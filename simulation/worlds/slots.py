@@ -20,14 +20,14 @@ class Positions:
         self.arms, self.slots = len(attraction), len(examination)
         self._attraction, self._examination = np.array(attraction), np.array(examination)
         self._liked = rng.random((horizon, self.arms), np.float32) < self._attraction
-        self._seen = rng.random((horizon, self.slots), np.float32) < self._examination
+        self._examined = rng.random((horizon, self.slots), np.float32) < self._examination
         self._best = float(np.sort(self._attraction)[::-1][: self.slots] @ np.sort(self._examination)[::-1])
 
     def visit(self, number: int) -> SimulatedVisit:
         return SimulatedVisit(number)
 
     def successes(self, visit: SimulatedVisit, order: Order) -> Order:
-        liked, examined = self._liked[visit.number], self._seen[visit.number]
+        liked, examined = self._liked[visit.number], self._examined[visit.number]
         return tuple(arm for slot, arm in enumerate(order) if examined[slot] and liked[arm])
 
     def regret(self, visit: SimulatedVisit, order: Order) -> float:

@@ -17,7 +17,7 @@ from engine.store.tables import forecasts
 from tests.serving import Server, Side
 from tests.shop import Shop
 from tests.web.people import Person, add_person
-from web.admin.changes.version_forecasts import forecast_cell, forecast_agreement
+from web.admin.changes.version_forecasts import forecast_agreement, forecast_cell
 from web.cli import main
 from web.cli.common import with_engine
 from web.format import Show, viewer_locale

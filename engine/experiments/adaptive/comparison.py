@@ -213,8 +213,8 @@ def _sums(metric: MetricName, totals: UnitTotals) -> tuple[float, float]:
 
 def without_event(period: SharesPeriod) -> SharesPeriod:
     """Return the period with the units that did not convert in the place of those that did."""
-    rest = period.units - period.sums
-    return period._replace(sums=rest, squares=rest)
+    non_events = period.units - period.sums
+    return period._replace(sums=non_events, squares=non_events)
 
 
 def _hour_of(row: SumRow) -> int:

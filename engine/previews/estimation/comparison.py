@@ -105,11 +105,11 @@ class DraftAnswers(NamedTuple):
 
 def batches(cases: Iterable[Case]) -> Iterator[list[Case]]:
     """Yield batches of at most `AT_ONCE` cases that differ in the request only, sorted by their beliefs."""
-    alike: dict[tuple[int, int, int, bool], list[Case]] = {}
+    groups: dict[tuple[int, int, int, bool], list[Case]] = {}
     for case in cases:
         key = (id(case.bounded), id(case.other), len(case.logged.ranking), case.is_over)
-        alike.setdefault(key, []).append(case)
-    for batch in alike.values():
+        groups.setdefault(key, []).append(case)
+    for batch in groups.values():
         batch.sort(key=_beliefs_version)
         for start in range(0, len(batch), AT_ONCE):
             yield batch[start : start + AT_ONCE]

@@ -71,8 +71,8 @@ def bins_of(firsts: Sequence[Share]) -> list[Bin]:
         else:
             bins[-1][1].update(count)
     if len(bins) > 1 and bins[-1][1].total() < ENOUGH_IN_A_BIN:
-        _, rest = bins.pop()
-        bins[-1][1].update(rest)
+        _, last_counts = bins.pop()
+        bins[-1][1].update(last_counts)
     return bins
 
 
