@@ -46,9 +46,7 @@ class Eligibility:
             named = values.get(name)
             if type(named) is dict and named:
                 index = self._index
-                for id, reason in named.items():
-                    if id in index:
-                        reasons.setdefault(index[id], reason)
+                reasons = {index[id]: reason for id, reason in named.items() if id in index} | reasons
         return reasons
 
     def _limits_in(self, currency: str | None) -> AmountLimits:

@@ -68,8 +68,8 @@ def unavailable(plan: Plan, context: OfferContext, state: BudgetState) -> dict[s
     reasons[amounts == 0] = NOTHING_OFF
     if (other := table.is_in_other_currency(context.cart.currency or context.currency)) is not None:
         np.copyto(reasons, table.currency_reasons, where=other)
-    for rows, texts in table.window_reasons(context.now):
-        np.copyto(reasons, texts, where=rows)
+    rows, window_reasons = table.window_reasons(context.now)
+    np.copyto(reasons, window_reasons, where=rows)
     return dict(compress(zip(table.ids, texts := reasons.tolist(), strict=True), texts))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from engine.model.timestamps import HOUR, ms_of
 
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
+Floats = NDArray[np.float64]
 Texts = NDArray[np.object_]
 
 UNLIMITED = 2**62
@@ -31,7 +33,11 @@ class OfferTable:
         self._own_budgets = budgets
         self._of_customers = [id for id, budget in budgets.items() if budget.scope == "customer"]
         self._shared_keys: dict[tuple[int, int], dict[str, BalanceKey]] = {}
+        # A request asks for the same keys, amounts and factors several times in a row; other threads may ask too.
         self._last_keys: tuple[tuple[int, str, int], Mapping[str, BalanceKey]] = ((0, "", 0), {})
+        self._last_amounts: tuple[Cart | None, Integers] = (None, np.zeros(0, np.int64))
+        self._unpriced: Floats = np.ones(len(self.ids))
+        self._last_factors: tuple[Mapping[str, float], Floats] = ({}, self._unpriced)
         self.index = {id: number for number, id in enumerate(self.ids)}
         all_offers = tuple(offers.values())
         self.budgets = _positions(all_offers, tuple(budgets))
@@ -47,6 +53,8 @@ class OfferTable:
         }
         self.currency_reasons = _texts(f"is a discount in {currency}" for currency in currencies)
         self._windows = np.array([window_of(offer) for offer in all_offers], np.int64).reshape(-1, 2)
+        self._steps = np.unique(self._windows).tolist()
+        self._window_reasons: dict[int, tuple[Booleans, Texts]] = {}
         self._start_reasons = _texts(f"starts at {offer.starts_at}" for offer in all_offers)
         self._end_reasons = _texts(f"ended at {offer.ends_at}" for offer in all_offers)
         self.pools = [id for id, offer in offers.items() if offer.codes == "pool"]
@@ -64,15 +72,20 @@ class OfferTable:
             self._shared_keys = {(merchant_id, day): shared}
         if not (customer and self._of_customers):
             return shared
-        key = (merchant_id, customer, day)
-        if self._last_keys[0] != key:
+        key, last = (merchant_id, customer, day), self._last_keys
+        if last[0] != key:
             own = {id: BalanceKey(merchant_id, id, shared[id].period, customer) for id in self._of_customers}
-            # One request asks several times in a row.
-            self._last_keys = (key, shared | own)
-        return self._last_keys[1]
+            last = self._last_keys = (key, shared | own)
+        return last[1]
 
     def amounts(self, cart: Cart) -> Integers:
-        """Return what each offer takes off (N,), as `quote.discount` does."""
+        """Return what each offer takes off (N,), as `quote.discount` does; not to be changed."""
+        last = self._last_amounts
+        if last[0] != cart:
+            last = self._last_amounts = (cart, self._amounts(cart))
+        return last[1]
+
+    def _amounts(self, cart: Cart) -> Integers:
         share, most, enough = self._terms.T
         amounts = most.copy()
         for base, rows in ((cart.total, ~self._of_shipping), (cart.shipping, self._of_shipping)):
@@ -82,6 +95,16 @@ class OfferTable:
                 np.minimum(uncapped, most, out=amounts, where=rows)
         return amounts
 
+    def factors(self, prices: Mapping[str, float]) -> Floats:
+        """Return what a minor unit of each offer's discount costs (N,), itself included, at prices of budgets."""
+        if not prices:
+            return self._unpriced
+        last = self._last_factors
+        if last[0] is not prices:
+            by_budget = np.array([*(prices.get(id, 0.0) for id in self._own_budgets), 0.0])
+            last = self._last_factors = (prices, 1.0 + by_budget[self.budgets].sum(axis=1))
+        return last[1]
+
     def is_in_other_currency(self, currency: str | None) -> Booleans | None:
         """Return which offers (N,) are in another currency than a cart's, or None if none is; None is no other."""
         if currency is None or self._currencies == {currency}:
@@ -89,10 +112,14 @@ class OfferTable:
         other = self._other_currency.get(currency)
         return np.ones(len(self.ids), bool) if other is None else other
 
-    def window_reasons(self, now: int) -> tuple[tuple[Booleans, Texts], ...]:
-        """Return which offers (N,) are over and which have not begun, with the reasons; the last one counts."""
-        starts, ends = self._windows.T
-        return (now >= ends, self._end_reasons), (now < starts, self._start_reasons)
+    def window_reasons(self, now: int) -> tuple[Booleans, Texts]:
+        """Return which offers (N,) are over or have not begun, and the reasons."""
+        step = bisect_right(self._steps, now)
+        if step not in self._window_reasons:
+            starts, ends = self._windows.T
+            reasons = np.where(now < starts, self._start_reasons, self._end_reasons)
+            self._window_reasons[step] = ((now < starts) | (now >= ends), reasons)
+        return self._window_reasons[step]
 
 
 def _terms(offer: Offer) -> tuple[int, int, int]:

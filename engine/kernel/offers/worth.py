@@ -5,10 +5,10 @@ The price of a paced budget is learned (`bandits.pacing`) and kept with the beli
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from engine.kernel.bounds import Bounds
 from engine.kernel.offers.quote import Cart
@@ -22,18 +22,18 @@ AT_NO_PRICE = "takes off more than the order brings in"
 AT_THIS_PRICE = "brings in too little for what it costs, at the present price of its budgets"
 
 
-def values_of(plan: Plan, cart: Cart, prices: Prices, numbers: Sequence[int], typical: Floats | None = None) -> Floats:
+def values_of(plan: Plan, cart: Cart, prices: Prices, numbers: ArrayLike, typical: Floats | None = None) -> Floats:
     """Return what a success of some candidates (E,) is worth, in minor units: the margin less what an offer costs.
 
     Where the cart's total is not known, it is `typical` (E,), or that of the placement.
     """
-    rows = np.array(numbers, np.int64)
+    rows = np.asarray(numbers, np.int64)
     percents, fixed = plan.fees
-    amounts = np.full(len(rows), plan.placement.typical_amount, np.float64) if typical is None else typical
+    amounts: Floats | float = float(plan.placement.typical_amount) if typical is None else typical
     if cart.total is not None and 0 <= cart.total <= LARGEST_AMOUNT:
-        amounts = np.full(len(rows), cart.total, np.float64)
+        amounts = float(cart.total)
     costs = np.zeros(len(plan.ids))
-    costs[plan.offer_numbers] = _factors(plan, prices) * plan.offer_table.amounts(cart)
+    costs[plan.offer_numbers] = plan.offer_table.factors(prices) * plan.offer_table.amounts(cart)
     fees = amounts * percents[rows] / 100 + fixed[rows]
     values: Floats = amounts * plan.placement.margin_percent / 100 - fees - costs[rows]
     return values
@@ -57,16 +57,7 @@ def worthless(plan: Plan, cart: Cart, prices: Prices) -> dict[str, str]:
     """
     if not plan.weighs_offers or cart.total is None:
         return {}
-    ids, numbers = plan.offer_table.ids, plan.offer_numbers.tolist()
+    ids, numbers = plan.offer_table.ids, plan.offer_numbers
     lost = np.flatnonzero(values_of(plan, cart, prices, numbers) <= 0).tolist()
     free = values_of(plan, cart, {}, numbers) if lost else ()
     return {ids[row]: AT_NO_PRICE if free[row] <= 0 else AT_THIS_PRICE for row in lost}
-
-
-def _factors(plan: Plan, prices: Prices) -> Floats | float:
-    """Return what a minor unit of each offer's discount costs (N,), the unit itself included."""
-    if not prices:
-        return 1.0
-    by_budget = np.array([*(prices.get(id, 0.0) for id in plan.budgets), 0.0])
-    factors: Floats = 1.0 + by_budget[plan.offer_table.budgets].sum(axis=1)
-    return factors
