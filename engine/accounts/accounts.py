@@ -55,14 +55,14 @@ class Accounts:
     async def add_merchant(
         self, slug: str, name: str, details: MerchantDetails = DEFAULT_DETAILS, *, actor_name: str = "tap2"
     ) -> tuple[Merchant, Merchant]:
-        """Both sides, live and test, each with the standard vocabulary; `Conflict` where the slug is taken."""
+        """Create both sides, live and test, with the standard vocabulary; raise `Conflict` for a slug that is taken."""
         async with self._database.write() as connection:
             return await add_sides(connection, slug, name, details, actor_name=actor_name)
 
     async def merchants(self, slug: str | None = None) -> list[Merchant]:
         async with self._database.read() as connection:
-            everyone = await accounts.all_merchants(connection)
-        return [merchant for merchant in everyone if slug is None or merchant.slug == slug]
+            all_merchants = await accounts.all_merchants(connection)
+        return [merchant for merchant in all_merchants if slug is None or merchant.slug == slug]
 
     async def merchant(self, slug: str, mode: str = "live") -> Merchant:
         for merchant in await self.merchants(slug):

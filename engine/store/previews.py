@@ -101,6 +101,6 @@ async def _first(connection: AsyncConnection, query: Select[Any]) -> PreviewRow 
     return PreviewRow(**row._mapping) if row else None
 
 
-async def _while_running(connection: AsyncConnection, which: ColumnElement[bool], **values: Any) -> bool:
-    query = update(previews).where(which, previews.c.state == "running").values(values)
+async def _while_running(connection: AsyncConnection, condition: ColumnElement[bool], **values: Any) -> bool:
+    query = update(previews).where(condition, previews.c.state == "running").values(values)
     return bool((await connection.execute(query)).rowcount)

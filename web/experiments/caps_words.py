@@ -19,10 +19,10 @@ def caps_words(document: Experiment, show: Show, currency: str) -> list[str]:
     for cap in (caps[metric] for metric in compared if metric in caps):
         most, count = value_text(cap.metric, cap.amount, show, currency), show.count(cap.values, "purchase")
         if cap.values >= FOR_A_THOUSANDTH:
-            which = f"the largest 0.1% of purchases are capped at {most}, by {count} in the 28 days before the start"
+            limit = f"the largest 0.1% of purchases are capped at {most}, by {count} in the 28 days before the start"
         else:
-            which = f"purchases are capped at {most}, the largest of {count} in the 28 days before the start"
-        texts.append(f"{METRICS[cap.metric]}: {which}.")
+            limit = f"purchases are capped at {most}, the largest of {count} in the 28 days before the start"
+        texts.append(f"{METRICS[cap.metric]}: {limit}.")
     if compared and not caps and document.status.measured:
         texts.append("No amount is capped: there were fewer than 100 purchases in the 28 days before the start.")
     return texts

@@ -21,7 +21,7 @@ TITLES: dict[MetricName, str] = {
 }
 TOTALS: tuple[MetricName, ...] = ("revenue", "margin")
 """Metrics whose card shows the sum, because that is what a merchant counts."""
-NOBODY = "No holdback"
+NO_HOLDBACK = "No holdback"
 MINUS = "−\N{WORD JOINER}"
 """No line ends between a minus and its amount."""
 LEAST_BEFORE = 0.1
@@ -145,7 +145,7 @@ def _beside_holdback(
 ) -> tuple[str, str, str]:
     """Return verdict, kind of badge and sentence of the comparison with held-back customers."""
     if not dashboard.lifts:
-        return NOBODY, "plain", "Nobody can tell what it would be without personalization."
+        return NO_HOLDBACK, "plain", "Nobody can tell what it would be without personalization."
     lift = dashboard.lifts.get(metric)
     if lift is None or difference is None:
         return "Too early", "plain", "Too few held-back customers to compare with."

@@ -161,8 +161,10 @@ def position_counts(totals: Totals, labels: dict[str, str]) -> list[Places]:
         before[old] += count
         after[new] += count
     counts = [(_position_counts(before, depth), _position_counts(after, depth)) for depth in (1, TOP, None)]
-    everyone = dict.fromkeys(chain(labels, *(sorted(old.keys() | new.keys()) for old, new in counts)))
-    return [Places(name, labels.get(name, name), *((old[name], new[name]) for old, new in counts)) for name in everyone]
+    candidates = dict.fromkeys(chain(labels, *(sorted(old.keys() | new.keys()) for old, new in counts)))
+    return [
+        Places(name, labels.get(name, name), *((old[name], new[name]) for old, new in counts)) for name in candidates
+    ]
 
 
 def _position_counts(orders: Counter[Order], depth: int | None) -> Counter[str]:

@@ -110,18 +110,18 @@ def _is_inside(name: str, prefix: str) -> bool:
 
 def names_of_variant(number: int) -> dict[str, str]:
     """Return a card's fields by what they are called."""
-    prefix, which = f"v{number}", f"Variant {number + 1}"
+    prefix, variant_name = f"v{number}", f"Variant {number + 1}"
     return {
-        f"{prefix}.name": f"{which}: name",
-        f"{prefix}.weight": f"{which}: weight",
-        f"{prefix}.order": f"{which}: comes first",
-        f"{prefix}.candidates_off": f"{which}: not offered",
-        f"{prefix}.rules_off": f"{which}: rules off",
-        f"{prefix}.rules": f"{which}: rules changed or added",
-        f"{prefix}.policy": f"{which}: how it chooses",
-        f"{prefix}.floor": f"{which}: keep trying everything",
-        f"{prefix}.drawn": f"{which}: positions that vary",
-        f"{prefix}.values": f"{which}: values",
+        f"{prefix}.name": f"{variant_name}: name",
+        f"{prefix}.weight": f"{variant_name}: weight",
+        f"{prefix}.order": f"{variant_name}: comes first",
+        f"{prefix}.candidates_off": f"{variant_name}: not offered",
+        f"{prefix}.rules_off": f"{variant_name}: rules off",
+        f"{prefix}.rules": f"{variant_name}: rules changed or added",
+        f"{prefix}.policy": f"{variant_name}: how it chooses",
+        f"{prefix}.floor": f"{variant_name}: keep trying everything",
+        f"{prefix}.drawn": f"{variant_name}: positions that vary",
+        f"{prefix}.values": f"{variant_name}: values",
     }
 
 

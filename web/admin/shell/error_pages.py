@@ -32,7 +32,7 @@ NOT_FOUND = ErrorPage(
     "It may have been deleted, or it may be on the other side (live or test). Switch above, or go to the overview.",
     "search",
 )
-AWAY = ErrorPage(
+DATABASE_DOWN = ErrorPage(
     "The database does not answer",
     "Nothing was saved. Go back and send it again in a few seconds.",
     "alert-triangle",
@@ -78,7 +78,7 @@ def unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
     """Show a page without details: they go to the log."""
     if not log_unexpected(request, error):
         return _answer(request, BROKEN, status=500)
-    response = _answer(request, AWAY, status=503)
+    response = _answer(request, DATABASE_DOWN, status=503)
     response.headers["Retry-After"] = str(Unavailable("").retry_after)
     return response
 

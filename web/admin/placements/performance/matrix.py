@@ -213,10 +213,10 @@ class _MatrixWords:
         by = f"{frame.show.points(abs(lead.difference.value))} points"
         direction = "ahead" if lead.difference.value >= 0 else "behind"
         between = frame.show.points_between(lead.difference.low, lead.difference.high)
-        whom = self._whom(lead)
-        text = f"{leader} and {rival} are too close to call: {leader} is {by} {direction} ({between}){whom}."
+        audience = self._audience(lead)
+        text = f"{leader} and {rival} are too close to call: {leader} is {by} {direction} ({between}){audience}."
         if lead.sure:
-            text = f"{leader} beats {rival} by {by} ({between}){whom}, {self._since(lead)}."
+            text = f"{leader} beats {rival} by {by} ({between}){audience}, {self._since(lead)}."
         return GroupSentence(f"{where}, {text}", lead.sure, (lead.leader, lead.rival))
 
     def _where(self, group: GroupComparison) -> str:
@@ -228,7 +228,7 @@ class _MatrixWords:
     def _among(self, bucket: str | None) -> str:
         return audience_text(self._frame, self._placement, bucket) if bucket else "among all customers"
 
-    def _whom(self, lead: Lead) -> str:
+    def _audience(self, lead: Lead) -> str:
         if lead.share >= MOSTLY:
             return ""
         return f", for the {self._frame.show.percent(lead.share, digits=0)} of customers who could be shown both"
