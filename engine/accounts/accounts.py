@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.clock import now_ms
 from engine.model.account import MerchantDetails, checked_name
 from engine.model.actor import Actor
+from engine.model.documents.names import problem_with_name
 from engine.model.documents.tier import NO_TIER, Tier, Tiers
 from engine.model.errors import Conflict, NotFound, invalid
 from engine.model.outcome import LARGEST_AMOUNT
@@ -128,6 +129,9 @@ class Accounts:
         """
         if kind not in ("secret", "publishable"):
             raise invalid("kind", "must be secret or publishable")
+        name = name.strip()
+        if name and (problem := problem_with_name(name)):
+            raise invalid("name", problem)
         key, plain = _new_key(merchant, kind, name, actor_name if person is None else person)
         async with self._database.write() as connection:
             await accounts.add_key(connection, key)

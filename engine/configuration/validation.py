@@ -10,10 +10,11 @@ from engine.configuration.configuration import Change, Configuration
 from engine.kernel.eligibility import currencies_of, limit_in
 from engine.kernel.encoding.features import problems as problems_of_features
 from engine.kernel.experiments.plans import ExperimentPlans
-from engine.kernel.offers.checks import problems_of_budget, problems_of_offer
+from engine.kernel.offers.checks import problems_of_budget, problems_of_code, problems_of_offer
 from engine.kernel.plan import Plan, PlanDocument, has_finite_values, lists_of, rule_source
 from engine.kernel.scenario_check import unknown_facts
-from engine.model.documents.offer import OfferBudget
+from engine.model.documents.names import problem_with_name
+from engine.model.documents.offer import Offer, OfferBudget
 from engine.model.errors import FieldProblem, Invalid
 from engine.model.placement import Candidate, Contextual, FieldDocument, Placement, RuleDocument, Scenario, Split
 from engine.model.resource import Resource
@@ -53,6 +54,11 @@ class Surroundings:
             )
         return self._inside[kind, placement]
 
+    def offers(self, besides: Resource) -> dict[str, Offer]:
+        """Return the offers that are shown in a placement besides one of them, by id."""
+        candidates = self.configuration.documents("candidate", besides.placement)
+        return {each.id: each.offer for each in candidates if each.offer and each.enabled and each.id != besides.id}
+
 
 def check(after: Configuration, changes: Sequence[Change]) -> None:
     """Raise `Invalid` with all problems that the changed things have by themselves."""
@@ -80,7 +86,7 @@ def problems_of(around: Surroundings, resource: Resource, before: Resource | Non
         return
     if kind.most is not None and len(around.ids(resource.kind, resource.placement)) > kind.most:
         yield FieldProblem("id", f"a placement has at most {kind.most} {kind.label.lower()}")
-    yield from _names(resource.document)
+    yield from _names(resource.document, before.document if before else None)
     match resource.document:
         case Placement() as placement:
             yield from _placement(around, placement)
@@ -89,6 +95,8 @@ def problems_of(around: Surroundings, resource: Resource, before: Resource | Non
             yield from _candidate(candidate)
             if candidate.offer is not None:
                 yield from problems_of_offer(candidate.offer, around.budgets)
+                if candidate.enabled:
+                    yield from problems_of_code(candidate.offer, around.offers(resource))
         case RuleDocument() as rule:
             yield from _rule(around, resource.placement, rule)
         case Scenario() as scenario:
@@ -99,10 +107,15 @@ def problems_of(around: Surroundings, resource: Resource, before: Resource | Non
             yield from problems_of_budget(budget, before.document if before else None)
 
 
-def _names(document: Document) -> Iterator[FieldProblem]:
+def _names(document: Document, before: Document | None) -> Iterator[FieldProblem]:
+    """Yield what is wrong with names that are new: those of earlier versions of ours must not hinder other changes."""
     for name in ("name", "label"):
-        if not getattr(document, name, "named").strip() and not isinstance(document, FieldDocument):
-            yield FieldProblem(name, "must not be blank")
+        text = getattr(document, name, "named")
+        if text == getattr(before, name, None) or (isinstance(document, FieldDocument) and not text):
+            continue
+        problem = problem_with_name(text)
+        if problem:
+            yield FieldProblem(name, problem)
 
 
 def _placement(around: Surroundings, placement: Placement) -> Iterator[FieldProblem]:

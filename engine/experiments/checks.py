@@ -10,6 +10,7 @@ from engine.configuration.validation import Surroundings, problems_of
 from engine.kernel.experiments.overlay import changes_something
 from engine.kernel.experiments.units import DEVICE_ID
 from engine.model.documents.metric import METRICS
+from engine.model.documents.names import problem_with_name
 from engine.model.errors import FieldProblem, Invalid, NotFound
 from engine.model.experiment import Experiment, State, Variant
 from engine.model.placement import Fixed, Placement, Policy, Split
@@ -121,6 +122,8 @@ def _guardrails(document: Experiment) -> Iterator[FieldProblem]:
 def _names(document: Experiment) -> Iterator[FieldProblem]:
     for number, variant in enumerate(document.variants):
         before = document.variants[:number]
+        if problem := problem_with_name(variant.name):
+            yield FieldProblem(f"variants/{number}/name", problem)
         if any(variant.id == other.id for other in before):
             yield FieldProblem(f"variants/{number}/id", f"there are two variants “{variant.id}”")
         elif any(variant.name == other.name for other in before):

@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.clock import now_ms
+from engine.model.account import checked_name
 from engine.model.actor import Actor
 from engine.model.errors import Conflict, NotFound, Stale
 from engine.model.mailing.mail import Mail, MailKind, MailSummary
@@ -45,7 +46,7 @@ class ReportSchedules:
 
     async def create(self, actor: Actor, document: NewReportSchedule) -> ReportSchedule:
         """Create a schedule; the first report is sent on its next day."""
-        now = now_ms()
+        now, document = now_ms(), _named(document)
         async with self._database.write() as connection:
             if len(await schedules.of_merchant(connection, actor.merchant_id)) >= MOST_SCHEDULES:
                 raise Conflict(f"there are {MOST_SCHEDULES} schedules already; delete one first")
@@ -65,6 +66,7 @@ class ReportSchedules:
         No day gets a second report. A schedule that is paused sends nothing, also not what waits, and skips the days
         until it goes on.
         """
+        document = _named(document)
         async with self._database.write() as connection:
             old = await _own(connection, actor.merchant_id, schedule_id)
             if version not in (None, old.version):
@@ -145,6 +147,10 @@ def _action(old: NewReportSchedule, new: NewReportSchedule) -> str:
     if old.enabled == new.enabled:
         return "changed"
     return "resumed" if new.enabled else "paused"
+
+
+def _named(document: NewReportSchedule) -> NewReportSchedule:
+    return msgspec.structs.replace(document, name=checked_name(document.name))
 
 
 async def _own(connection: AsyncConnection, merchant_id: int, schedule_id: str) -> ReportSchedule:

@@ -125,7 +125,7 @@ class Redemptions:
         plan = active.plan
         customer = self._hasher(merchant_id, request.customer_id) if request.customer_id else ""
         typed = await self._codes.typed(plan, merchant_id, request, customer, now=now)
-        offer_id = _find(plan, request) if typed is None else typed.offer
+        offer_id = _find(plan, request, now) if typed is None else typed.offer
         if offer_id is None:
             raise _no_offer(request)
         scope = RequestScope(merchant_id, customer or None, request.context, now)
@@ -304,9 +304,10 @@ def _offer_of(plan: PlanDocument, hold: Hold) -> Offer:
     return offer
 
 
-def _find(plan: Plan, request: OfferRequest) -> str | None:
-    """Return the id of the offer that is asked for."""
-    id, code = request.offer_id, request.code.lower()
+def _find(plan: Plan, request: OfferRequest, now: int) -> str | None:
+    """Return the id of the offer that is asked for; of several with a code, one in whose window it is now."""
+    id, code = request.offer_id, request.code.strip().lower()
     if not id:
-        return next((other for other, offer in plan.offers.items() if code and offer.code.lower() == code), None)
+        named = [other for other, offer in plan.offers.items() if code and offer.code.lower() == code]
+        return min(named, key=lambda other: window_reason(plan.offers[other], now) != "", default=None)
     return id if id in plan.offers and code in ("", plan.offers[id].code.lower()) else None

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.accounts.data_keys import StoredSealer
 from engine.clock import now_ms
 from engine.model.actor import ENGINE, Actor
+from engine.model.documents.names import problem_with_name
 from engine.model.errors import Conflict, Invalid, NotFound, Stale, invalid
 from engine.model.events.event import EndpointTest, EventType, NewEvent
 from engine.model.events.event_types import TEST_TYPE
@@ -73,7 +74,7 @@ class Webhooks:
                 actor.merchant_id,
                 1,
                 url,
-                document.description.strip(),
+                _described(document.description),
                 _types(document),
                 document.enabled,
                 self._sealer.seal(secret, id),
@@ -102,7 +103,7 @@ class Webhooks:
                 raise Stale(f"the webhook is at version {old.version}, not {version}", field="version")
             changed = old._replace(
                 url=url,
-                description=document.description.strip(),
+                description=_described(document.description),
                 types=_types(document),
                 enabled=document.enabled,
                 format=document.format,
@@ -236,6 +237,14 @@ def _shown(endpoint: Endpoint) -> dict[str, object]:
         format=endpoint.format,
     )
     return msgspec.structs.asdict(document)
+
+
+def _described(text: str) -> str:
+    """Return a description without outer blanks; raise `Invalid` unless it is empty or one visible line."""
+    text = text.strip()
+    if text and (problem := problem_with_name(text)):
+        raise invalid("description", problem)
+    return text
 
 
 def _types(document: NewEndpoint) -> tuple[EventType, ...]:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from tests.serving import Side
+from tests.web.offer_shop import SPRING_OFFER
+from web.openapi import examples
 
 CANDIDATES = "/v1/placements/payment_methods/candidates"
 RULES = "/v1/placements/payment_methods/rules"
@@ -59,12 +61,48 @@ def test_candidates_of_a_list_keep_its_order(side: Side) -> None:
     assert [item["position"] for item in create(side, CANDIDATES, given)["items"]] == [7, 0]
 
 
-@pytest.mark.parametrize("blank", [" ", "\t\n", "\u00a0"])
+@pytest.mark.parametrize("blank", [" ", "\t\n", "\u00a0", "\u200b\u2060", "\u3164", "\ufeff"])
 def test_names_must_not_be_blank(side: Side, blank: str) -> None:
     assert refusal(side, CANDIDATES, {"id": "new", "label": blank}) == "label: must not be blank"
     assert refusal(side, "/v1/placements", {"key": "new", "name": blank}) == "name: must not be blank"
     rule = {"id": "new", "name": blank, "when": {"==": [1, 1]}, "effects": [{"exclude": ["card"]}]}
     assert "must not be blank" in refusal(side, RULES, rule)
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("PayPal \u202e(hidden", "must not have characters that turn the direction of text"),
+        ("\u2067PayPal", "must not have characters that turn the direction of text"),
+        ("Pay\nPal", "must be one line, without control characters"),
+        ("Pay\x07Pal", "must be one line, without control characters"),
+        ("Pay\u2028Pal", "must be one line, without control characters"),
+    ],
+)
+def test_a_name_is_one_line_that_moves_nothing_around_it(side: Side, name: str, problem: str) -> None:
+    offer = {**SPRING_OFFER, "texts": {"en": {"title": name}}}
+    variants = [{"id": "a", "name": "A"}, {"id": "b", "name": name, "order": ["paypal"]}]
+    for path, body, field in (
+        (CANDIDATES, {"id": "new", "label": name}, "label"),
+        ("/v1/budgets", {**examples.BUDGET, "name": name}, "name"),
+        ("/v1/vocabulary", {"name": "cart.city", "type": "string", "label": name}, "label"),
+        (CANDIDATES, {"id": "new", "label": "New", "offer": offer}, "offer/texts/en/title"),
+        (
+            "/v1/placements/payment_methods/experiments",
+            {**examples.EXPERIMENT, "variants": variants},
+            "variants/1/name",
+        ),
+        ("/v1/keys", {"kind": "publishable", "name": name}, "name"),
+        ("/v1/webhooks", {**examples.WEBHOOK, "description": name}, "description"),
+    ):
+        assert refusal(side, path, body) == f"{field}: {problem}"
+
+
+@pytest.mark.parametrize(
+    "name", ["\u0641\u0648\u0631\u064a \u200f(1)", "👩\u200d👩\u200d👧 Family", "<b>50% & more</b>"]
+)
+def test_names_of_every_script_are_kept(side: Side, name: str) -> None:
+    assert create(side, CANDIDATES, {"id": "new", "label": name})["label"] == name
 
 
 def test_names_are_trimmed_and_composed(side: Side) -> None:

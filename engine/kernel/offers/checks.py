@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from engine.model.documents.names import problem_with_name
 from engine.model.documents.offer import Offer, OfferBudget, Pacing, Percentage
 from engine.model.errors import FieldProblem
 from engine.model.timestamps import ms_of
 from rules.language.codes import CURRENCIES
 from rules.language.values import WORDS
 
+SMALLEST_PERCENT = 0.01
+LAST_MOMENT = 2**63
+
 
 def problems_of_offer(offer: Offer, budgets: Mapping[str, OfferBudget]) -> Iterator[FieldProblem]:
     """Yield the problems of a candidate's offer, given the merchant's budgets by id."""
     yield from _currency(offer.currency, "offer/currency")
-    if isinstance(offer.benefit, Percentage) and abs(offer.benefit.percent * 100 % 1 - 0.5) < 0.5 - 1e-6:
-        yield FieldProblem("offer/benefit/percent", "must have at most two decimals")
+    if isinstance(offer.benefit, Percentage):
+        yield from _percent(offer.benefit.percent)
     for locale, text in offer.texts.items():
-        if not text.title.strip():
-            yield FieldProblem(f"offer/texts/{locale}/title", "must not be blank")
+        problem = problem_with_name(text.title)
+        if problem:
+            yield FieldProblem(f"offer/texts/{locale}/title", problem)
     for number, id in enumerate(offer.budgets):
         budget = budgets.get(id)
         if budget is None:
@@ -34,6 +39,28 @@ def problems_of_offer(offer: Offer, budgets: Mapping[str, OfferBudget]) -> Itera
     if offer.codes != "fixed" and offer.code:
         yield FieldProblem("offer/code", "must be empty where each customer gets another code")
     yield from _window(offer, "offer", "must be after the start, or the offer is never shown")
+
+
+def problems_of_code(offer: Offer, others: Mapping[str, Offer]) -> Iterator[FieldProblem]:
+    """Yield a problem where a code that is the same for everybody leads to another offer at the same time."""
+    if not offer.code:
+        return
+    for id, other in others.items():
+        if other.code.lower() == offer.code.lower() and _overlap(offer, other):
+            yield FieldProblem("offer/code", f"leads to the offer “{id}” at the same time: use another code or window")
+            return
+
+
+def _overlap(offer: Offer, other: Offer) -> bool:
+    (begin, end), (other_begin, other_end) = (
+        (ms_of(each.starts_at or "") or 0, ms_of(each.ends_at or "") or LAST_MOMENT) for each in (offer, other)
+    )
+    return begin < other_end and other_begin < end
+
+
+def _percent(percent: float) -> Iterator[FieldProblem]:
+    if percent < SMALLEST_PERCENT or abs(percent * 100 % 1 - 0.5) < 0.5 - 1e-6:
+        yield FieldProblem("offer/benefit/percent", f"must be at least {SMALLEST_PERCENT}, with at most two decimals")
 
 
 def _window(window: Offer | Pacing, field: str, empty: str) -> Iterator[FieldProblem]:

@@ -163,7 +163,7 @@ async def redeem(
     document: NamedDependency[RedemptionRequest],
 ) -> Response[bytes]:
     cart = Cart(document.cart.total, document.cart.currency, document.cart.shipping)
-    purchase = Purchase(document.hold_id, cart, document.order_id)
+    purchase = Purchase(document.hold_id, cart, document.order_id.strip())
     key = _idempotency(request, "redeem", document)
     return _answer(await engine.redemptions.redeem(access.merchant.id, purchase, key, now=now_ms()))
 
