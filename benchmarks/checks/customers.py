@@ -79,7 +79,7 @@ def preview_coverage(visits: int, *, least: int, decisions: int = 10_000) -> lis
     held: list[bool] = []
     seed = 100
     while len(held) < least:
-        held.extend(cover(Setting(decisions, methods=4, drawn=4, visits=visits), seed, count=40).whole)
+        held.extend(cover(Setting(decisions, methods=4, drawn=4, visits=visits, drafts=40), seed).whole)
         seed += 1
     return held
 

@@ -98,7 +98,7 @@ def test_a_draft_that_hides_a_method_has_true_bounds(log, method):
 
 @pytest.mark.long
 def test_intervals_have_nominal_coverage():
-    result = cover(Setting(6_000, methods=5), seed=5, count=60)
+    result = cover(Setting(6_000, methods=5, drafts=60), seed=5)
     held = result.whole + result.partly
     assert len(held) >= 14
     assert sum(held) >= 0.8 * len(held)
