@@ -130,6 +130,8 @@ class Intake:
     def _words(self, note: FactNote) -> str:
         match note.kind:
             case "undeclared":
+                if note.field in self._fields:
+                    return f"must be sent in groups, as {nested(note.field)}"
                 return f"is not a declared fact{nearest(note.field, self._fields)}"
             case "engine":
                 return "is filled by the engine"
@@ -157,6 +159,12 @@ def _add(fact: _DeclaredFact, value: object, fact_value: object, reading: Readin
             if not is_allowed:
                 notes.append(FactNote("not_allowed", fact.name, value))
         values[fact.name] = fact_value
+
+
+def nested(name: str) -> str:
+    """Return how a fact is written in a context: `{"cart": {"total": ...}}` for `cart.total`."""
+    groups = name.split(".")
+    return "".join(f'{{"{group}": ' for group in groups) + "..." + "}" * len(groups)
 
 
 def _unread(field: str, value: object) -> Iterator[FactNote]:

@@ -70,7 +70,7 @@ def _wrong_rule(page: Page) -> None:
 
 
 def _wrong_method(page: Page) -> None:
-    page.goto("/admin/methods/new")
+    page.goto("/admin/methods/-/new")
     page.get_by_label("Smallest amount").fill("a lot")
     page.get_by_role("button", name="Create").click()
     expect(page.get_by_text("Give it a name.")).to_be_visible()
@@ -200,10 +200,10 @@ FULL: dict[str, State] = {
     "placement-settings": goes_to("/admin/placements/payment_methods/settings"),
     "placement-settings-wrong": _placement_wrong,
     "placement-settings-shares": _placement_shares,
-    "placement-new": goes_to("/admin/placements/new"),
+    "placement-new": goes_to("/admin/placements/-/new"),
     "changes": goes_to("/admin/placements/payment_methods/changes"),
     "scenarios": goes_to("/admin/placements/payment_methods/scenarios"),
-    "scenario-new": goes_to("/admin/placements/payment_methods/scenarios/new"),
+    "scenario-new": goes_to("/admin/placements/payment_methods/scenarios/-/new"),
     "versions": goes_to("/admin/placements/payment_methods/versions"),
     "version": goes_to("/admin/placements/payment_methods/versions/2"),
     "methods": goes_to("/admin/methods"),
@@ -215,8 +215,8 @@ FULL: dict[str, State] = {
     "rule-wrong": _wrong_rule,
     "decisions": goes_to("/admin/decisions"),
     "offers": goes_to("/admin/offers"),
-    "offer-new": goes_to("/admin/offers/new"),
-    "budget-new": goes_to("/admin/budgets/new"),
+    "offer-new": goes_to("/admin/offers/-/new"),
+    "budget-new": goes_to("/admin/budgets/-/new"),
     "experiments": goes_to("/admin/experiments"),
     "experiment-new": goes_to("/admin/experiments/new"),
     "decisions-none": goes_to("/admin/decisions?q=nobody"),

@@ -58,7 +58,7 @@ def test_methods_are_reordered_without_a_reload(stays: Page) -> None:
 
 
 def test_invalid_form_keeps_values_and_focuses_the_first_mistake(stays: Page) -> None:
-    open_at(stays, "/admin/methods/new")
+    open_at(stays, "/admin/methods/-/new")
     stays.get_by_label("Name").fill("Twint")
     stays.get_by_label("Countries").fill("Switzerland")
     stays.get_by_role("button", name="Create").click()
@@ -82,7 +82,7 @@ def test_saving_shows_a_message_beside_the_button(stays: Page) -> None:
 
 
 def test_deleted_method_is_restored_with_one_click(stays: Page) -> None:
-    open_at(stays, "/admin/methods/new")
+    open_at(stays, "/admin/methods/-/new")
     stays.get_by_label("Name").fill("Voucher")
     stays.locator("#field-id").fill("voucher")
     stays.get_by_role("button", name="Create").click()

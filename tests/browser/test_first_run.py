@@ -62,7 +62,7 @@ def test_the_guide_leads_to_a_first_rule(page: Page, site: Site) -> None:
 
     page.get_by_role("link", name="Set up payment methods").click()
     page.get_by_role("button", name="Create").click()
-    expect(page).not_to_have_url(re.compile("/placements/new"))
+    expect(page).not_to_have_url(re.compile("/placements/-/new"))
     page.get_by_role("link", name="Overview").click()
     progress(page, 1)
 

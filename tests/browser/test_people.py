@@ -257,7 +257,7 @@ def test_pages_of_people_and_lists_are_accessible_and_fit(admin: Page, site: Sit
     admin.get_by_role("button", name="Remove").click()
     expect(admin.get_by_text("Type Robin to confirm.")).to_be_visible()
     _looks_fine(admin)
-    for path in ("/admin/profile", "/admin/live/lists", "/admin/live/lists/new", link):
+    for path in ("/admin/profile", "/admin/live/lists", "/admin/live/lists/-/new", link):
         admin.goto(path)
         _looks_fine(admin)
 

@@ -40,7 +40,7 @@ def person(server: Server, side: Side) -> Person:
 
 
 def test_typed_settings_are_stored_and_shown_again(side: Side, person: Person) -> None:
-    assert person.send("/admin/placements/new", **FORM).status_code == 303
+    assert person.send("/admin/placements/-/new", **FORM).status_code == 303
     stored = side.client.get("/v1/placements/banner").json()
     assert stored["policy"] == {
         "type": "contextual",
@@ -74,20 +74,20 @@ def test_typed_settings_are_stored_and_shown_again(side: Side, person: Person) -
 def test_unusable_feature_has_a_message_beside_its_field(
     person: Person, changes: dict[str, str], field: str, message: str
 ) -> None:
-    answer = person.send("/admin/placements/new", **FORM | changes)
+    answer = person.send("/admin/placements/-/new", **FORM | changes)
     assert answer.status_code == 422
     beside = answer.text.partition(f'id="{field}-error"' if field else "Facts to learn from")[2]
     assert message in beside[: beside.index("</div>")] if field else message in beside
 
 
 def test_buckets_are_removed_when_a_placement_learns_from_facts(side: Side, person: Person) -> None:
-    assert person.send("/admin/placements/new", **FORM | {"buckets": "device.type"}).status_code == 303
+    assert person.send("/admin/placements/-/new", **FORM | {"buckets": "device.type"}).status_code == 303
     assert side.client.get("/v1/placements/banner").json()["buckets"] == []
 
 
 @pytest.mark.usefixtures("reproducible_draws")
 def test_page_explains_in_words_what_was_learned(side: Side, person: Person) -> None:
-    person.send("/admin/placements/new", **FORM)
+    person.send("/admin/placements/-/new", **FORM)
     side.client.post(
         "/v1/placements/banner/candidates", json=[{"id": "a", "label": "Apples"}, {"id": "b", "label": "Bread"}]
     )
@@ -126,7 +126,7 @@ def test_page_explains_in_words_what_was_learned(side: Side, person: Person) -> 
 def test_the_learning_page_compares_predictions_with_results(
     side: Side, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert person.send("/admin/placements/new", **FORM).status_code == 303
+    assert person.send("/admin/placements/-/new", **FORM).status_code == 303
     side.client.post("/v1/placements/banner/candidates", json={"id": "one", "label": "Spring"})
     answer = side.client.post("/v1/personalize/decisions", json={"placement": "banner"}).json()
     outcome = {"event_id": "e", "decision_id": answer["decision_id"], "type": "converted", "candidate_id": "one"}
@@ -188,7 +188,7 @@ def test_the_learning_page_compares_the_last_refit_with_the_model(
 
 def learned_banner(side: Side, person: Person) -> None:
     """A placement in which phones buy apples and desktops buy bread."""
-    assert person.send("/admin/placements/new", **FORM).status_code == 303
+    assert person.send("/admin/placements/-/new", **FORM).status_code == 303
     candidates = [{"id": "a", "label": "Apples"}, {"id": "b", "label": "Bread"}]
     side.client.post("/v1/placements/banner/candidates", json=candidates).raise_for_status()
     for number, device in enumerate(["mobile", "desktop"] * 20):

@@ -137,7 +137,7 @@ def test_viewer_cannot_change_the_draft(server: Server, side: Side):
     assert "Hide PayPal" in page
     for name in ("publish", "schedule", "ask", "approve", "send-back", "discard", "keep"):
         assert viewer.send(CHANGES, act=name, revision="1000001").status_code == 403
-    assert viewer.send(f"{SCENARIOS}/new", id="s", name="S").status_code == 403
+    assert viewer.send(f"{SCENARIOS}/-/new", id="s", name="S").status_code == 403
     assert viewer.send(CHANGES, act="explode", revision="1").status_code == 403
 
 
@@ -184,12 +184,12 @@ def test_scenario_made_from_a_decision_stops_a_breaking_change(side: Side, perso
 
 def test_a_scenario_is_written_corrected_and_shown_failing(side: Side, person: Person):
     values = {"id": "s1", "name": "No card", "context": "{", "expect": '{"hidden": ["bitcoin"]}'}
-    answer = person.send(f"{SCENARIOS}/new", **values)
+    answer = person.send(f"{SCENARIOS}/-/new", **values)
     assert answer.status_code == 422
     assert "field-context-error" in answer.text
-    answer = person.send(f"{SCENARIOS}/new", **values | {"context": "{}"})
+    answer = person.send(f"{SCENARIOS}/-/new", **values | {"context": "{}"})
     assert "no candidate “bitcoin”" in answer.text
-    person.send(f"{SCENARIOS}/new", **values | {"context": "{}", "expect": json.dumps({"hidden": ["card"]})})
+    person.send(f"{SCENARIOS}/-/new", **values | {"context": "{}", "expect": json.dumps({"hidden": ["card"]})})
     page = person.get(SCENARIOS)
     assert "Fails" in page
     assert "card should be hidden, but is shown" in page

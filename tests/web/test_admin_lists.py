@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
+import httpx
 import pytest
 
 from tests.serving import Server, Side
@@ -43,7 +45,7 @@ def values_of(side: Side, name: str = NAME) -> list[str]:
 
 
 def test_pasted_values_make_a_list(person: Person, side: Side) -> None:
-    answer = person.send("/admin/lists/new", name="vip", values=" ada \r\nben\nada\n\n")
+    answer = person.send("/admin/lists/-/new", name="vip", values=" ada \r\nben\nada\n\n")
     assert answer.status_code == 303
     assert values_of(side, "vip") == ["ada", "ben"]
     assert "vip is ready" in person.get("/admin/lists")
@@ -70,7 +72,7 @@ def test_binary_file_is_refused_beside_its_field(person: Person, side: Side) -> 
     [("", "a", "Give it a name"), ("no blanks", "a", "Use letters"), ("vip", "x" * 201, "at most 200 characters")],
 )
 def test_invalid_list_keeps_the_typed_values(person: Person, name: str, values: str, message: str) -> None:
-    answer = person.send("/admin/lists/new", name=name, values=values)
+    answer = person.send("/admin/lists/-/new", name=name, values=values)
     assert answer.status_code == 422
     assert message in answer.text
     assert values in answer.text
@@ -120,7 +122,7 @@ def test_two_editors_of_a_list_do_not_overwrite_each_other(person: Person, side:
 
 def test_reviewed_lists_change_in_the_draft(server: Server, person: Person, side: Side) -> None:
     review(server, side)
-    assert person.send("/admin/lists/new", name="vip", values="ada").status_code == 303
+    assert person.send("/admin/lists/-/new", name="vip", values="ada").status_code == 303
     assert "New in the draft" in person.get("/admin/lists")
     assert side.client.get("/v1/lists/vip").status_code == 404
     person.send(PAGE, version=person.version(PAGE), values="DE-BE")
@@ -159,3 +161,30 @@ def test_every_deletion_in_a_draft_offers_undo(server: Server, person: Person, s
     assert person.send(match[1]).status_code == 303
     changes = person.get("/admin/placements/payment_methods/changes")
     assert "No changes" in changes or "nothing" in changes.lower()
+
+
+def upload(person: Person, name: str, content: bytes) -> httpx.Response:
+    values = {"csrf": person.csrf(), "version": "0", "name": name, "values": ""}
+    file = {"file": ("values.csv", content, "text/csv")}
+    return person.client.post(person.address("/admin/lists/-/new"), data=values, files=file)
+
+
+def test_a_spreadsheets_quotes_are_no_part_of_values(person: Person, side: Side):
+    lines = ('\ufeff"DE-BY"', '"Berlin, Mitte"', '"5"" pipe"', "plain;text", '"AT-9";', "Ma\u0308rz", "M\u00e4rz")
+    assert upload(person, "quoted", "\r\n".join(lines).encode()).status_code == 303
+    assert values_of(side, "quoted") == ["DE-BY", "Berlin, Mitte", '5" pipe', "plain;text", "AT-9", "M\u00e4rz"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"DE-BY\0\nAT-9", "has a NUL character"),
+        (b'"DE-BY"\n"AT-9","Vienna"\n', "Line 2 has several values"),
+        (b'"DE-BY";"Bavaria"\n', "Line 1 has several values"),
+        ("DE-BY".encode("utf-16"), "must be text in UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_list_is_refused(person: Person, side: Side, content: bytes, message: str):
+    answer = upload(person, "refused", content)
+    assert (answer.status_code, message in unescape(answer.text)) == (422, True)
+    assert side.client.get("/v1/lists/refused").status_code == 404

@@ -21,7 +21,7 @@ def person(server: Server, side: Side) -> Person:
     """An admin of a merchant with an offer in force and a paused one."""
     created = open_offer(server, side)
     paused = {name: value for name, value in NEW_OFFER_FORM.items() if name not in ("enabled", "min_amount")}
-    assert created.send("/admin/offers/new", **paused).status_code == 303
+    assert created.send("/admin/offers/-/new", **paused).status_code == 303
     return created
 
 

@@ -19,7 +19,7 @@ def person(server: Server, side: Side) -> Person:
 
 
 def test_an_offer_is_added_on_its_page(person: Person, side: Side) -> None:
-    assert person.send("/admin/offers/new", **NEW_OFFER_FORM).status_code == 303
+    assert person.send("/admin/offers/-/new", **NEW_OFFER_FORM).status_code == 303
     stored = side.client.get("/v1/placements/offers/candidates/five").json()
     offer = stored["offer"]
     assert (offer["benefit"], offer["budgets"], offer["code"]) == (
@@ -79,7 +79,7 @@ def test_saved_offer_keeps_fields_outside_the_form(person: Person, side: Side) -
 )
 def test_contradictory_offer_is_refused(person: Person, changes: dict[str, str | None], text: str) -> None:
     values = {name: value for name, value in (NEW_OFFER_FORM | changes).items() if value is not None}
-    answer = person.send("/admin/offers/new", **values)
+    answer = person.send("/admin/offers/-/new", **values)
     assert answer.status_code == 422
     assert text in answer.text
     assert answer.text.count('aria-invalid="true"') + answer.text.count('class="field-error"') >= 1
@@ -92,7 +92,7 @@ def test_contradictory_offer_is_refused(person: Person, changes: dict[str, str |
 
 def test_period_is_in_the_merchants_timezone(person: Person, side: Side) -> None:
     window = {"starts_at": "2026-07-01T00:00", "ends_at": "2026-12-01T18:30"}
-    assert person.send("/admin/offers/new", **NEW_OFFER_FORM, **window).status_code == 303
+    assert person.send("/admin/offers/-/new", **NEW_OFFER_FORM, **window).status_code == 303
     offer = side.client.get("/v1/placements/offers/candidates/five").json()["offer"]
     assert (offer["starts_at"], offer["ends_at"]) == ("2026-07-01T00:00:00+02:00", "2026-12-01T18:30:00+01:00")
     page = person.get("/admin/offers/five")
@@ -110,13 +110,13 @@ def test_unedited_period_is_unchanged(person: Person, side: Side) -> None:
 
 
 def test_a_language_is_added_and_removed(person: Person, side: Side) -> None:
-    answer = person.send("/admin/offers/new", **NEW_OFFER_FORM, locale="en", act="language_add")
+    answer = person.send("/admin/offers/-/new", **NEW_OFFER_FORM, locale="en", act="language_add")
     assert answer.status_code == 200
     assert 'name="title.1"' in answer.text
     assert 'value="5 euros off"' in answer.text
     assert side.client.get("/v1/placements/offers/candidates/five").status_code == 404
     german = {"languages": "2", "locale": "en", "locale.1": "de", "title.1": "5 Euro weniger", "terms.1": "Einmal"}
-    assert person.send("/admin/offers/new", **NEW_OFFER_FORM, **german).status_code == 303
+    assert person.send("/admin/offers/-/new", **NEW_OFFER_FORM, **german).status_code == 303
     path, page = "/v1/placements/offers/candidates/five", "/admin/offers/five"
     assert side.client.get(path).json()["offer"]["texts"]["de"] == {"title": "5 Euro weniger", "terms": "Einmal"}
     emptied = {"languages": "2", "locale": "en", "locale.1": "", "title.1": "", "version": person.version(page)}
@@ -175,7 +175,7 @@ def test_limits_of_an_order_are_kept(person: Person, side: Side) -> None:
 
 
 def test_offer_shows_if_and_when_it_repeats(person: Person, side: Side) -> None:
-    assert person.send("/admin/offers/new", **NEW_OFFER_FORM, cooldown="48").status_code == 303
+    assert person.send("/admin/offers/-/new", **NEW_OFFER_FORM, cooldown="48").status_code == 303
     offer = side.client.get("/v1/placements/offers/candidates/five").json()["offer"]
     assert (offer["stackable"], offer["cooldown_hours"]) == (False, 48)
     assert 'value="48"' in person.get("/admin/offers/five")

@@ -44,7 +44,7 @@ def test_viewer_sees_counts_but_no_codes(viewer: Person) -> None:
         (f"{POOL}/remove", {}),
         (LIMITS, {"most_off": "1"}),
         ("/admin/offers/ten", NEW_OFFER_FORM),
-        ("/admin/offers/new", NEW_OFFER_FORM),
+        ("/admin/offers/-/new", NEW_OFFER_FORM),
         ("/admin/offers/-/card", NEW_OFFER_FORM),
     ],
 )

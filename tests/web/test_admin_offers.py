@@ -91,11 +91,11 @@ def test_the_menu_marks_offers_on_a_budgets_page(person: Person) -> None:
 
 def test_placement_of_offers_links_to_them(server: Server, side: Side) -> None:
     person = add_person(server, side)
-    page = person.get("/admin/placements/new?key=offers")
+    page = person.get("/admin/placements/-/new?key=offers")
     assert 'value="Offers"' in page
     assert '<option value="subset" selected>' in page
     filled = {"name": "Offers", "shape": "subset", "policy": "thompson", "reward": "selected", "credit": "choice"}
-    made = person.send("/admin/placements/new", key="offers", limit="3", **filled)
+    made = person.send("/admin/placements/-/new", key="offers", limit="3", **filled)
     assert made.status_code == 303
     assert made.headers["location"].endswith("/offers")
     assert "Make the budget that pays for it first." in person.get("/admin/offers")
@@ -105,8 +105,8 @@ def test_empty_list_explains_the_next_step(server: Server, side: Side) -> None:
     page = add_person(server, side).get("/admin/offers")
     assert "No offers yet" in page
     assert "No budgets yet" in page
-    assert "/placements/new?key=offers" in page
-    assert "/offers/new" not in page
+    assert "/placements/-/new?key=offers" in page
+    assert "/offers/-/new" not in page
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_an_offer_shows_its_state(person: Person, side: Side, changes: dict[str,
 
 def test_a_budget_is_made_and_its_cap_changed_on_its_page(person: Person, side: Side) -> None:
     made = person.send(
-        "/admin/budgets/new", id="once", name="Once", currency="eur", uses="1", period="day", scope="customer"
+        "/admin/budgets/-/new", id="once", name="Once", currency="eur", uses="1", period="day", scope="customer"
     )
     assert made.status_code == 303
     assert "1 use a day for each customer" in person.get("/admin/offers")
@@ -151,7 +151,7 @@ def test_invalid_cap_is_refused_beside_its_field(person: Person, side: Side) -> 
 
 def test_all_invalid_fields_of_a_budget_are_reported_together(person: Person) -> None:
     wrong = {"id": "spring sale!", "name": "", "currency": "EU", "amount": "-5", "uses": "-1", "period": "week"}
-    answer = person.send("/admin/budgets/new", **wrong)
+    answer = person.send("/admin/budgets/-/new", **wrong)
     assert answer.status_code == 422
     for field in ("id", "name", "currency", "amount", "uses", "period"):
         assert f'id="field-{field}-error"' in answer.text, field
@@ -162,7 +162,7 @@ def test_all_invalid_fields_of_a_budget_are_reported_together(person: Person) ->
 def test_budget_is_paced_over_a_period_on_its_page(person: Person, side: Side) -> None:
     paced = {"paced_from": "2026-12-01T00:00", "paced_until": "2026-12-24T12:00"}
     new = {"id": "daily", "name": "Daily", "currency": "EUR", "amount": "50", "period": "day", **paced}
-    assert person.send("/admin/budgets/new", **new).status_code == 303
+    assert person.send("/admin/budgets/-/new", **new).status_code == 303
     pacing = side.client.get("/v1/budgets/daily").json()["pacing"]
     assert [moment[:16] for moment in pacing.values()] == [*paced.values()]
     page = person.get("/admin/budgets/daily")

@@ -135,7 +135,7 @@ def test_rules_with_one_name_get_ids_of_their_own(side: Side, person: Person) ->
 
 
 def test_a_new_method_is_stored_as_it_was_typed(side: Side, person: Person) -> None:
-    assert person.send("/admin/methods/new", **method(enabled="on")).status_code == 303
+    assert person.send("/admin/methods/-/new", **method(enabled="on")).status_code == 303
     stored = side.client.get("/v1/placements/payment_methods/candidates/twint").json()
     assert stored["countries"] == ["NL"]
     assert (stored["min_amount"], stored["max_amount"], stored["fee_fixed"]) == (150, None, 29)
@@ -162,21 +162,21 @@ def test_a_new_method_is_stored_as_it_was_typed(side: Side, person: Person) -> N
     ],
 )
 def test_a_wrong_method_is_refused_beside_its_field(person: Person, changes: dict[str, str], message: str) -> None:
-    answer = person.send("/admin/methods/new", **method(**changes))
+    answer = person.send("/admin/methods/-/new", **method(**changes))
     assert answer.status_code in (409, 422)
     assert message.lower() in answer.text.lower()
     assert 'aria-invalid="true"' in answer.text
 
 
 def test_attributes_of_a_method_are_stored_and_shown_again(side: Side, person: Person) -> None:
-    person.send("/admin/methods/new", **method(attributes="Family: wallet\ninstalments: 3\nfee shown: 1,5"))
+    person.send("/admin/methods/-/new", **method(attributes="Family: wallet\ninstalments: 3\nfee shown: 1,5"))
     stored = side.client.get("/v1/placements/payment_methods/candidates/twint").json()
     assert stored["attributes"] == {"family": "wallet", "instalments": 3, "fee_shown": 1.5}
     assert "family: wallet\ninstalments: 3\nfee_shown: 1.5</textarea>" in person.get("/admin/methods/twint")
 
 
 def test_saved_method_is_shown_unchanged(person: Person) -> None:
-    person.send("/admin/methods/new", **method(max_amount="1000.10", fee_percent="1.4", devices="mobile, tablet"))
+    person.send("/admin/methods/-/new", **method(max_amount="1000.10", fee_percent="1.4", devices="mobile, tablet"))
     texts = dict(re.findall(r'name="(\w+)" type="text"\s+value="([^"]*)"', person.get("/admin/methods/twint")))
     assert texts["min_amount"] == "1.50"
     assert texts["max_amount"] == "1000.10"
@@ -197,7 +197,7 @@ def test_moving_a_method_up_changes_the_default_order(side: Side, person: Person
 
 
 def test_text_of_a_merchant_is_escaped(person: Person) -> None:
-    person.send("/admin/methods/new", **method(label="<script>alert(1)</script>"))
+    person.send("/admin/methods/-/new", **method(label="<script>alert(1)</script>"))
     raw = person.client.get("/admin/live/methods").text
     assert "<script>alert(1)</script>" not in raw
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in raw
@@ -360,7 +360,7 @@ def test_a_theme_is_remembered_and_rendered_by_the_server(person: Person) -> Non
 
 
 def test_figures_follow_the_viewers_locale_and_times_show_the_merchants_zone(person: Person) -> None:
-    person.send("/admin/methods/new", **method())
+    person.send("/admin/methods/-/new", **method())
     person.client.headers["accept-language"] = "de-DE"
     assert "1,50\xa0€" in person.get("/admin/methods")
     assert "All times in Europe/Berlin" in person.get("/admin/methods")

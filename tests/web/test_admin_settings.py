@@ -16,7 +16,7 @@ def person(server: Server, side: Side) -> Person:
 def test_a_placement_can_be_set_up_changed_and_deleted(side: Side, person: Person) -> None:
     values = {"key": "offers", "name": "Offers", "shape": "subset", "limit": "2", "policy": "split",
               "weight:a": "50", "weight:b": "50", "reward": "selected", "credit": "first"}  # fmt: skip
-    assert person.send("/admin/live/placements/new", **values).headers["location"] == "/admin/live/offers"
+    assert person.send("/admin/live/placements/-/new", **values).headers["location"] == "/admin/live/offers"
     stored = side.client.get("/v1/placements/offers").json()
     assert stored["shape"] == {"type": "subset", "limit": 2}
     assert stored["policy"] == {"type": "split", "weights": {"a": 50.0, "b": 50.0}}
@@ -45,7 +45,7 @@ def test_a_placement_can_be_set_up_changed_and_deleted(side: Side, person: Perso
 )
 def test_invalid_placement_is_refused_beside_its_field(person: Person, changes: dict[str, str], message: str) -> None:
     values = {"key": "offers", "name": "Offers", "policy": "thompson", "reward": "converted", "credit": "cascade"}
-    answer = person.send("/admin/placements/new", **values | changes)
+    answer = person.send("/admin/placements/-/new", **values | changes)
     assert answer.status_code == 422
     assert message.lower() in answer.text.lower()
 

@@ -204,7 +204,7 @@ def test_editors_publish_on_the_test_side_and_publishers_on_both(
 ) -> None:
     person = add_person(server, side, role=role)  # type: ignore[arg-type]
     person.switch_to(mode)
-    answer = person.send("/admin/placements/new", key="offers", name="Bargains", reward="selected", credit="first")
+    answer = person.send("/admin/placements/-/new", key="offers", name="Bargains", reward="selected", credit="first")
     assert answer.status_code == (303 if may else 403)
     assert ("Bargains" in person.get("/admin/placements")) == may
 

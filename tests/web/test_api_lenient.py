@@ -98,6 +98,7 @@ LEFT_OUT: list[tuple[dict[str, Any], str, str]] = [
     ({"cart": {"totl": 5}}, "cart.totl", "is not a declared fact; did you mean cart.total?"),
     ({"cart": {"id": 1234567890123456789}}, "cart.id", "is not a declared fact"),
     ({"foo": {"bar": 1}}, "foo", "is not a declared fact"),
+    ({"cart.total": 5}, "cart.total", 'must be sent in groups, as {"cart": {"total": ...}}'),
     ({"cart": 5}, "cart", "must be an object of facts; got 5"),
     ({"time": {"now": "2026-01-01T00:00:00Z"}}, "time.now", "is filled by the engine"),
     ({"customer": {"id": "c_1"}}, "customer.id", "is filled by the engine"),

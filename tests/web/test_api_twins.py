@@ -17,7 +17,7 @@ PAGE = "It builds a part of the page and stores nothing."
 
 CANDIDATE = "/v1/placements/{placement}/candidates/{id}"
 CANDIDATES: dict[str, tuple[str, ...] | str] = {
-    "/new": ("POST /v1/placements/{placement}/candidates",),
+    "/-/new": ("POST /v1/placements/{placement}/candidates",),
     "/{id}": (f"PUT {CANDIDATE}",),
     "/{id}/delete": (f"DELETE {CANDIDATE}",),
     "/{id}/move": (f"PUT {DRAFT}/candidate-order",),
@@ -29,8 +29,8 @@ CANDIDATES: dict[str, tuple[str, ...] | str] = {
 TWINS: dict[str, tuple[str, ...] | str] = {
     **{f"/methods{path}": twin for path, twin in CANDIDATES.items()},
     **{f"/placements/{{key}}/candidates{path}": twin for path, twin in CANDIDATES.items()},
-    "/methods/new/pick": PAGE,
-    "/offers/new": ("POST /v1/placements/{placement}/candidates",),
+    "/methods/-/new/pick": PAGE,
+    "/offers/-/new": ("POST /v1/placements/{placement}/candidates",),
     "/offers/{id}": (f"PUT {CANDIDATE}",),
     "/account/logo": LOGO,
     "/account/logo/remove": LOGO,
@@ -38,7 +38,7 @@ TWINS: dict[str, tuple[str, ...] | str] = {
     "/alerts/{alert_id}": ("PUT /v1/alert-recipients/{id}",),
     "/alerts/{alert_id}/remove": ("DELETE /v1/alert-recipients/{id}",),
     "/audit/{entry_id}/restore": ("POST /v1/placements", "POST /v1/lists", "POST /v1/vocabulary", "POST /v1/budgets"),
-    "/budgets/new": ("POST /v1/budgets",),
+    "/budgets/-/new": ("POST /v1/budgets",),
     "/budgets/{id}": ("PUT /v1/budgets/{id}",),
     "/customers/erase": ("POST /v1/personalize/customers/erase",),
     "/customers/export": ("POST /v1/personalize/customers/export",),
@@ -65,7 +65,7 @@ TWINS: dict[str, tuple[str, ...] | str] = {
     "/keys": ("POST /v1/keys",),
     "/keys/{key_id}/revoke": ("DELETE /v1/keys/{id}",),
     "/keys/{key_id}/rotate": ("POST /v1/keys/{id}/rotate",),
-    "/lists/new": ("POST /v1/lists",),
+    "/lists/-/new": ("POST /v1/lists",),
     "/lists/{name}": ("PUT /v1/lists/{name}",),
     "/lists/{name}/delete": ("DELETE /v1/lists/{name}",),
     "/offers/-/card": PAGE,
@@ -73,7 +73,7 @@ TWINS: dict[str, tuple[str, ...] | str] = {
     "/offers/{id}/codes": ("POST /v1/placements/{placement}/candidates/{id}/codes",),
     "/offers/{id}/codes/remove": ("DELETE /v1/placements/{placement}/candidates/{id}/codes",),
     "/offers/{id}/cost": ("POST /v1/placements/{placement}/previews",),
-    "/placements/new": ("POST /v1/placements",),
+    "/placements/-/new": ("POST /v1/placements",),
     "/placements/{key}/changes": (
         f"POST {DRAFT}/publish", f"POST {DRAFT}/review", f"DELETE {DRAFT}/review", f"DELETE {DRAFT}",
         f"POST {DRAFT}/rules/{{id}}/keep", f"DELETE {DRAFT}/rules/{{id}}",
@@ -84,7 +84,7 @@ TWINS: dict[str, tuple[str, ...] | str] = {
     "/placements/{key}/candidates/{id}/available": ("PUT /v1/placements/{placement}/availability",),
     "/placements/{key}/learning/undo-refit": ("POST /v1/placements/{placement}/refits/undo",),
     "/placements/{key}/roll-back": ("POST /v1/placements/{placement}/roll-back",),
-    "/placements/{key}/scenarios/new": ("POST /v1/placements/{placement}/scenarios",),
+    "/placements/{key}/scenarios/-/new": ("POST /v1/placements/{placement}/scenarios",),
     "/placements/{key}/scenarios/{id}": ("PUT /v1/placements/{placement}/scenarios/{id}",),
     "/placements/{key}/scenarios/{id}/delete": ("DELETE /v1/placements/{placement}/scenarios/{id}",),
     "/placements/{key}/settings": (f"PUT {DRAFT}/settings",),

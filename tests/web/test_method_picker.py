@@ -11,7 +11,7 @@ from tests.web.people import Person, add_person
 from web.admin.candidates.method_picker import candidate_of
 from web.admin.candidates.method_types import COMMON
 
-PICK = "/admin/live/methods/new/pick"
+PICK = "/admin/live/methods/-/new/pick"
 METHODS = "/v1/placements/payment_methods/candidates"
 
 

@@ -20,10 +20,10 @@ def person(server: Server, side: Side) -> Person:
 
 
 def test_a_scenario_is_made_without_json(side: Side, person: Person) -> None:
-    page = person.get(f"{PAGE}/new")
+    page = person.get(f"{PAGE}/-/new")
     assert "<textarea" not in page.replace('name="notes"', "").split('name="context"')[1].split("Notes")[0]
     sent = person.send(
-        f"{PAGE}/new",
+        f"{PAGE}/-/new",
         id="large",
         name="Large carts",
         **LARGE,
@@ -63,6 +63,6 @@ def test_emptied_facts_are_removed_and_typed_facts_added(side: Side, person: Per
 
 
 def test_fact_of_another_type_has_a_message_beside_it(person: Person) -> None:
-    sent = person.send(f"{PAGE}/new", id="bad", name="", **{"f.cart.total": "much"})
+    sent = person.send(f"{PAGE}/-/new", id="bad", name="", **{"f.cart.total": "much"})
     assert sent.status_code == 422
     assert "It is treated as not sent." in sent.text

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.serving import Server, Side
+from tests.web.conftest import with_offer
+from tests.web.offer_shop import SPRING_OFFER
 from tests.web.people import Person, add_person
+from web.openapi import examples
 
 RTL = "طرق الدفع"
 MARKUP = "<script>alert(1)</script> & \"quotes\" 'single'"
@@ -128,3 +131,34 @@ def test_unknown_address_has_a_page_with_a_message(empty: Person, path: str) -> 
     assert answer.status_code == 404
     assert "<main" in answer.text
     assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/customers/requests/{}/close", "/audit/{}/restore", "/placements/payment_methods/changes/{}/restore"]
+)
+def test_a_row_that_no_database_can_hold_is_not_there(server: Server, side: Side, path: str):
+    person = add_person(server, side)
+    for number in (2**63 - 1, 2**63, 10**40):
+        assert person.send(f"/admin{path.format(number)}", state="done").status_code == 404
+        closed = side.client.post(f"/v1/personalize/requests/{number}/close", json={"state": "done"})
+        assert closed.status_code == 404, closed.text
+
+
+@pytest.mark.parametrize("word", ["new", "edit", "import", "export", "preview"])
+def test_an_id_that_is_a_word_of_addresses_opens_its_own_page(server: Server, side: Side, word: str):
+    person, label = add_person(server, side), f"Called {word}"
+    with_offer(side)
+    rule_free = {"context": {}, "expect": {"shown": ["card"]}}
+    offer = {**SPRING_OFFER, "code": ""}
+    for path, body in (
+        ("/v1/lists", {"name": word, "values": [label]}),
+        ("/v1/placements", {"key": word, "name": label}),
+        ("/v1/budgets", {**examples.BUDGET, "id": word, "name": label}),
+        ("/v1/placements/payment_methods/candidates", {"id": word, "label": label}),
+        ("/v1/placements/offers/candidates", {"id": word, "label": label, "offer": offer}),
+        ("/v1/placements/payment_methods/scenarios", {"id": word, "name": label, **rule_free}),
+    ):
+        assert side.client.post(path, json=body).status_code == 201
+    paths = ("lists", "placements", "budgets", "methods", "offers", "placements/payment_methods/scenarios")
+    pages = {path: person.get(f"/admin/{path}/{word}") for path in paths}
+    assert {path for path, page in pages.items() if label not in page} == set()

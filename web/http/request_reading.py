@@ -14,7 +14,7 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 
 import rules
 from engine.intake.common_notation import in_common_notation
-from engine.model.errors import FieldProblem, Invalid, invalid
+from engine.model.errors import FieldProblem, Invalid, NotFound, invalid
 from rules.language.strict_json import decoded_text
 from web.http.validation_errors import BODY, validation_error
 
@@ -25,6 +25,7 @@ KIB = 1024
 MOST_BODY_BYTES = 64 * KIB
 MOST_FEEDBACK_BYTES = 256 * KIB
 MOST_BULK_BYTES = 2 * KIB * KIB
+LARGEST_ROW = 2**63 - 2
 
 
 class UnreadItem(NamedTuple):
@@ -93,6 +94,13 @@ class ItemReader(Generic[T]):
 
 def _integer_or_float(digits: str) -> int | float:
     return int(digits) if len(digits) < 20 else float(digits)
+
+
+def row_number(number: int) -> int:
+    """Return the number of a row that an address names; raise `NotFound` for one that no database can hold."""
+    if number > LARGEST_ROW:
+        raise NotFound("there is no row with this number")
+    return number
 
 
 def entity_tags(request: AnyRequest) -> list[str]:

@@ -70,14 +70,14 @@ class CandidateForm:
     warning: str = ""
 
 
-@get(["/methods/new", "/placements/{key:str}/candidates/new"])
+@get(["/methods/-/new", "/placements/{key:str}/candidates/-/new"])
 async def new_candidate(frame: NamedDependency[Frame], key: FromPath[str] = METHODS) -> Page:
     """Show an empty form."""
     frame.must_change()
     return frame.page("candidates/candidate.html", _new(frame, key, Form({"enabled": "on"})))
 
 
-@post(["/methods/new", "/placements/{key:str}/candidates/new"], status_code=200)
+@post(["/methods/-/new", "/placements/{key:str}/candidates/-/new"], status_code=200)
 async def create_candidate(
     request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str] = METHODS
 ) -> Response[Any]:
@@ -201,7 +201,7 @@ def texts_of(resource: Resource, frame: Frame) -> dict[str, str]:
 
 
 def _new(frame: Frame, key: str, form: Form) -> CandidateForm:
-    return _form(frame, key, form, title=f"Add a {noun_of(key).singular}", action=f"{base_of(frame, key)}/new")
+    return _form(frame, key, form, title=f"Add a {noun_of(key).singular}", action=f"{base_of(frame, key)}/-/new")
 
 
 def _stored(

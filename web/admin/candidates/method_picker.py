@@ -44,7 +44,7 @@ class MethodPickerPage:
     groups: Sequence[ChoiceGroup]
 
 
-@get("/methods/new/pick")
+@get("/methods/-/new/pick")
 async def method_picker(frame: NamedDependency[Frame]) -> Response[Any]:
     """Show common methods; lead to the list, which says what to do first, if there is no placement for them."""
     frame.must_change()
@@ -57,20 +57,20 @@ async def method_picker(frame: NamedDependency[Frame]) -> Response[Any]:
     return frame.page("candidates/method_picker.html", page)
 
 
-@post("/methods/new/pick", status_code=200)
+@post("/methods/-/new/pick", status_code=200)
 async def add_methods(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
     """Store the picked methods at the end of the order, all or none."""
     frame.must_change()
     picked = set((await request.form()).getall("method", []))
     methods = [each for each in COMMON if each.type in picked]
     if not methods:
-        return frame.go(f"{base_of(frame, METHODS)}/new/pick", notice=Notice("Pick at least one method."))
+        return frame.go(f"{base_of(frame, METHODS)}/-/new/pick", notice=Notice("Pick at least one method."))
     position = await next_position(frame, METHODS)
     documents = [candidate_of(each, position + index) for index, each in enumerate(methods)]
     try:
         await saving.create_all(frame, METHODS, documents)
     except (Conflict, Invalid) as error:
-        return frame.go(f"{base_of(frame, METHODS)}/new/pick", notice=Notice(f"Nothing was added: {error.detail}."))
+        return frame.go(f"{base_of(frame, METHODS)}/-/new/pick", notice=Notice(f"Nothing was added: {error.detail}."))
     added = methods[0].label if len(methods) == 1 else f"{len(methods)} methods"
     in_force = f"{added} {'is' if len(methods) == 1 else 'are'} added and in force."
     return frame.go(base_of(frame, METHODS), notice=Notice(saving.ADDED if saving.into_draft(frame) else in_force))

@@ -35,6 +35,7 @@ from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.forms import Form, sentence
 from web.admin.shell.frame import Frame, Notice
 from web.admin.shell.render import Page
+from web.http.request_reading import row_number
 
 MARKS = {"new": ("New", "good"), "changed": ("Changed", "plain"), "deleted": ("Deleted", "bad")}
 LONGEST_REASON = 500
@@ -142,7 +143,7 @@ async def act_on_changes(request: AnyRequest, frame: NamedDependency[Frame], key
 async def restore_changes(frame: NamedDependency[Frame], key: FromPath[str], entry_id: FromPath[int]) -> Response[Any]:
     """Put back what was discarded."""
     frame.must_draft()
-    count = await frame.engine.drafts.bring_back(frame.actor, key, entry_id)
+    count = await frame.engine.drafts.bring_back(frame.actor, key, row_number(entry_id))
     text = f"{frame.show.count(count, 'change')} restored to the draft."
     return frame.go(f"{frame.base}/placements/{key}/changes", notice=Notice(text))
 

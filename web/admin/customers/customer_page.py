@@ -23,6 +23,7 @@ from web.admin.shell.frame import Frame, Notice
 from web.admin.shell.render import Page
 from web.customer_files import export_zip
 from web.customer_links import link_address
+from web.http.request_reading import row_number
 
 TEMPLATE = "customers/customers.html"
 MOST_REQUESTS = 200
@@ -210,7 +211,7 @@ async def close(request: AnyRequest, frame: NamedDependency[Frame], number: From
     try:
         if state not in ("done", "refused"):
             raise Invalid(FieldProblem("state", "choose done or refused"))
-        await frame.engine.privacy_requests.close(frame.actor, number, state, explanation=explanation)  # type: ignore[arg-type]
+        await frame.engine.privacy_requests.close(frame.actor, row_number(number), state, explanation=explanation)  # type: ignore[arg-type]
     except (Invalid, Conflict) as error:
         message = error.problems[0].message if isinstance(error, Invalid) else error.detail
         form = Form(values).with_problems([FieldProblem(f"close-{number}", message)])

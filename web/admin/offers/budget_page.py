@@ -72,7 +72,7 @@ class BudgetPage:
     measured: str = ""
 
 
-@get("/budgets/new")
+@get("/budgets/-/new")
 async def new_budget(frame: NamedDependency[Frame]) -> Page:
     """Show an empty form."""
     frame.must_change()
@@ -80,7 +80,7 @@ async def new_budget(frame: NamedDependency[Frame]) -> Page:
     return frame.page(WHOLE, _new(frame, form))
 
 
-@post("/budgets/new", status_code=200)
+@post("/budgets/-/new", status_code=200)
 async def create_budget(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
     """Make a budget."""
     frame.must_change()
@@ -174,7 +174,7 @@ def texts_of(stored: Resource, frame: Frame) -> dict[str, str]:
 
 
 def _new(frame: Frame, form: Form) -> BudgetPage:
-    action = f"{frame.base}/budgets/new"
+    action = f"{frame.base}/budgets/-/new"
     return BudgetPage("New budget", action, f"{frame.base}/offers", form, False, (), None, (), (), "")
 
 

@@ -70,7 +70,7 @@ class CardView:
     card: OfferCard
 
 
-@get("/offers/new")
+@get("/offers/-/new")
 async def new_offer(frame: NamedDependency[Frame]) -> Page:
     """Show an empty form."""
     frame.must_change()
@@ -78,7 +78,7 @@ async def new_offer(frame: NamedDependency[Frame]) -> Page:
     return frame.page(WHOLE, await _page(frame, None, form))
 
 
-@post("/offers/new", status_code=200)
+@post("/offers/-/new", status_code=200)
 async def create_offer(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
     """Store a new offer at the end of the order."""
     frame.must_change()

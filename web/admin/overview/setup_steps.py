@@ -63,14 +63,14 @@ async def guide_of(frame: Frame, configuration: Configuration, totals: MetricTot
             "Set up a placement",
             "A place in your checkout where the engine chooses. Most merchants start with payment methods.",
             bool(placements),
-            f"{frame.base}/placements/new?key=payment_methods",
+            f"{frame.base}/placements/-/new?key=payment_methods",
             "Set up payment methods",
         ),
         SetupStep(
             "Add your payment methods",
             "With countries, amounts and fees. Pick several at once from the list.",
             bool(candidates),
-            f"{inside}/candidates/new" if key != "payment_methods" else f"{frame.base}/methods/new/pick",
+            f"{inside}/candidates/-/new" if key != "payment_methods" else f"{frame.base}/methods/-/new/pick",
             "Add methods",
         ),
         SetupStep(

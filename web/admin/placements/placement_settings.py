@@ -77,7 +77,7 @@ STARTS = {
 """What the form of a new placement begins with, by key, where a page leads to it."""
 
 
-@get("/placements/new")
+@get("/placements/-/new")
 async def new_placement(frame: NamedDependency[Frame], key: FromQuery[str] = "") -> Page:
     """Show the form of a new placement with its defaults."""
     frame.must_edit()
@@ -86,7 +86,7 @@ async def new_placement(frame: NamedDependency[Frame], key: FromQuery[str] = "")
     return frame.page("placements/placement_settings.html", _page(frame, await _terms(frame, ""), form))
 
 
-@post("/placements/new", status_code=200)
+@post("/placements/-/new", status_code=200)
 async def create_placement(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
     """Store a new placement, and go on to its candidates."""
     frame.must_edit()
@@ -176,7 +176,7 @@ def _page(
     groups = Reader(form.values).words("buckets")
     return SettingsPage(
         title=f"{stored.document.name}: settings" if stored else "New placement",
-        action=f"{base}/settings" if stored else f"{base}/new",
+        action=f"{base}/settings" if stored else f"{base}/-/new",
         base=base,
         placement=stored.document if stored else None,
         form=form,

@@ -77,7 +77,7 @@ async def scenarios_page(frame: NamedDependency[Frame], key: FromPath[str]) -> P
     return frame.page("rules/scenarios.html", ScenariosPage(placement, outcomes, failing))
 
 
-@get("/placements/{key:str}/scenarios/new")
+@get("/placements/{key:str}/scenarios/-/new")
 async def new_scenario(frame: NamedDependency[Frame], key: FromPath[str]) -> Page:
     """Show the form of a new scenario with an example."""
     frame.must_draft()
@@ -85,7 +85,7 @@ async def new_scenario(frame: NamedDependency[Frame], key: FromPath[str]) -> Pag
     return frame.page("rules/scenario.html", await _new(frame, key, Form(EXAMPLE)))
 
 
-@post("/placements/{key:str}/scenarios/new", status_code=200)
+@post("/placements/{key:str}/scenarios/-/new", status_code=200)
 async def create_scenario(request: AnyRequest, frame: NamedDependency[Frame], key: FromPath[str]) -> Response[Any]:
     """Store a new one."""
     frame.must_draft()
@@ -223,7 +223,7 @@ def texts_of(stored: Resource) -> dict[str, str]:
 
 async def _new(frame: Frame, key: str, form: Form) -> ScenarioPage:
     base = f"{frame.base}/placements/{key}/scenarios"
-    return ScenarioPage("New scenario", f"{base}/new", base, form, await _inputs(frame, key, form), None, False, [])
+    return ScenarioPage("New scenario", f"{base}/-/new", base, form, await _inputs(frame, key, form), None, False, [])
 
 
 async def _stored(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from litestar.params import FromPath
 from engine.model.errors import FieldProblem, invalid
 from engine.model.placement import ListDocument
 from engine.model.resource import Resource
+from rules.sent.sent_values import composed
 from web.admin.settings.list_uses import RuleLink, rules_by_list
 from web.admin.shell import saving
 from web.admin.shell.admission import AnyRequest, typed
@@ -71,14 +73,14 @@ async def lists_page(frame: NamedDependency[Frame]) -> Page:
     return frame.page("settings/lists.html", ListsPage(await _rows(frame)))
 
 
-@get("/lists/new")
+@get("/lists/-/new")
 async def new_list(frame: NamedDependency[Frame]) -> Page:
     """Show an empty form."""
     frame.must_change()
     return frame.page(WHOLE, _new(frame, Form()))
 
 
-@post("/lists/new", status_code=200)
+@post("/lists/-/new", status_code=200)
 async def create_list(request: AnyRequest, frame: NamedDependency[Frame]) -> Response[Any]:
     """Make a list."""
     frame.must_change()
@@ -145,7 +147,8 @@ def document_of(values: Mapping[str, str], uploaded: Sequence[str], before: Sequ
     reader = Reader(values)
     name = reader.text("name", required="Give it a name, such as blocked-regions")
     existing = before if reader.flag("keep") else ()
-    texts = {"name": name, "values": list(dict.fromkeys((*existing, *reader.lines("values"), *uploaded)))}
+    composed_values = (composed(value) for value in (*existing, *reader.lines("values"), *uploaded))
+    texts = {"name": name, "values": list(dict.fromkeys(composed_values))}
     reader.check()
     return to_document(texts, ListDocument, hints=HINTS)
 
@@ -171,7 +174,20 @@ async def _uploaded(request: AnyRequest) -> Sequence[str]:
         text = (await file.read()).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise invalid("file", "The file must be text in UTF-8, one value a line") from None
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    if "\0" in text:
+        raise invalid("file", "The file must be text, and has a NUL character")
+    lines = ((number, line.strip()) for number, line in enumerate(text.splitlines(), 1))
+    return [_cell(number, line) for number, line in lines if line]
+
+
+def _cell(number: int, line: str) -> str:
+    """Return the value of a line, also where a spreadsheet put it into quotes; raise `Invalid` for several."""
+    if not line.startswith('"'):
+        return line
+    cells = next(csv.reader([line], delimiter=";" if '";' in line else ","))
+    if len([cell for cell in cells if cell.strip()]) > 1:
+        raise invalid("file", f"Line {number} has several values: save one column")
+    return cells[0].strip()
 
 
 async def _rows(frame: Frame) -> list[ListRow]:
@@ -189,7 +205,7 @@ async def _rows(frame: Frame) -> list[ListRow]:
 
 
 def _new(frame: Frame, form: Form) -> ListPage:
-    return ListPage("New list", f"{frame.base}/lists/new", f"{frame.base}/lists", form, 0, (), False, ())
+    return ListPage("New list", f"{frame.base}/lists/-/new", f"{frame.base}/lists", form, 0, (), False, ())
 
 
 async def _stored(

@@ -111,7 +111,7 @@ def _actions(frame: Frame) -> Iterator[Hit]:
         yield Hit("Action", "Write a new rule", "", f"{base}/rules/new", "create add")
         yield Hit("Action", "Start a new experiment", "", f"{base}/experiments/new", "create add test")
     if frame.may_change:
-        yield Hit("Action", "Add a method", "", f"{base}/methods/new", "create new payment")
+        yield Hit("Action", "Add a method", "", f"{base}/methods/-/new", "create new payment")
     yield Hit("Action", "Find rules that never fired", "", f"{base}/rules?use=never", "unused filter")
     yield Hit("Action", "Find fallback decisions", "", f"{base}/decisions?fallback=yes", "filter failures")
 

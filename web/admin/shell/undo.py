@@ -16,6 +16,7 @@ from engine.model.history import AuditFilter, Entry
 from engine.model.resource import Resource
 from engine.model.resource_kinds import KINDS, Kind
 from web.admin.shell.frame import Frame, Notice
+from web.http.request_reading import row_number
 
 RESTORABLE = "|".join(kind for kind in KINDS if kind != "placement")
 SUBJECT = re.compile(rf"(?P<kind>{RESTORABLE}) (?P<id>\S+)(?: in (?P<placement>\S+))?")
@@ -40,7 +41,7 @@ async def restore(frame: NamedDependency[Frame], entry_id: FromPath[int]) -> Res
     """Make a deleted thing again, as it was."""
     frame.must_edit()
     catalogue = frame.engine.catalogue
-    entries = await catalogue.audit(frame.merchant.id, before_id=entry_id + 1, limit=1)
+    entries = await catalogue.audit(frame.merchant.id, before_id=row_number(entry_id) + 1, limit=1)
     if not entries or entries[0].id != entry_id or not can_be_restored(entries[0]):
         raise NotFound("There is nothing to restore here.")
     kind, placement, document = _deleted(entries[0])

@@ -23,7 +23,7 @@ from web.customer_files import export_zip
 from web.http.access import engine_of
 from web.http.dependencies import provide_actor
 from web.http.rate_limits import admitted
-from web.http.request_reading import AnyRequest, document_of
+from web.http.request_reading import AnyRequest, document_of, row_number
 from web.http.responses import NO_STORE, json_response
 from web.openapi.operation import Answer, Operation
 
@@ -198,7 +198,8 @@ async def close(
     id: FromPath[int],
     document: NamedDependency[Closing],
 ) -> Response[bytes]:
-    closed = await engine.privacy_requests.close(actor, id, document.state, explanation=document.explanation)
+    number, explanation = row_number(id), document.explanation
+    closed = await engine.privacy_requests.close(actor, number, document.state, explanation=explanation)
     return json_response(_item(closed), headers=NO_STORE)
 
 

@@ -18,6 +18,7 @@ from engine.model.timestamps import rfc3339
 from engine.service import Engine
 from web.api.common_types import Limit, Moment
 from web.api.events.hook_endpoints import ITEM, TAG
+from web.http.request_reading import row_number
 from web.http.responses import NO_STORE, json_response
 from web.openapi.operation import Answer, Operation
 
@@ -121,7 +122,7 @@ async def resend_parked(
 async def resend(
     actor: NamedDependency[Actor], engine: NamedDependency[Engine], id: FromPath[str], event: FromPath[int]
 ) -> Response[bytes]:
-    await engine.webhooks.send_again(actor, id, event)
+    await engine.webhooks.send_again(actor, id, row_number(event))
     row = await engine.webhooks.delivery(actor.merchant_id, id, event)
     return json_response(delivery_item(row), status=202, headers=NO_STORE)
 
