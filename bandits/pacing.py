@@ -28,7 +28,7 @@ DAY_MS = 24 * HOUR_MS
 
 
 class PacingStep(NamedTuple):
-    """What happened since the last step: how much was `spent` of what was `left` then.
+    """The spending since the last step: `spent` of what was `left` then.
 
     Traffic is what was expected, in any one unit: `elapsed` in that time, and `to_come` from its beginning until the
     budget ends or is filled up. `passed` is the traffic before it since the price was first made, and `horizon` that in

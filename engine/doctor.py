@@ -50,7 +50,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class CheckResult(msgspec.Struct, frozen=True):
-    """What one check found: `remedy` is empty where nothing is to be done."""
+    """The result of one check: `remedy` is empty where nothing is to be done."""
 
     check: str
     state: Literal["ok", "warning", "error"]

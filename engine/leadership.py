@@ -21,7 +21,7 @@ LEASE_SECONDS = 20.0
 
 
 class Leadership:
-    """Whether this process leads; `renew` must run every few seconds.
+    """The claim of this process to lead; `renew` must run every few seconds.
 
     Two processes may lead for seconds after a clock was set or a process stood still, so the work must bear that.
     """

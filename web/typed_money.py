@@ -36,7 +36,7 @@ _INDIAN = re.compile(r"\d{1,2}(?:(?P<mark>[,٬ ])\d{2})(?:(?P=mark)\d{2})*(?P=ma
 
 
 class NotAnAmount(ValueError):
-    """What was typed is no amount, or could be two; the message says so to the person who typed it."""
+    """Raised for a text that is no amount, or could be two; the message says so to the person who typed it."""
 
 
 def is_by_currency(value: object) -> bool:

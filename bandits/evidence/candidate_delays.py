@@ -60,7 +60,7 @@ class Ways(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Delays:
-    """What is known of one candidate's delays.
+    """The delays of one candidate.
 
     `successes` are those of closed decisions by bin of delay, `pending` counts of open decisions, of all or of the
     oldest. `settled` are all its trials with an outcome and the successes among them, `unresolved` its trials

@@ -62,7 +62,7 @@ class PositionEffects(NamedTuple):
 
 
 class PositionCurve(NamedTuple):
-    """What successes say of the logarithms (S - 1,) of the weights of all slots but the first.
+    """The evidence of successes about the logarithms (S - 1,) of the weights of all slots but the first.
 
     `precision` (S - 1, S - 1) and `pull` (S - 1,) are sums over successes, without a prior: the likelihood is about
     exp(pull' x - x' precision x / 2). Faded evidence is a smaller multiple of both.

@@ -28,7 +28,7 @@ OfferVerdict = Literal["gains", "loses", "unclear", "too_few"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CustomerTotals:
-    """What n customers bought: `orders` (n,), and `margins` (n,) in minor units, less the discounts that they got."""
+    """The purchases of n customers: `orders` (n,), and `margins` (n,) in minor units, less their discounts."""
 
     orders: Floats
     margins: Floats

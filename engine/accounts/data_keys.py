@@ -33,7 +33,7 @@ KINDS = tuple(zip(TABLES, (DATA, SIGNING), strict=True))
 
 
 class Rotation(NamedTuple):
-    """Whether there is a new master key, how many keys are under it, and how many of them were wrapped anew.
+    """The result of a rotation: whether there is a new master key, how many keys are under it, how many were rewrapped.
 
     `older_texts` from before data keys were encrypted with one.
     """

@@ -26,7 +26,7 @@ DATA, SIGNING = "", "signing "
 
 
 class KeySource(NamedTuple):
-    """Where keys come from: `setting` with commas between keys, else what `command` prints, else a file in `folder`."""
+    """The sources of keys: `setting` with commas between keys, else what `command` prints, else a file in `folder`."""
 
     setting: str
     command: str

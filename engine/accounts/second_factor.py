@@ -50,7 +50,7 @@ class Setup(NamedTuple):
 
 
 class SecondFactorState(NamedTuple):
-    """Whether a person has a second factor, and how many recovery codes are left."""
+    """The state of a person's second factor, and the number of recovery codes left."""
 
     is_on: bool
     codes_left: int

@@ -37,7 +37,7 @@ Approval = Literal["needed", "given", "emergency"]
 
 
 class Signature(NamedTuple):
-    """Who published, when (epoch milliseconds) and why."""
+    """The actor, time (epoch milliseconds) and reason of a publication."""
 
     actor: Actor
     published_at: int

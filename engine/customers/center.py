@@ -21,7 +21,7 @@ MOST_CHANGES = 20
 
 
 class OwnData(NamedTuple):
-    """What the center shows: what is in force and assumed, what was said before (newest first), what is stored."""
+    """The center's data: what is in force and assumed, what was said before (newest first), what is stored."""
 
     preferences: PreferencesInForce
     consent: ConsentInForce

@@ -17,7 +17,7 @@ from engine.store.connection.database import Database
 
 
 class KnownCustomer(NamedTuple):
-    """What is in force for a customer, and everything that an export has."""
+    """The settings in force for a customer, and everything that an export has."""
 
     preferences: PreferencesInForce
     consent: ConsentInForce

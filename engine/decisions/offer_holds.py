@@ -40,7 +40,7 @@ from engine.store.offers import balances, codes, holds
 
 
 class OfferInput(NamedTuple):
-    """What was read of a request, the budgets of a moment, and offers that are left out, with reasons.
+    """The facts of a request, the budgets of a moment, and offers that are left out, with reasons.
 
     `limits` hold unless the customer has the offer already; `refused` are those that could not be held since.
     """

@@ -22,7 +22,7 @@ MOST_KEPT = 50
 
 
 class Performance(NamedTuple):
-    """How the candidates and the checkouts of a placement did; the first of `groups` is all customers.
+    """The results of the candidates and the checkouts of a placement; the first of `groups` is all customers.
 
     `sampled` of `total` decisions were read; `days` are those that were asked for, or fewer, where the placement is
     younger. `more_groups` are too small to stand here.

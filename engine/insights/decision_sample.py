@@ -185,7 +185,7 @@ def _learning(active: Active, currency: str) -> Learning:
 
 
 class _SampleTerms(NamedTuple):
-    """How logged decisions of a placement are read."""
+    """The terms on which logged decisions of a placement are read."""
 
     active: Active
     learning: Learning

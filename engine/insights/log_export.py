@@ -75,7 +75,7 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 
 
 class ExportedLog(NamedTuple):
-    """What a file contains: decisions, and outcomes of these."""
+    """The counts of a file: decisions, and outcomes of these."""
 
     decisions: int
     outcomes: int

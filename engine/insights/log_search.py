@@ -27,7 +27,7 @@ _STRONGEST = ("refunded", "converted", "redeemed", "completed", "declined", "sel
 
 
 class LogFilter(NamedTuple):
-    """What decisions have in common; an empty field lets all pass.
+    """A filter of decisions; an empty field lets all pass.
 
     `least` and `most` bound the cart's total in minor units of `currency`. `outcome` is one that was reported, or
     `NOTHING`. `since` and `until` are epoch milliseconds.

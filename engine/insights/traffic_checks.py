@@ -24,7 +24,7 @@ MARK: tuple[dict[str, Any], ...] = ({"set": {"name": "holds", "value": True}},)
 
 
 class TrafficContext(NamedTuple):
-    """What rules are held against: recent decisions, and the candidates."""
+    """The input of traffic checks: recent decisions, and the candidates."""
 
     traffic: Traffic = NO_TRAFFIC
     candidates: Sequence[Candidate] = ()

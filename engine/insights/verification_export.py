@@ -31,7 +31,7 @@ _read_decision = msgspec.json.Decoder(Decision).decode
 
 
 class ExportedDecisions(NamedTuple):
-    """What a file contains; `left_out` counts by reason the decisions that cannot be drawn again."""
+    """The counts of a file; `left_out` counts by reason the decisions that cannot be drawn again."""
 
     decisions: int
     left_out: dict[str, int]

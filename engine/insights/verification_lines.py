@@ -187,7 +187,7 @@ class VerificationLines:
 
 
 class RequestInputs(NamedTuple):
-    """What an answer is drawn from: K eligible candidates, and what is the request's own.
+    """The inputs of a draw: K eligible candidates, and what is the request's own.
 
     `table` (S, N, M) are draws of rates and amounts, (N, d, M) of weights of features; empty where nothing is drawn.
     """

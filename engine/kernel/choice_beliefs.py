@@ -49,7 +49,7 @@ COMPRESSION_LEVEL = 1
 
 
 class ChoiceState(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What was learned of choices, as a snapshot stores it: arrays of float32, packed as base64.
+    """The evidence of choices, as a snapshot stores it: arrays of float32, packed as base64.
 
     `settled` and `pending` are the evidence of decisions whose choice is known and of those still open: the information
     vector (p,), then the upper triangle of the precision (p, p). `mean` (p,) is the posterior mean, stored because a

@@ -17,7 +17,7 @@ from engine.statistics.evidence import pending_step
 
 
 class EnrolmentHead(msgspec.Struct, frozen=True):
-    """What a logged answer says of an experiment."""
+    """The part of a logged answer that names an experiment."""
 
     id: str
     variant: str

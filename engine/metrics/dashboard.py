@@ -46,7 +46,7 @@ class TimeSpan(NamedTuple):
 
 
 class Dashboard(NamedTuple):
-    """How a placement did in a span. Sums by `arm` are those of the holdback; `parts` are by dimension and value.
+    """A placement's results in a span. Sums by `arm` are those of the holdback; `parts` are by dimension and value.
 
     `lifts` compare personalized with held-back customers: None where there is too little to tell, and nothing where
     nobody was held back. `hours` are the sums of all decisions by epoch hour and arm; `before` and `earlier` are

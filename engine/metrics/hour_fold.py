@@ -54,7 +54,7 @@ _read_answer = msgspec.json.Decoder(_MetricAnswer, strict=False).decode
 
 
 class _Traits(NamedTuple):
-    """What tells a decision apart in the sums; `first` is the candidate that came first, or empty."""
+    """The key of a decision in the sums; `first` is the candidate that came first, or empty."""
 
     merchant_id: int
     placement: str

@@ -37,7 +37,7 @@ def checked_name(name: str, field: str = "name") -> str:
 
 
 class MerchantDetails(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a merchant sells: country and currency by their ISO codes, the locale of pages, an IANA timezone."""
+    """A merchant's region: country and currency by their ISO codes, the locale of pages, an IANA timezone."""
 
     country: str = "DE"
     currency: str = "EUR"

@@ -42,7 +42,7 @@ class Entry(NamedTuple):
 
 
 class ChainedEntry(NamedTuple):
-    """What the digest of an entry covers. `number` counts a merchant's entries from 1.
+    """The content that the digest of an entry covers. `number` counts a merchant's entries from 1.
 
     `commitment` is of the text that stands apart, because it is about a customer; empty where there is none.
     """
@@ -84,7 +84,7 @@ def commitment_of(customer: str, reason: str, salt: str) -> str:
 
 
 class AuditFilter(NamedTuple):
-    """What entries have in common: a text in the subject, who made them, the kind of thing, and when (epoch ms)."""
+    """A filter of entries: a text in the subject, who made them, the kind of thing, and when (epoch ms)."""
 
     subject: str = ""
     actor: str = ""
@@ -97,7 +97,7 @@ ALL_ENTRIES = AuditFilter()
 
 
 class Emergency(NamedTuple):
-    """What one person did alone although changes need a second person; `person` stands behind the actor, a key."""
+    """A change by one person alone although changes need a second person; `person` stands behind the actor, a key."""
 
     id: int
     occurred_at: int

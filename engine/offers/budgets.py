@@ -49,7 +49,7 @@ class BudgetBalance(NamedTuple):
 
 
 class SpendingHistory(NamedTuple):
-    """What was taken and spent by epoch day, as uses where the budget caps these alone, and the budget's course."""
+    """The amounts taken and spent by epoch day, as uses where the budget caps these alone, and the budget's course."""
 
     days: Mapping[int, DayOfSpending]
     course: BurnDown | None

@@ -13,14 +13,14 @@ LONGEST_FORECAST_DAYS = 3 * 366
 
 
 class DayOfSpending(NamedTuple):
-    """What was newly taken from a budget on an epoch day, less what came back, and what of it was spent for good."""
+    """The amount newly taken from a budget on an epoch day, less what came back, and the part spent for good."""
 
     taken: int
     spent: int
 
 
 class BurnDown(NamedTuple):
-    """What was left at moments (epoch ms), the oldest first, and what is spent a day now.
+    """The amounts left at moments (epoch ms), the oldest first, and the spending a day now.
 
     `used_up_at` is when nothing will be left at this pace; None if nothing was spent lately, or it lies years ahead.
     """

@@ -28,7 +28,7 @@ MOST_PROBLEMS = 5
 
 
 class OfferRequest(NamedTuple):
-    """Which offer is asked for, by id or by code, by whom, and with which facts of the checkout."""
+    """A request for an offer, by id or by code, with the customer and facts of the checkout."""
 
     placement: str
     offer_id: str
@@ -50,7 +50,7 @@ class TypedCode(NamedTuple):
 
 
 class AddedCodes(NamedTuple):
-    """How many codes were added, and how many of those sent the merchant has already."""
+    """The number of codes added, and of those sent that the merchant has already."""
 
     added: int
     repeated: int

@@ -144,7 +144,7 @@ async def _answers(
 
 
 class LogTerms(NamedTuple):
-    """What turns outcomes into margins: the currency, the margin, and what redeemed offers cost by decision."""
+    """The terms of margins: the currency, the margin, and what redeemed offers cost by decision."""
 
     currency: str
     margin_percent: float

@@ -53,7 +53,7 @@ OF_CODES = (CODES_USED_UP, NEEDS_CUSTOMER, OWN_CODE_USED)
 
 
 class OfferQuote(NamedTuple):
-    """What an offer takes off now; `reason` says why it may not be used, and is empty where it may.
+    """The discount of an offer now; `reason` says why it may not be used, and is empty where it may.
 
     `code` is the one that was typed in, if it belongs to one hold alone; `own` is the customer's hold that has it.
     """
@@ -80,7 +80,7 @@ class Purchase(NamedTuple):
 
 
 class Price(NamedTuple):
-    """What a hold is redeemed for, and what must be held for that beforehand; None where it covers the amount."""
+    """The amount that a hold is redeemed for, and the amount to hold beforehand; None where it covers the amount."""
 
     amount: int
     cart_total: int
@@ -93,7 +93,7 @@ class Price(NamedTuple):
 
 
 class OfferStores(NamedTuple):
-    """What redemptions read and write."""
+    """The stores that redemptions read and write."""
 
     holds: Holds
     budgets: BudgetReader

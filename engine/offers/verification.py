@@ -29,7 +29,7 @@ class CodeDifference(NamedTuple):
 
 
 class Verification(NamedTuple):
-    """What was compared, and what differs."""
+    """The numbers of comparisons and differences."""
 
     balances: int
     holds: int

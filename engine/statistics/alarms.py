@@ -28,7 +28,7 @@ HourTotals = Mapping[int, MetricTotals]
 
 
 class Alarm(NamedTuple):
-    """What is unusual, since an epoch hour: a share of decisions beside the usual one.
+    """An unusual share, since an epoch hour: a share of decisions beside the usual one.
 
     Of the kind `latency`, the milliseconds that 19 of 20 decisions stay within.
     """

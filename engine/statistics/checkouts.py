@@ -33,7 +33,7 @@ class CheckoutBin(NamedTuple):
 
 
 class CheckoutFigures(NamedTuple):
-    """How checkouts ended; parts are None where there is too little to tell, or nothing to compare with.
+    """The results of checkouts; parts are None where there is too little to tell, or nothing to compare with.
 
     `share` of the decisions ended in a purchase, or in a choice where no purchase was ever reported (`is_choice`).
     `before` compares with the time before, inside customer groups. `held_back` and `money` (minor units a decision)

@@ -35,14 +35,14 @@ class MoneyInterval(NamedTuple):
 
 
 class GainPoint(NamedTuple):
-    """What learning had brought a checkout until `end` (epoch milliseconds)."""
+    """The gain of learning for a checkout until `end` (epoch milliseconds)."""
 
     end: int
     gain: MoneyInterval
 
 
 class LearningMoney(NamedTuple):
-    """What learning brings and costs a checkout; a part is None where it cannot be told.
+    """The gain and cost of learning for a checkout; a part is None where it cannot be told.
 
     `held_back` is the number of held-back decisions, `personalized` the share of decisions that are not held back.
     `has_amounts` is false where no purchase had an amount in the merchant's currency. `cost_refused` says why the cost

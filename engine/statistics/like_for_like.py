@@ -65,7 +65,7 @@ class SampledDecision(NamedTuple):
 
 
 class ChoiceRate(NamedTuple):
-    """How often a candidate was chosen when it was seen: a share of `impressions` with its 95% interval.
+    """The rate at which a candidate is chosen: a share of its `impressions`, with its 95% interval.
 
     `offered` is the share of the group's decisions in which it could be shown.
     """
@@ -95,7 +95,7 @@ class Lead(NamedTuple):
 
 
 class GroupComparison(NamedTuple):
-    """What a group's decisions say, since the lead's turn if there was one.
+    """The comparison of a group's candidates, since the lead's turn if there was one.
 
     `lead` is None where no two candidates can be compared.
     `beside` are differences of other candidates from the leader, None where nobody could be shown both.

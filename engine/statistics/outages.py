@@ -32,7 +32,7 @@ class MinuteRow(NamedTuple):
 
 
 class State(NamedTuple):
-    """What is known up to the minute `minute`: the test, and by candidate (K,) the minute from which it failed."""
+    """The state up to the minute `minute`: the test, and by candidate (K,) the minute from which it failed."""
 
     minute: int
     watch: Watch

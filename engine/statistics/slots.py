@@ -35,7 +35,7 @@ MOST_STRATA = 8
 
 
 class SlotEvidence(msgspec.Struct, frozen=True):
-    """What a sample of closed decisions says of slots.
+    """The evidence of a sample of closed decisions about slots.
 
     `decisions` is their number, `read_to` the id before which all were considered, `day` the epoch day to which older
     ones have faded. `steps` are the sums of `position_sums` by cell, a list for each slot but the last. A cell is a

@@ -40,7 +40,7 @@ class NewEntry(NamedTuple):
 
 
 class CustomerNote(NamedTuple):
-    """What an entry says about a customer, beside the entry."""
+    """The part of an entry about a customer, stored beside the entry."""
 
     customer: str
     reason: str

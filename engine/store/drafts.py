@@ -24,7 +24,7 @@ An editor sends back one number, the document's version or the draft's revision;
 
 
 class DraftRow(NamedTuple):
-    """Where a draft stands; `publish_at` in epoch milliseconds, `problem` says why it was not published then.
+    """The state of a draft; `publish_at` in epoch milliseconds, `problem` says why it was not published then.
 
     `asked_person` is the person behind `asked_by`, empty where nobody knows the person of a key.
     """

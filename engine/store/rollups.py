@@ -43,7 +43,7 @@ class FieldCell(NamedTuple):
 
 
 class Faults(NamedTuple):
-    """How often a field was not understood, and when last (epoch milliseconds)."""
+    """The number of values of a field that were not understood, and the last time (epoch milliseconds)."""
 
     times: int
     last_at: int

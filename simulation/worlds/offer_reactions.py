@@ -19,7 +19,7 @@ KEENNESS = {True: 1.5, False: 0.5}
 
 
 class OfferTaste(NamedTuple):
-    """How likely an offer keeps a customer who would leave, and how likely those who buy anyway use it."""
+    """The chances that an offer keeps a customer who would leave, and that those who buy anyway use it."""
 
     keeps: float
     used_anyway: float

@@ -44,7 +44,7 @@ CLOSED = MessagePage("closed", "closed_text")
 
 
 class CenterContent(NamedTuple):
-    """What is known of a customer, the words for it, and how many days decisions are kept."""
+    """The data of a customer, the words for it, and how many days decisions are kept."""
 
     data: OwnData
     words: CenterWords

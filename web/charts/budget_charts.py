@@ -15,7 +15,7 @@ DAYS_AXIS = {"format": "%d %b", "tickCount": 6, "grid": False}
 
 
 class BudgetMeasure(NamedTuple):
-    """What a budget is counted in: `text` of a value, `scale` of one unit of the axis, and the unit's name."""
+    """The unit of a budget: `text` of a value, `scale` of one unit of the axis, and the unit's name."""
 
     text: Callable[[int], str]
     scale: int

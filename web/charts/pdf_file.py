@@ -31,7 +31,7 @@ class PaperPart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Paper(msgspec.Struct, frozen=True, kw_only=True):
-    """What a PDF says: the message first, the details in parts. Parts without content are left out.
+    """The content of a PDF: the message first, the details in parts. Parts without content are left out.
 
     `logo` is a PNG at its head, empty for none.
     """

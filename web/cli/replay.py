@@ -58,7 +58,7 @@ def obd(log: Path, *, items: Path | None, placement: str | None, limit: int | No
 
 
 class Server(NamedTuple):
-    """Where to play: the server's address, a secret key, and how many requests are in flight."""
+    """The target of a replay: the server's address, a secret key, and how many requests are in flight."""
 
     url: str
     key: str

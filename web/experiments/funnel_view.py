@@ -16,7 +16,7 @@ NOT_REPORTED = {"shown": "is shown", "selected": "is chosen", "converted": "is b
 
 @dataclass(frozen=True)
 class FunnelStep:
-    """How many decisions of a variant reached a step, as a figure and as a share of all of them."""
+    """The decisions of a variant that reached a step, as a figure and as a share of all of them."""
 
     count: str
     share: str

@@ -30,7 +30,7 @@ LEAST_BEFORE = 0.1
 
 @dataclass(frozen=True)
 class MetricDifference:
-    """What a metric is compared with, in its own units, and how far it is away with its 95% interval.
+    """The baseline of a metric, in its own units, and the distance from it with its 95% interval.
 
     Of revenue and margin, the difference is that of all personalized checkouts together, and there is no other value to
     stand `beside`. The time before has no interval.

@@ -23,7 +23,7 @@ MOST_DAYS = 92
 
 @dataclass(frozen=True)
 class OverviewPeriod:
-    """What the page shows. `first` and `last` are ISO days, `problem` is why those that were asked for do not count."""
+    """The period shown. `first` and `last` are ISO days, `problem` is why those that were asked for do not count."""
 
     range: str
     compare: str

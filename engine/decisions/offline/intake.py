@@ -53,7 +53,7 @@ class OfflineDecision(msgspec.Struct, frozen=True):
 
 
 class OfflineReceipt(msgspec.Struct, frozen=True):
-    """What became of a decision that a client sent."""
+    """The result of a decision that a client sent."""
 
     decision_id: str
     status: Status

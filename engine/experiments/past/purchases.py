@@ -41,7 +41,7 @@ class PastPurchase(NamedTuple):
 
 
 class StartTerms(NamedTuple):
-    """What an experiment keeps of the time before its start; the margin is that of the placement."""
+    """The purchases that an experiment keeps of the time before its start; the margin is that of the placement."""
 
     caps: tuple[MetricCap, ...]
     margin_percent: float

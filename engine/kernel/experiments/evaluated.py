@@ -16,7 +16,7 @@ IN_FORCE: Variants = ()
 
 
 class Evaluated:
-    """What was evaluated for one request: each set of rules and the catalogue at most once."""
+    """The evaluations for one request: each set of rules and the catalogue at most once."""
 
     def __init__(self, plans: Mapping[Variants, Plan], rule_sets: Mapping[Variants, int], facts: Facts) -> None:
         self._plans = plans

@@ -33,7 +33,7 @@ class CandidateFees(msgspec.Struct, frozen=True):
 
 
 class MeasureTerms(msgspec.Struct, frozen=True):
-    """What is measured in an experiment: `caps` are the largest amounts by measure, `fees` those of candidates."""
+    """The measures of an experiment: `caps` are the largest amounts by measure, `fees` those of candidates."""
 
     names: frozenset[str]
     caps: Mapping[str, int] = {}

@@ -47,14 +47,14 @@ HELD_BACK: Variants = ((HOLDBACK_ID, NOT_PERSONALIZED),)
 
 
 class PickKey(msgspec.Struct, frozen=True, order=True, cache_hash=True):
-    """What decides for a request: the variants' plan, and the groups that its outcomes are counted in."""
+    """The key of a request's plan: the variants' plan, and the groups that its outcomes are counted in."""
 
     variants: Variants
     groups: Groups
 
 
 class Pick(NamedTuple):
-    """What decides for a request, the assignments behind it, and the question with what was evaluated for it."""
+    """The plan that decides a request, the assignments behind it, and the question with what was evaluated for it."""
 
     key: PickKey
     assignments: tuple[Assignment, ...]

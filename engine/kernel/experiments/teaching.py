@@ -10,7 +10,7 @@ from engine.model.scope import Groups
 
 
 class Teaching(NamedTuple):
-    """How an experiment that does not share everything separates outcomes, `since` epoch milliseconds."""
+    """The way in which an experiment that does not share everything separates outcomes, `since` epoch milliseconds."""
 
     experiment: str
     mode: LearningMode

@@ -25,7 +25,7 @@ OWN_CODE_TAKEN = "this customer's code is held or used"
 
 
 class OfferContext(NamedTuple):
-    """Who asks for offers: `customer` is a keyed hash, empty for a guest; `currency` is the merchant's own."""
+    """The caller of an offer request: `customer` is a keyed hash, empty for a guest; `currency` the merchant's own."""
 
     merchant_id: int
     customer: str

@@ -10,7 +10,7 @@ from rules.language.values import read_currency
 
 
 class Cart(NamedTuple):
-    """What a discount depends on; None is not known."""
+    """The amounts that a discount depends on; None is unknown."""
 
     total: int | None = None
     currency: str | None = None

@@ -26,7 +26,7 @@ PURCHASES = ""
 
 
 class Metric(NamedTuple):
-    """What a metric reads of a unit's measure; where it `falls`, less is better."""
+    """The reading of a unit's measure by a metric; where it `falls`, less is better."""
 
     kind: MetricKind
     measure: str = PURCHASES

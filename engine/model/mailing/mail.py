@@ -49,7 +49,7 @@ class Attachment(NamedTuple):
 
 
 class MailContent(NamedTuple):
-    """What a mail says, the same for all its recipients."""
+    """The content of a mail, the same for all its recipients."""
 
     title: str
     text: str
@@ -57,7 +57,7 @@ class MailContent(NamedTuple):
 
 
 class MailSummary(NamedTuple):
-    """How the mails of a subject do: when one was sent last, how many wait after a fault, and how many failed since.
+    """A subject's mails: when one was sent last, how many wait after a fault, and how many failed since.
 
     `fault` is that of the newest mail, `next_at` when the first that waits is tried again.
     """

@@ -19,7 +19,7 @@ class CodeRequest(NamedTuple):
 
 
 class CodeCounts(NamedTuple):
-    """How many codes of an offer are free, held for a customer, and used."""
+    """The numbers of codes of an offer that are free, held for a customer, and used."""
 
     free: int = 0
     held: int = 0

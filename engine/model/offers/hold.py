@@ -52,7 +52,7 @@ class Cap(NamedTuple):
 
 
 class Balance(NamedTuple):
-    """What of a budget is held and spent."""
+    """The amounts of a budget that are held and spent."""
 
     held: int = 0
     spent: int = 0
@@ -167,7 +167,7 @@ class OfferKey(NamedTuple):
 
 
 class OfferUses(NamedTuple):
-    """How often an offer was held for a customer and redeemed, and what that cost less refunds, in minor units."""
+    """The numbers of holds and redemptions of an offer, and their cost less refunds, in minor units."""
 
     held: int = 0
     redeemed: int = 0
@@ -175,7 +175,7 @@ class OfferUses(NamedTuple):
 
 
 class LedgerFilter(NamedTuple):
-    """Which entries are asked for; an empty text is all. `customer` is a keyed hash."""
+    """A filter of ledger entries; an empty text is all. `customer` is a keyed hash."""
 
     budget: str = ""
     kind: str = ""

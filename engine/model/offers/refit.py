@@ -14,7 +14,7 @@ REPLACED = "refit from the log"
 
 
 class RefitResult(msgspec.Struct, frozen=True, kw_only=True):
-    """How the model in force (`before`) and the refit (`after`) predict the held-out days (epoch days).
+    """The predictions of the model in force (`before`) and the refit (`after`) on the held-out days (epoch days).
 
     The refit learned from `trained` trials, all of them known before the first held-out day.
     """

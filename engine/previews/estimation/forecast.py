@@ -27,7 +27,7 @@ Group = tuple[bool, bool]
 
 
 class Earned(NamedTuple):
-    """What a decision earned, and for whom."""
+    """The reward of a decision, and its customer."""
 
     is_after: bool
     is_held_back: bool

@@ -34,7 +34,7 @@ class Expired(NamedTuple):
 
 
 class ExpiredRows(msgspec.Struct, frozen=True):
-    """How many rows of a table are to be deleted."""
+    """The number of rows of a table to be deleted."""
 
     table: str
     rows: int

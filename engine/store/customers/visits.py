@@ -28,7 +28,7 @@ class SeenCustomer(NamedTuple):
 
 
 class InactiveCustomer(NamedTuple):
-    """What a customer said who was last seen on a day since 1970; encrypted."""
+    """The settings, encrypted, of a customer who was last seen on a day since 1970."""
 
     customer: str
     sealed: str

@@ -29,7 +29,7 @@ class Week(NamedTuple):
 
 
 class WeekQuestion(NamedTuple):
-    """What is asked of the week: its units, those of them with an outcome of the type `event`, since when (epoch ms).
+    """A question about a week: its units, those of them with an outcome of the type `event`, since when (epoch ms).
 
     `device_in` names the device of facts as JSON.
     """

@@ -123,7 +123,7 @@ def left_of(purchase: ConversionRow, refunds: Sequence[int | None]) -> int | Non
 
 
 class FoldTerms(NamedTuple):
-    """What purchases of an experiment are counted by: the merchant's currency, and what is measured of units."""
+    """The terms for counting purchases of an experiment: the merchant's currency, and the measures of units."""
 
     currency: str
     measures: MeasureTerms

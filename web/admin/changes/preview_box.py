@@ -37,7 +37,7 @@ class ProgressBar:
 
 @dataclass(frozen=True)
 class PreviewTopic:
-    """What is previewed: its title and purpose, the address that starts it, and the fields that say what it is.
+    """The subject of a preview: its title and purpose, the address that starts it, and the fields that say what it is.
 
     `running` names it while it runs, `start` is the text of the button.
     """

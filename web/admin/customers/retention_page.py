@@ -80,7 +80,7 @@ class LossView:
 
 
 class ShownLosses(NamedTuple):
-    """What would be deleted, if somebody asked, and the days that it was about."""
+    """The rows that would be deleted, if somebody asked, and the days that the question was about."""
 
     losses: Sequence[KindPreview] | None
     shown: str

@@ -48,7 +48,7 @@ class VariantCard:
 
 @dataclass(frozen=True)
 class Choices:
-    """What variants of a placement may change: its candidates as (id, label), its rules by id, its policy.
+    """The parts of a placement that variants may change: its candidates as (id, label), its rules by id, its policy.
 
     `terms` put rules into sentences.
     """

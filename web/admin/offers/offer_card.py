@@ -27,7 +27,7 @@ TYPICAL_CART = 100
 
 @dataclass(frozen=True)
 class OfferCard:
-    """What a customer with a cart reads: on a device, in a language, light or dark.
+    """The offer as a customer with a cart reads it: on a device, in a language, light or dark.
 
     `problem` says what the form must have before there is a discount to show. `before` and `after` are the cart's
     total, `until` the last moment of the offer, both as customers of that language write them.

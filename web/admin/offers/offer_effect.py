@@ -33,7 +33,7 @@ SENTENCES = {
 
 @dataclass(frozen=True)
 class EffectView:
-    """What an offer added, in words; without a holdback there is nothing to compare, and `advice` says what to do."""
+    """An offer's effect, in words; without a holdback there is nothing to compare, and `advice` says what to do."""
 
     name: str
     base: str

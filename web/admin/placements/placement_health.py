@@ -15,7 +15,7 @@ SOURCES = {"server": "your server (secret key)", "browser": "browsers (publishab
 
 @dataclass(frozen=True)
 class OfferedRow:
-    """Who was offered a candidate; shares are 0 to 1, None where there are too few decisions."""
+    """The audience that was offered a candidate; shares are 0 to 1, None where there are too few decisions."""
 
     label: str
     colour: int

@@ -51,7 +51,7 @@ class RefitRow:
 
 @dataclass(frozen=True)
 class ModelView:
-    """What weighs how much and how that changed; the refits, the newest first, and what became of the last one."""
+    """The weights of facts and their changes; the refits, the newest first, and the result of the last one."""
 
     changes: str
     moments: Sequence[int]

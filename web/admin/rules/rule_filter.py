@@ -23,7 +23,7 @@ USES = (("never", "Never fired, 30 days"), ("fired", "Fired, 30 days"), ("findin
 
 @dataclass(frozen=True)
 class RuleInList:
-    """What filters look at: the rule with its state, its sentence, who changed it last, and what is known of it."""
+    """The input of filters: a rule with its state, its sentence, its last author, and what is known of it."""
 
     item: DraftItem
     state: State
@@ -35,7 +35,7 @@ class RuleInList:
 
 @dataclass(frozen=True)
 class Filter:
-    """What the list shows: rules that fit every field that is not empty. `after` is where the page begins."""
+    """The filter of the list: rules that fit every field that is not empty. `after` is where the page begins."""
 
     q: str = ""
     tag: str = ""

@@ -20,7 +20,7 @@ YES_NO = {"yes": True, "no": False, "true": True, "false": False}
 
 @dataclass(frozen=True)
 class ExpectationInput:
-    """What is expected of a candidate, with the choices."""
+    """The expectation of a candidate, with the choices."""
 
     id: str
     label: str

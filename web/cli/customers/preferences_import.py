@@ -39,7 +39,7 @@ class ImportLine(NamedTuple):
 
 
 class Imported(NamedTuple):
-    """How many customers the file has, and for how many it changed something."""
+    """The numbers of customers in the file, and of those for whom it changed something."""
 
     customers: int
     changed: int

@@ -40,7 +40,7 @@ class JobState(msgspec.Struct, frozen=True):
 
 
 class ServerStatus(msgspec.Struct, frozen=True):
-    """What the server on this machine says; without an answer everything else is empty."""
+    """The report of the server on this machine; without an answer everything else is empty."""
 
     url: str
     answers: bool

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Announcement:
-    """What the answers of a deprecated operation say of it."""
+    """The headers with which answers of a deprecated operation announce it."""
 
     def __init__(self, method: str, path: str, deprecation: Deprecation) -> None:
         self._headers = (

@@ -36,7 +36,7 @@ DONE, CANCEL = "rule_done", "rule_cancel"
 
 
 class RuleScene(NamedTuple):
-    """Where a rule is edited: the placement of the experiment, and the address that its form is sent to."""
+    """The scene of a rule's form: the placement of the experiment, and the address that its form is sent to."""
 
     frame: Frame
     configuration: Configuration

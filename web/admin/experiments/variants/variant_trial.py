@@ -43,7 +43,7 @@ USUAL = ("cart.total", "cart.currency", "geo.country", "device.type")
 
 @dataclass(frozen=True)
 class VariantColumn:
-    """What a customer sees in a variant; `is_same`: just what the control answers, `is_own`: the variant they get."""
+    """A customer's answer in a variant; `is_same`: just what the control answers, `is_own`: the variant they get."""
 
     name: str
     number: int

@@ -52,7 +52,7 @@ class GroupHead:
 
 @dataclass(frozen=True)
 class GroupSentence:
-    """What a group's figures say of the candidates that it is `about`; `is_sure` is whether it may be relied on."""
+    """A group's verdict on the candidates that it is `about`; `is_sure` is whether it may be relied on."""
 
     text: str
     is_sure: bool

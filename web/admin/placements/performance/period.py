@@ -21,7 +21,7 @@ class PeriodOption:
 
 @dataclass(frozen=True)
 class PagePeriod:
-    """What the address asks for: so many `days`, beside the time before or the holdback, of a group or of all."""
+    """The period in the address: so many `days`, beside the time before or the holdback, of a group or of all."""
 
     days: int
     compare: str

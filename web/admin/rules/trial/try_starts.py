@@ -29,7 +29,7 @@ NO_HIT = "No decision and no customer of this placement has this id."
 
 @dataclass(frozen=True)
 class TrialScene:
-    """Where a customer is tried: a placement with its fields, and the form of the panel as it was sent."""
+    """The start of a trial: a placement with its fields, and the form of the panel as it was sent."""
 
     frame: Frame
     configuration: Configuration
