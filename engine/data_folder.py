@@ -42,6 +42,11 @@ def _with_driver(url: str) -> str:
     return f"postgresql+asyncpg{separator}{rest}" if scheme in ("postgresql", "postgres") else url
 
 
+def has_database(settings: Settings) -> bool:
+    """Return whether there is a database; that on a server is taken to be there."""
+    return bool(settings.database_url) or Path(settings.data, SQLITE_FILE).exists()
+
+
 def prepare_folder(settings: Settings) -> None:
     """Create the data folder, and let only the owner read the database in it, also in an existing folder."""
     os.makedirs(settings.data, mode=0o700, exist_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 import secrets
 from typing import NamedTuple
 
@@ -27,6 +28,8 @@ from engine.store.connection.database import Database
 from engine.store.limits import tiers
 from rules import timezones
 
+SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+"""Of merchants: it stands on command lines, in addresses and in `merchant_id`."""
 LONGEST_OVERLAP_HOURS = 24 * 30
 DEFAULT_DETAILS = MerchantDetails()
 
@@ -179,6 +182,8 @@ async def add_sides(
     connection: AsyncConnection, slug: str, name: str, details: MerchantDetails, *, actor_name: str
 ) -> tuple[Merchant, Merchant]:
     """Add a merchant in a transaction, as `Accounts.add_merchant`."""
+    if not SLUG.fullmatch(slug):
+        raise invalid("slug", "must be 1 to 64 letters, digits, -, _ and ., with a letter or a digit first")
     name = checked_name(name)
     country, currency, locale, timezone = msgspec.structs.astuple(details)
     if timezone not in timezones():

@@ -45,6 +45,24 @@ def test_folder_that_cannot_be_created_is_named(tmp_path: Path):
     assert str(tmp_path / "file") in error_line(tap2("merchant", "list", folder=tmp_path / "file" / "data"))
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "merchant list",
+        "status",
+        "audit verify",
+        "tiers list",
+        "decision show dec_x",
+        "user list --merchant a",
+    ],
+)
+def test_a_mistyped_folder_is_named_and_not_made(tmp_path: Path, command: str):
+    folder = tmp_path / "dtaa"
+    line = error_line(tap2(*command.split(), folder=folder))
+    assert f"TAP2_DATA: there is no database in the folder “{folder}”" in line
+    assert not folder.exists()
+
+
 @pytest.mark.parametrize("is_database", [True, False])
 def test_server_that_cannot_start_logs_the_reason(tmp_path: Path, capfd: pytest.CaptureFixture[str], is_database: bool):
     async def start(folder: Path) -> None:
@@ -65,6 +83,7 @@ def test_server_that_cannot_start_logs_the_reason(tmp_path: Path, capfd: pytest.
 
 
 def test_control_characters_of_arguments_do_not_reach_the_terminal(tmp_path: Path):
+    assert tap2("db", "upgrade", folder=tmp_path).exit_code == 0
     line = error_line(tap2("keys", "create", "--kind", "secret", "--merchant", "a\n\x1b[2J\x9b", folder=tmp_path))
     assert "\\x0a\\x1b[2J\\x9b" in line
 
@@ -109,6 +128,7 @@ def test_defect_prints_one_line_unless_debugging(tmp_path: Path, monkeypatch: py
     async def broken(_accounts: Accounts) -> None:
         raise RuntimeError("two\nlines") from sqlite3.Error("the cause")
 
+    assert tap2("db", "upgrade", folder=tmp_path).exit_code == 0
     monkeypatch.setattr(Accounts, "merchants", broken)
     line = error_line(tap2("merchant", "list", folder=tmp_path))
     assert "unexpected RuntimeError" in line
@@ -135,3 +155,10 @@ def test_codes_of_a_merchant_are_stored_in_capitals(tmp_path: Path):
     assert added.exit_code == 0, added.output
     listed = json.loads(tap2("merchant", "list", "--json", folder=tmp_path).stdout)
     assert {(row["country"], row["currency"]) for row in listed} == {("AT", "CHF")}
+
+
+@pytest.mark.parametrize("slug", ["", " ", "a b", "a/b", "../x", "-x", "Bäckerei", "x" * 65])
+def test_a_slug_fits_into_addresses(tmp_path: Path, slug: str):
+    assert "slug: must be 1 to 64 letters" in error_line(
+        tap2("merchant", "add", "--name", "Shop", "--", slug, folder=tmp_path)
+    )

@@ -36,7 +36,7 @@ def merchant_add(*, slug: str, name: str | None, json: bool, **options: str) -> 
     options["country"] = _code("country", options["country"], COUNTRIES, "ISO 3166-1 alpha-2 code such as DE")
     options["currency"] = _code("currency", options["currency"], CURRENCIES, "ISO 4217 code such as EUR")
     details = MerchantDetails(**options)
-    live, _ = with_engine(lambda engine: engine.accounts.add_merchant(slug, name or slug, details))
+    live, _ = with_engine(lambda engine: engine.accounts.add_merchant(slug, name or slug, details), creates=True)
     show({"slug": live.slug, "name": live.name, "sides": ["live", "test"]}, json=json)
 
 

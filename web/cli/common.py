@@ -13,6 +13,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from engine.data_folder import has_database
 from engine.model.errors import EngineError
 from engine.service import Engine, open_engine
 from engine.settings import Settings
@@ -53,10 +54,18 @@ def settings() -> Settings:
 T = TypeVar("T")
 
 
-def with_engine(work: Callable[[Engine], Awaitable[T]]) -> T:
-    """Run `work` on an engine without background jobs; an error ends the command with one line."""
+def with_engine(work: Callable[[Engine], Awaitable[T]], *, creates: bool = False) -> T:
+    """Run `work` on an engine without background jobs; an error ends the command with one line.
 
+    Only a command that `creates` makes a new database and its keys: in the folder of a mistyped TAP2_DATA, the others
+    would say that there is nothing yet.
+    """
     chosen = settings()
+    if not (creates or has_database(chosen)):
+        raise click.ClickException(
+            f"TAP2_DATA: there is no database in the folder “{chosen.data}”; `tap2 serve`, `tap2 db upgrade` and "
+            "`tap2 merchant add` make a new one"
+        )
 
     async def run() -> T:
         engine = await open_engine(chosen)
