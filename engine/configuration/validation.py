@@ -16,6 +16,7 @@ from engine.kernel.scenario_check import unknown_facts
 from engine.model.documents.names import problem_with_name
 from engine.model.documents.offer import Offer, OfferBudget
 from engine.model.errors import FieldProblem, Invalid
+from engine.model.experiment import OPEN
 from engine.model.placement import Candidate, Contextual, FieldDocument, Placement, RuleDocument, Scenario, Split
 from engine.model.resource import Resource
 from engine.model.resource_kinds import KINDS, Document, Kind
@@ -225,7 +226,25 @@ def compiled(key: str, document: PlanDocument, version: int, *, like: Plan | Non
         raise Invalid(*problems)
     if document.experiments:
         _refuse_broken_variants(key, plan)
+        if like is not None and (lost := list(_lost_names(key, like.document, document))):
+            raise Invalid(*lost)
     return plan
+
+
+def _lost_names(key: str, before: PlanDocument, after: PlanDocument) -> Iterator[FieldProblem]:
+    """Yield what an edit deletes of that which variants with customers name: they would become the control."""
+    candidates = {each.id for each in before.candidates} - {each.id for each in after.candidates}
+    rule_ids = {each.id for each in before.rules} - {each.id for each in after.rules}
+    for experiment in after.experiments:
+        if experiment.status.state not in OPEN:
+            continue
+        for variant in experiment.variants:
+            named = {*variant.order, *variant.candidates_off} & candidates
+            lost = [f"candidate “{name}”" for name in sorted(named)]
+            lost += [f"rule “{name}”" for name in sorted({*variant.rules_off} & rule_ids)]
+            for name in lost:
+                message = f"variant “{variant.id}” names {name}: end the experiment first"
+                yield FieldProblem(f"experiment {experiment.id} of {key}", message)
 
 
 def _refuse_broken_variants(key: str, plan: Plan) -> None:

@@ -12,7 +12,7 @@ from engine.kernel.experiments.units import DEVICE_ID
 from engine.model.documents.metric import METRICS
 from engine.model.documents.names import problem_with_name
 from engine.model.errors import FieldProblem, Invalid, NotFound
-from engine.model.experiment import Experiment, State, Variant
+from engine.model.experiment import OPEN, Experiment, Variant
 from engine.model.placement import Fixed, Placement, Policy, Split
 from engine.model.resource import Resource
 from engine.model.timestamps import ms_of
@@ -21,8 +21,6 @@ from rules.language.values import WORDS
 EDITABLE_WHILE_RUNNING = ("name", "hypothesis", "notes", "guardrails", "maximum_days")
 BEGINS_A_PHASE = ("share", "audience", "weights")
 """What may change too while units are enrolled, but begins a new phase."""
-OPEN: tuple[State, ...] = ("running", "paused")
-"""States of experiments that take up a part of their layer."""
 
 SMALLEST_SHARE = 1e-9
 

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import msgspec
 
-from engine.experiments.checks import OPEN, SMALLEST_SHARE
-from engine.model.experiment import Experiment, State
+from engine.experiments.checks import SMALLEST_SHARE
+from engine.model.experiment import OPEN, Experiment, State
 
 
 class LayerPart(msgspec.Struct, frozen=True):

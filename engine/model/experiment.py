@@ -35,6 +35,8 @@ State = Literal["draft", "in_review", "approved", "running", "paused", "stopped"
 
 CONTROLLED: tuple[State, ...] = ("paused", "stopped")
 """States in which everybody gets the control."""
+OPEN: tuple[State, ...] = ("running", "paused")
+"""States of experiments that take up a part of their layer."""
 
 HOLDBACK_ID = "holdback"
 NOT_PERSONALIZED = "not_personalized"

@@ -281,3 +281,18 @@ def test_a_start_is_scheduled(side: Side):
     create(side, starts_at="2099-01-01T00:00:00Z")
     assert act(side, "schedule")["status"]["state"] == "approved"
     assert act(side, "send-back")["status"]["state"] == "draft"
+
+
+def test_a_running_variant_keeps_its_candidates_and_rules(side: Side):
+    rule_off = {"id": "no-rule", "name": "Without the rule", "rules_off": ["no-invoice-for-large-carts"]}
+    create(side, variants=[*PAYPAL_FIRST["variants"], rule_off])
+    act(side, "start")
+    placement, any_version = "/v1/placements/payment_methods", {"If-Match": "*"}
+    for path, name in (("candidates/paypal", "candidate “paypal”"), ("rules/no-invoice-for-large-carts", "rule “no-")):
+        refused = side.client.delete(f"{placement}/{path}", headers=any_version)
+        assert refused.status_code == 400, refused.text
+        assert f"names {name}" in refused.json()["detail"]
+        assert refused.json()["field"] == "experiment paypal-first of payment_methods"
+    assert side.client.delete(f"{placement}/candidates/ideal", headers=any_version).status_code == 204
+    act(side, "conclude", winner="control", reason="done")
+    assert side.client.delete(f"{placement}/candidates/paypal", headers=any_version).status_code == 204
