@@ -52,13 +52,13 @@ def stratified_difference(
         return None
     weights /= weights.sum()
     means = _by_cell(y, first, numbers) / np.maximum(counts, 1)
-    kept = shared[numbers]
-    cell = (np.where(first, 0, 1)[kept], numbers[kept])
-    leverage = weights[cell[1]] / counts[cell] * kept.sum()
+    compared = shared[numbers]
+    cell = (np.where(first, 0, 1)[compared], numbers[compared])
+    leverage = weights[cell[1]] / counts[cell] * compared.sum()
     scale = np.sqrt(counts[cell] / (counts[cell] - 1))
     value = float(weights @ (means[0] - means[1]))
-    terms = value + np.where(cell[0] == 0, 1.0, -1.0) * leverage * scale * (y[kept] - means[cell])
-    clusters = Clusters.of(np.asarray(customers)[kept], leverage / leverage.mean())
+    terms = value + np.where(cell[0] == 0, 1.0, -1.0) * leverage * scale * (y[compared] - means[cell])
+    clusters = Clusters.of(np.asarray(customers)[compared], leverage / leverage.mean())
     return _difference(value, terms, clusters)
 
 
