@@ -23,12 +23,17 @@ from engine.model.documents.consent import (
 )
 from engine.model.documents.preferences import CustomerSettings
 from engine.model.errors import FieldProblem, Invalid
+from engine.model.timestamps import MINUTE, ms_of
 from engine.store import audit, resources
 from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
 from engine.store.customers import consents, settings
 from engine.store.customers.consents import SealedConsent
 from rules.json_logic.problems import nearest
+from rules.language.values import WORDS
+
+CLOCK_SKEW_MS = 5 * MINUTE
+"""By how much the clock of a shop may be ahead."""
 
 ConsentState = Literal["accepted", "refused", "unknown"]
 _encode = msgspec.json.Encoder().encode
@@ -195,6 +200,12 @@ def _problems(record: ConsentRecord, names: Collection[str]) -> Iterator[FieldPr
             yield FieldProblem(f"purposes/{purpose}", f"must be false with the method {record.method}")
         if not accepts and record.method == "accept":
             yield FieldProblem(f"purposes/{purpose}", "must be true with the method accept; use save for a choice")
+    if record.occurred_at is not None:
+        moment = ms_of(record.occurred_at)
+        if moment is None:
+            yield FieldProblem("occurred_at", f"must be {WORDS['datetime']}")
+        elif moment > now_ms() + CLOCK_SKEW_MS:
+            yield FieldProblem("occurred_at", "must not be in the future")
 
 
 def _unknown(purposes: Mapping[str, object], names: Collection[str]) -> Iterator[FieldProblem]:

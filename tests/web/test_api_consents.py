@@ -133,6 +133,8 @@ def test_browser_consents_only_for_its_own_customer(side: Side, browser: httpx.C
     ({"purposes": {"analytics": True}, "notice": {"text": "no version"}}, "notice"),
     ({"purposes": {"analytics": True}, "notice": {"version": "1", "text": "x" * 10_001}}, "notice/text"),
     ({"purposes": {"analytics": True}, "occurred_at": "yesterday"}, "occurred_at"),
+    ({"purposes": {"analytics": True}, "occurred_at": "2099-01-01T00:00:00Z"}, "occurred_at"),
+    ({"purposes": {"analytics": True}, "occurred_at": "2026-02-30T00:00:00Z"}, "occurred_at"),
     ({"purposes": {"analytics": True}, "colour": "red"}, "colour"),
 ])  # fmt: skip
 def test_a_mistake_is_named(side: Side, sent: dict[str, Any], field: str):
