@@ -162,3 +162,11 @@ def test_an_id_that_is_a_word_of_addresses_opens_its_own_page(server: Server, si
     paths = ("lists", "placements", "budgets", "methods", "offers", "placements/payment_methods/scenarios")
     pages = {path: person.get(f"/admin/{path}/{word}") for path in paths}
     assert {path for path, page in pages.items() if label not in page} == set()
+
+
+def test_a_form_for_a_new_thing_is_sent_to_its_page(server: Server, side: Side):
+    with_offer(side)
+    person = add_person(server, side)
+    kinds = ("lists", "placements", "budgets", "methods", "offers", "placements/payment_methods/scenarios")
+    pages = {kind: person.get(f"/admin/{kind}/-/new") for kind in kinds}
+    assert {kind for kind, page in pages.items() if f'action="/admin/live/{kind}/-/new"' not in page} == set()

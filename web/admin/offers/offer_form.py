@@ -166,7 +166,7 @@ async def _page(frame: Frame, stored: Resource | None, form: Form) -> OfferForm:
     languages = endings(form.values)
     return OfferForm(
         title=stored.document.label if stored else "New offer",
-        action=f"{base}/{stored.id if stored else 'new'}",
+        action=f"{base}/{stored.id if stored else '-/new'}",
         base=base,
         form=form,
         saved=False,
