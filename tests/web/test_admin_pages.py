@@ -319,6 +319,13 @@ def test_a_key_is_shown_once_and_works(server: Server, person: Person) -> None:
     assert "Web shop" in person.get("/admin/keys")
 
 
+def test_a_key_form_that_is_sent_twice_leaves_one_key(server: Server, person: Person) -> None:
+    pages = [person.send("/admin/keys", name="App", kind="secret").text for _ in range(2)]
+    unseen, shown = (re.findall(r'id="plain-key">(\w+)<', page)[0] for page in pages)
+    assert server.client(unseen).get("/v1/placements").status_code == 401
+    assert server.client(shown).get("/v1/placements").status_code == 200
+
+
 def test_rotated_key_works_during_the_overlap_and_revoked_key_does_not(server: Server, person: Person) -> None:
     old = re.findall(r'id="plain-key">(\w+)<', person.send("/admin/keys", name="Shop", kind="secret").text)[0]
     ids = dict(re.findall(r'action="/admin/live/keys/(\w+)/(rotate)"', person.get("/admin/keys")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +13,14 @@ from litestar.params import FromPath
 
 from engine.clock import now_ms
 from engine.model.account import Key
-from engine.model.errors import FieldProblem, Invalid, NotFound
+from engine.model.errors import Conflict, FieldProblem, Invalid, NotFound
 from web.admin.shell.admission import AnyRequest, typed
 from web.admin.shell.forms import Form, Reader
 from web.admin.shell.frame import Frame, Notice
 from web.admin.shell.render import Page
 
+TWICE_WITHIN_MS = 10_000
+"""A form that is sent again so soon, such as by a double click, is the same form."""
 OVERLAPS = (("0", "At once"), ("1", "1 hour"), ("24", "1 day"), ("168", "7 days"), ("720", "30 days"))
 
 
@@ -62,6 +65,7 @@ async def create_key(request: AnyRequest, frame: NamedDependency[Frame]) -> Resp
         key, plain = await frame.engine.accounts.create_key(frame.merchant, kind, name, actor_name=frame.actor.name)  # type: ignore[arg-type]
     except Invalid as error:
         return await _page(frame, Form(reader.values).with_problems(error.problems), status=422)
+    await _revoke_unseen(frame, key)
     return await _page(frame, plain=plain, plain_for=key.name)
 
 
@@ -88,6 +92,16 @@ async def revoke_key(request: AnyRequest, frame: NamedDependency[Frame], key_id:
         return await _page(frame, Form({field: values.get("confirm", "")}).with_problems([problem]), status=422)
     await frame.engine.accounts.revoke_key(frame.merchant, key_id, actor_name=frame.actor.name)
     return frame.go(f"{frame.base}/keys", notice=Notice(f"The key “{key.name}” is revoked and no longer accepted."))
+
+
+async def _revoke_unseen(frame: Frame, newest: Key) -> None:
+    """Revoke the keys of the same form, sent twice: the browser shows the last answer only, so nobody has seen them."""
+    oldest, form = newest.created_at - TWICE_WITHIN_MS, (newest.kind, newest.name, newest.created_by)
+    for key in await frame.engine.accounts.keys(frame.merchant.id):
+        is_twin = key.expires_at is None and (key.kind, key.name, key.created_by) == form
+        if is_twin and oldest < key.created_at and (key.created_at, key.id) < (newest.created_at, newest.id):
+            with suppress(Conflict, NotFound):
+                await frame.engine.accounts.revoke_key(frame.merchant, key.id, actor_name=frame.actor.name)
 
 
 async def _own(frame: Frame, key_id: str) -> Key:
