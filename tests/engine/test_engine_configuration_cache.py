@@ -76,8 +76,8 @@ async def test_only_changed_documents_are_decoded_again(shop, monkeypatch):
 async def test_many_merchants_do_not_fill_the_memory(shop, monkeypatch):
     monkeypatch.setattr(configuration_cache, "MOST_KEPT", 2)
     others = [(await shop.engine.accounts.add_merchant(f"other{n}", "Other"))[0].id for n in range(3)]
-    kept = configuration_cache.ConfigurationCache(shop.engine.database)
+    cache = configuration_cache.ConfigurationCache(shop.engine.database)
     for merchant in (*others, shop.id, others[0]):
-        configuration = await kept.load(merchant)
+        configuration = await cache.load(merchant)
         assert bool(configuration.placements) == (merchant == shop.id)
-        assert len(kept._kept) <= 2
+        assert len(cache._cache) <= 2

@@ -124,7 +124,7 @@ async def test_kept_slices_are_limited(empty_shop, monkeypatch):
     reader, _ = await with_past(empty_shop, hours=24, each=1)
     monkeypatch.setattr(decision_sample, "MOST_KEPT", 10)
     await reader.of(empty_shop.id, KEY, days=30)
-    assert len(reader._kept) == 10
+    assert len(reader._cache) == 10
 
 
 async def test_previous_period_ends_where_the_period_starts(empty_shop):

@@ -254,9 +254,20 @@ async def test_a_broken_guardrail_stops_the_experiment(shop: Shop) -> None:
     assert (await shop.decide("anna")).decision.experiments == []
 
 
-async def test_document_used_by_a_running_variant_can_be_deleted(shop: Shop) -> None:
+async def test_document_used_by_a_variant_can_be_deleted_after_the_experiment(shop: Shop) -> None:
+    await start(shop, experiment())
+    with pytest.raises(Invalid, match="variant “paypal” names candidate “paypal”: end the experiment first"):
+        await shop.engine.catalogue.delete(shop.actor(), "candidate", PLACEMENT, "paypal", version=None)
+    await shop.engine.experiments.stop(shop.actor(), PLACEMENT, (await stored(shop)).document.id, reason="calls")
+    await shop.engine.catalogue.delete(shop.actor(), "candidate", PLACEMENT, "paypal", version=None)
+
+
+async def test_experiment_without_its_document_goes_on(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Versions before 30 November 2026 deleted what a running variant names."""
+    monkeypatch.setattr("engine.configuration.validation._lost_names", lambda *_: ())
     await start(shop, experiment(guardrails=(Guardrail(metric="conversion", tolerated_percent=5),)))
     await shop.engine.catalogue.delete(shop.actor(), "candidate", PLACEMENT, "paypal", version=None)
+    monkeypatch.undo()
     service, document = shop.engine.experiments, (await stored(shop)).document
     longer = msgspec.structs.replace(document, maximum_days=60)
     assert (await service.update(shop.actor(), PLACEMENT, document.id, longer, version=None)).document == longer
