@@ -143,6 +143,10 @@ def test_messages_below_the_level_are_not_written(level: str, line_count: int, c
 
 
 def test_verbose_libraries_log_only_warnings(capfd: pytest.CaptureFixture[str]):
+    # What an application with Litestar's own settings has set up.
+    logging.config.dictConfig(
+        {"version": 1, "disable_existing_loggers": False, "loggers": {"litestar": {"propagate": False}}}
+    )
     logs.configure("debug")
     for name in ("aiosqlite", "sqlalchemy.engine", "litestar"):
         logging.getLogger(name).info("a step")

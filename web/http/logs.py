@@ -41,13 +41,12 @@ def configure(level: str) -> None:
         root.removeHandler(handler)
     root.addHandler(_Handler())
     root.setLevel(threshold)
-    for name in SERVER:
+    levels = dict.fromkeys(SERVER, logging.NOTSET) | dict.fromkeys(CHATTY, max(threshold, logging.WARNING))
+    for name, lowest in levels.items():
         logger = logging.getLogger(name)
         logger.handlers.clear()
-        logger.setLevel(logging.NOTSET)
+        logger.setLevel(lowest)
         logger.propagate = True
-    for name in CHATTY:
-        logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
     logging.getLogger(ACCESS_LOGGER).setLevel(logging.CRITICAL + 1)
 
 
