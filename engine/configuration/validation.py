@@ -70,8 +70,19 @@ def check(after: Configuration, changes: Sequence[Change]) -> None:
         if change.after
         for problem in problems_of(around, change.after, change.before)
     ]
+    problems += [problem for change in changes if not change.after for problem in _in_variants(after, change.resource)]
     if problems:
         raise Invalid(*problems)
+
+
+def _in_variants(after: Configuration, deleted: Resource) -> Iterator[FieldProblem]:
+    """Yield the variants with customers that name a deleted rule or candidate: they would become the control."""
+    for experiment in after.experiments_in_force(deleted.placement):
+        for variant in experiment.variants if experiment.status.state in OPEN else ():
+            named = {"rule": variant.rules_off, "candidate": (*variant.order, *variant.candidates_off)}
+            if deleted.id in named.get(deleted.kind, ()):
+                message = f"variant “{variant.id}” names {deleted.kind} “{deleted.id}”: end the experiment first"
+                yield FieldProblem(f"experiment {experiment.id} of {deleted.placement}", message)
 
 
 def _numbered(number: int, problem: FieldProblem) -> FieldProblem:
@@ -226,25 +237,7 @@ def compiled(key: str, document: PlanDocument, version: int, *, like: Plan | Non
         raise Invalid(*problems)
     if document.experiments:
         _refuse_broken_variants(key, plan)
-        if like is not None and (lost := list(_lost_names(key, like.document, document))):
-            raise Invalid(*lost)
     return plan
-
-
-def _lost_names(key: str, before: PlanDocument, after: PlanDocument) -> Iterator[FieldProblem]:
-    """Yield what an edit deletes of that which variants with customers name: they would become the control."""
-    candidates = {each.id for each in before.candidates} - {each.id for each in after.candidates}
-    rule_ids = {each.id for each in before.rules} - {each.id for each in after.rules}
-    for experiment in after.experiments:
-        if experiment.status.state not in OPEN:
-            continue
-        for variant in experiment.variants:
-            named = {*variant.order, *variant.candidates_off} & candidates
-            lost = [f"candidate “{name}”" for name in sorted(named)]
-            lost += [f"rule “{name}”" for name in sorted({*variant.rules_off} & rule_ids)]
-            for name in lost:
-                message = f"variant “{variant.id}” names {name}: end the experiment first"
-                yield FieldProblem(f"experiment {experiment.id} of {key}", message)
 
 
 def _refuse_broken_variants(key: str, plan: Plan) -> None:
