@@ -7,7 +7,6 @@ from typing import Literal
 
 import msgspec
 
-from engine.model.documents.names import TURNS_DIRECTION, turns_direction
 from engine.model.errors import invalid
 
 Mode = Literal["live", "test"]
@@ -29,8 +28,6 @@ def checked_name(name: str, field: str = "name") -> str:
         raise invalid(field, "must have a letter or a number")
     if not categories.isdisjoint({"Cc", "Cs", "Zl", "Zp"}):
         raise invalid(field, "must be one line, without control characters")
-    if turns_direction(name):
-        raise invalid(field, TURNS_DIRECTION)
     if len(name) > LONGEST_NAME:
         raise invalid(field, f"must have at most {LONGEST_NAME} characters")
     return name

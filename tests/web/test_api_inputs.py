@@ -72,14 +72,12 @@ def test_names_must_not_be_blank(side: Side, blank: str) -> None:
 @pytest.mark.parametrize(
     ("name", "problem"),
     [
-        ("PayPal \u202e(hidden", "must not have characters that turn the direction of text"),
-        ("\u2067PayPal", "must not have characters that turn the direction of text"),
         ("Pay\nPal", "must be one line, without control characters"),
         ("Pay\x07Pal", "must be one line, without control characters"),
         ("Pay\u2028Pal", "must be one line, without control characters"),
     ],
 )
-def test_a_name_is_one_line_that_moves_nothing_around_it(side: Side, name: str, problem: str) -> None:
+def test_a_name_is_one_line(side: Side, name: str, problem: str) -> None:
     offer = {**SPRING_OFFER, "texts": {"en": {"title": name}}}
     variants = [{"id": "a", "name": "A"}, {"id": "b", "name": name, "order": ["paypal"]}]
     for path, body, field in (
@@ -99,7 +97,8 @@ def test_a_name_is_one_line_that_moves_nothing_around_it(side: Side, name: str, 
 
 
 @pytest.mark.parametrize(
-    "name", ["\u0641\u0648\u0631\u064a \u200f(1)", "👩\u200d👩\u200d👧 Family", "<b>50% & more</b>"]
+    "name",
+    ["\u0641\u0648\u0631\u064a \u200f(1)", "PayPal \u202e(1)", "👩\u200d👩\u200d👧 Family", "<b>50% & more</b>"],
 )
 def test_names_of_every_script_are_kept(side: Side, name: str) -> None:
     assert create(side, CANDIDATES, {"id": "new", "label": name})["label"] == name
