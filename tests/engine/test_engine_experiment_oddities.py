@@ -14,6 +14,7 @@ from engine.decisions.requests.answers import DecisionAnswer
 from engine.experiments.comparisons import UnitTotals
 from engine.experiments.results import Results, results_of
 from engine.model.documents.metric import MetricName
+from engine.model.errors import Invalid
 from engine.model.experiment import Experiment, ExperimentStatus, Guardrail, Variant
 from engine.model.placement import Fixed
 from engine.model.timestamps import DAY
@@ -201,3 +202,25 @@ def test_strange_data_has_a_verdict(metric: MetricName, sides: tuple[tuple[int, 
         "mismatch",
     )
     assert msgspec.json.decode(msgspec.json.encode(results))["verdict"]["kind"] == results.verdict.kind
+
+
+async def test_document_used_by_a_variant_can_be_deleted_after_the_experiment(shop: Shop) -> None:
+    await start(shop)
+    with pytest.raises(Invalid, match="variant “paypal” names candidate “paypal”: end the experiment first"):
+        await shop.engine.catalogue.delete(shop.actor(), "candidate", PLACEMENT, "paypal", version=None)
+    await shop.engine.experiments.stop(shop.actor(), PLACEMENT, "e", reason="calls")
+    await shop.engine.catalogue.delete(shop.actor(), "candidate", PLACEMENT, "paypal", version=None)
+
+
+async def test_rule_of_a_running_variant_can_be_switched_off(shop: Shop) -> None:
+    hide = factories.rule({"exclude": ["ideal"]}, id="hide")
+    await shop.engine.catalogue.create(shop.actor(), "rule", PLACEMENT, [hide])
+    version = (await shop.decide("anna")).decision.plan_version
+    variants = (Variant(id="control", name="Control"), Variant(id="shown", name="Shown", rules_off=("hide",)))
+    await start(shop, variants=variants)
+    for enabled in (False, True):
+        switched = msgspec.structs.replace(hide, enabled=enabled)
+        await shop.engine.catalogue.update(shop.actor(), "rule", PLACEMENT, "hide", switched, version=None)
+    await shop.engine.versions.roll_back(shop.actor(), PLACEMENT, version - 1)
+    with pytest.raises(Invalid, match="variant “shown” names rule “hide”"):
+        await shop.engine.catalogue.delete(shop.actor(), "rule", PLACEMENT, "hide", version=None)

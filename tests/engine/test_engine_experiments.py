@@ -254,28 +254,6 @@ async def test_a_broken_guardrail_stops_the_experiment(shop: Shop) -> None:
     assert (await shop.decide("anna")).decision.experiments == []
 
 
-async def test_document_used_by_a_variant_can_be_deleted_after_the_experiment(shop: Shop) -> None:
-    await start(shop, experiment())
-    with pytest.raises(Invalid, match="variant “paypal” names candidate “paypal”: end the experiment first"):
-        await shop.engine.catalogue.delete(shop.actor(), "candidate", PLACEMENT, "paypal", version=None)
-    await shop.engine.experiments.stop(shop.actor(), PLACEMENT, (await stored(shop)).document.id, reason="calls")
-    await shop.engine.catalogue.delete(shop.actor(), "candidate", PLACEMENT, "paypal", version=None)
-
-
-async def test_rule_of_a_running_variant_can_be_switched_off(shop: Shop) -> None:
-    hide = factories.rule({"exclude": ["ideal"]}, id="hide")
-    await shop.engine.catalogue.create(shop.actor(), "rule", PLACEMENT, [hide])
-    version = (await shop.decide("anna")).decision.plan_version
-    variants = (Variant(id="control", name="Control"), Variant(id="shown", name="Shown", rules_off=("hide",)))
-    await start(shop, experiment(variants=variants))
-    for enabled in (False, True):
-        switched = msgspec.structs.replace(hide, enabled=enabled)
-        await shop.engine.catalogue.update(shop.actor(), "rule", PLACEMENT, "hide", switched, version=None)
-    await shop.engine.versions.roll_back(shop.actor(), PLACEMENT, version - 1)
-    with pytest.raises(Invalid, match="variant “shown” names rule “hide”"):
-        await shop.engine.catalogue.delete(shop.actor(), "rule", PLACEMENT, "hide", version=None)
-
-
 async def test_experiment_without_its_document_goes_on(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Versions before 30 November 2026 deleted what a running variant names."""
     monkeypatch.setattr("engine.configuration.validation._in_variants", lambda *_: ())
