@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from engine.accounts.customer_key import FILE, NAME, NEXT, UnusableKey, load_key, load_keys
 from engine.accounts.master_keys import master_keys
 from engine.clock import now_ms
-from engine.data_folder import database_url, log_url
+from engine.data_folder import database_url, has_database, log_url
 from engine.installation_keys import key_source
 from engine.migrate import current_revision, newest_revision, runs_here
 from engine.model.timestamps import DAY, rfc3339
@@ -62,7 +62,7 @@ async def examine(settings: Settings) -> list[CheckResult]:
     """Return the findings of all checks; those of the database are left out if it does not answer."""
     findings = [*_folder(settings), _key(settings), *_settings(settings)]
     url = make_url(database_url(settings))
-    if url.get_backend_name() == "sqlite" and not Path(settings.data, SQLITE_FILE).exists():
+    if not has_database(settings):
         return [*findings, CheckResult("database", "ok", "none yet; `tap2 serve` makes it")]
     findings += await _connected("database", "TAP2_DATABASE_URL", url, partial(_database, settings=settings))
     if settings.replica_url:

@@ -23,7 +23,7 @@ from engine.model.documents.consent import (
 )
 from engine.model.documents.preferences import CustomerSettings
 from engine.model.errors import FieldProblem, Invalid
-from engine.model.timestamps import MINUTE, ms_of
+from engine.model.timestamps import CLOCK_SKEW, ms_of
 from engine.store import audit, resources
 from engine.store.audit import NewEntry
 from engine.store.connection.database import Database
@@ -31,9 +31,6 @@ from engine.store.customers import consents, settings
 from engine.store.customers.consents import SealedConsent
 from rules.json_logic.problems import nearest
 from rules.language.values import WORDS
-
-CLOCK_SKEW_MS = 5 * MINUTE
-"""By how much the clock of a shop may be ahead."""
 
 ConsentState = Literal["accepted", "refused", "unknown"]
 _encode = msgspec.json.Encoder().encode
@@ -204,7 +201,7 @@ def _problems(record: ConsentRecord, names: Collection[str]) -> Iterator[FieldPr
         moment = ms_of(record.occurred_at)
         if moment is None:
             yield FieldProblem("occurred_at", f"must be {WORDS['datetime']}")
-        elif moment > now_ms() + CLOCK_SKEW_MS:
+        elif moment > now_ms() + CLOCK_SKEW:
             yield FieldProblem("occurred_at", "must not be in the future")
 
 

@@ -12,8 +12,6 @@ from rules.json_logic.javascript import LARGEST_SAFE
 from rules.sent.language_tags import LONGEST_TAG, language_tag
 
 IDS = frozenset({"customer_id", "anonymous_id", "unit", "event_id", "purchase_event_id", "order_id"})
-
-
 MOST_LEVELS = 12
 """Deeper values stay as they are: no document of ours is that deep, except for conditions."""
 

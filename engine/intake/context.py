@@ -131,7 +131,7 @@ class Intake:
         match note.kind:
             case "undeclared":
                 if note.field in self._fields:
-                    return f"must be sent in groups, as {nested(note.field)}"
+                    return f"must be sent in groups, as {in_groups(note.field)}"
                 return f"is not a declared fact{nearest(note.field, self._fields)}"
             case "engine":
                 return "is filled by the engine"
@@ -161,7 +161,7 @@ def _add(fact: _DeclaredFact, value: object, fact_value: object, reading: Readin
         values[fact.name] = fact_value
 
 
-def nested(name: str) -> str:
+def in_groups(name: str) -> str:
     """Return how a fact is written in a context: `{"cart": {"total": ...}}` for `cart.total`."""
     groups = name.split(".")
     return "".join(f'{{"{group}": ' for group in groups) + "..." + "}" * len(groups)

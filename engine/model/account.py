@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from engine.model.documents.names import BREAKS, ONE_LINE
 from engine.model.errors import invalid
 
 Mode = Literal["live", "test"]
@@ -26,8 +27,8 @@ def checked_name(name: str, field: str = "name") -> str:
     categories = {unicodedata.category(letter) for letter in name}
     if not any(category[0] in VISIBLE for category in categories):
         raise invalid(field, "must have a letter or a number")
-    if not categories.isdisjoint({"Cc", "Cs", "Zl", "Zp"}):
-        raise invalid(field, "must be one line, without control characters")
+    if not categories.isdisjoint(BREAKS):
+        raise invalid(field, ONE_LINE)
     if len(name) > LONGEST_NAME:
         raise invalid(field, f"must have at most {LONGEST_NAME} characters")
     return name

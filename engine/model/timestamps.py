@@ -10,6 +10,8 @@ from rules.language.values import read_datetime
 DAY = 86_400_000
 HOUR = 3_600_000
 MINUTE = 60_000
+CLOCK_SKEW = 5 * MINUTE
+"""By how much the clock of a shop may be ahead."""
 
 
 def rfc3339(ms: int) -> str:

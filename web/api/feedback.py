@@ -18,7 +18,7 @@ from engine.decisions.recorder import Overloaded
 from engine.model.errors import FieldProblem, Invalid, Unavailable, invalid
 from engine.model.outcome import MOST_OUTCOMES, OutcomeRow
 from engine.model.placement import Amount, Currency, Id
-from engine.model.timestamps import to_ms
+from engine.model.timestamps import CLOCK_SKEW, to_ms
 from web.api.browsers import DecisionToken, problem_of_report
 from web.api.common_types import CustomerId, ReportedMoment, Slug
 from web.api.decisions import METHODS
@@ -34,7 +34,6 @@ MOST_IN_BULK = 500
 LONGEST_WAIT_SECONDS = 4
 REFUSED_BY_CUSTOMER = "customer_id: the customer refuses personalization, so nothing is stored"
 NOT_STORED = "the outcomes were not stored; send them again with the same event_id"
-CLOCK_SKEW_MS = 5 * 60_000
 
 OutcomeType = Literal["shown", "selected", "converted", "declined", "abandoned", "redeemed", "refunded"]
 EventId = Annotated[str, Meta(pattern=r"\A[\x21-\x7e]{1,128}\Z", description="Unique; makes retries harmless.")]
@@ -219,7 +218,7 @@ def reported_at(moment: datetime | None, now: int, field: str) -> int:
     if moment is None:
         return now
     milliseconds = to_ms(moment)
-    if not 0 <= milliseconds <= now + CLOCK_SKEW_MS:
+    if not 0 <= milliseconds <= now + CLOCK_SKEW:
         raise invalid(field, "must not be in the future")
     return milliseconds
 

@@ -124,8 +124,8 @@ def _without_misfits(fields: dict[str, Any]) -> list[FieldProblem]:
     if not isinstance(fields.get("context", {}), dict):
         del fields["context"]
         warnings.append(FieldProblem("context", "must be an object of facts by group"))
-    if not fields.get("merchant_id", "given"):
-        del fields["merchant_id"]
+    if not fields.get("merchant_id"):
+        fields.pop("merchant_id", None)
     for name in fields.keys() & FLAGS:
         fields[name] = flag(fields[name])
     return warnings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from engine.kernel.offers.offer_table import window_of
 from engine.model.documents.names import problem_with_name
 from engine.model.documents.offer import Offer, OfferBudget, Pacing, Percentage
 from engine.model.errors import FieldProblem
@@ -12,7 +13,6 @@ from rules.language.codes import CURRENCIES
 from rules.language.values import WORDS
 
 SMALLEST_PERCENT = 0.01
-LAST_MOMENT = 2**63
 
 
 def problems_of_offer(offer: Offer, budgets: Mapping[str, OfferBudget]) -> Iterator[FieldProblem]:
@@ -52,9 +52,7 @@ def problems_of_code(offer: Offer, others: Mapping[str, Offer]) -> Iterator[Fiel
 
 
 def _overlap(offer: Offer, other: Offer) -> bool:
-    (begin, end), (other_begin, other_end) = (
-        (ms_of(each.starts_at or "") or 0, ms_of(each.ends_at or "") or LAST_MOMENT) for each in (offer, other)
-    )
+    (begin, end), (other_begin, other_end) = window_of(offer), window_of(other)
     return begin < other_end and other_begin < end
 
 

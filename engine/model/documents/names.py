@@ -8,7 +8,8 @@ UNSEEN = ("Cc", "Cf", "Zs", "Zl", "Zp")
 """Unicode categories of characters that show nothing by themselves."""
 FILLERS = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0")
 """Letters and symbols that show nothing either."""
-BREAKS = ("Cc", "Zl", "Zp")
+BREAKS = ("Cc", "Cs", "Zl", "Zp")
+ONE_LINE = "must be one line, without control characters"
 
 
 def is_blank(text: str) -> bool:
@@ -23,5 +24,5 @@ def problem_with_name(text: str) -> str | None:
     if is_blank(text):
         return "must not be blank"
     if any(unicodedata.category(each) in BREAKS for each in text):
-        return "must be one line, without control characters"
+        return ONE_LINE
     return None
