@@ -21,7 +21,7 @@ from benchmarks.process import TAP2, Server, free_port
 from engine.store.connection.database import SQLITE_FILE
 
 Figure = tuple[str, str, str]
-CUSTOMERS, CLIENTS = {"SQLite": 10_000, "PostgreSQL": 2_000}, 8
+CUSTOMERS, CLIENTS = 10_000, 8
 ADDRESS = "person-{}@example.com"
 WORDS = ("person-", "@example.com", "rotweiss", "blaugold", "dec-note")
 """Parts of ids, of addresses, of preferences, and of a notice that customers read."""
@@ -40,7 +40,7 @@ def _loaded(kind: str) -> list[Figure]:
         key = asyncio.run(create_data(settings_of(folder, url)))
         environment = {"TAP2_LOG_LEVEL": "debug"} | ({"TAP2_DATABASE_URL": url} if url else {})
         with Server((*TAP2, "serve"), folder, free_port(), environment) as server:
-            refused = shop_around(server.port, key, CUSTOMERS[kind])
+            refused = shop_around(server.port, key, CUSTOMERS)
             _back_up(folder, url)
             # As the process runs, and as a crash would leave it.
             count, size = count_words(Path(name), WORDS)
@@ -49,7 +49,7 @@ def _loaded(kind: str) -> list[Figure]:
         log = (folder / "server.log").stat().st_size
     searched = f"{size / 1e6:.0f} MB: tables, free pages, WAL, backup, dump, and {log:,} bytes of log at level debug"
     return [
-        (f"{kind}, {CUSTOMERS[kind]:,} customers over HTTP: ids, addresses, wishes and notices in plain", "0",
+        (f"{kind}, {CUSTOMERS:,} customers over HTTP: ids, addresses, wishes and notices in plain", "0",
          f"{count} while it runs, {after} after it stopped, in {searched}"),
         (f"{kind}: requests that were refused; of eight customers, one names an unknown method", "", f"{refused:,}"),
         (f"{kind}: the name of a placement in the same files, as a control", "many", f"{control:,}"),
