@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import structlog
 from litestar import Litestar, Router
 from litestar.datastructures import State
+from litestar.exceptions import MethodNotAllowedException
 
 from engine.model.errors import EngineError
 from engine.service import Engine, open_engine
@@ -129,7 +130,10 @@ def create_app(settings: Settings, deprecated: Sequence[Deprecation] = DEPRECATE
             *center.routers(),
         ],
         lifespan=[engine],
-        exception_handlers={Exception: problem_details.answer_to},
+        exception_handlers={
+            Exception: problem_details.answer_to,
+            MethodNotAllowedException: admin.wrong_method,
+        },
         request_max_body_size=MOST_BODY_BYTES,
         openapi_config=None,
         logging_config=None,

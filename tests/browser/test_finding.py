@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
 
-from tests.browser.conftest import PROJECT
+from tests.browser.conftest import DEMO, PROJECT, Site, log_in
 
 pytestmark = pytest.mark.browser
 AXE = PROJECT / "node_modules" / "axe-core" / "axe.min.js"
@@ -99,3 +99,60 @@ def test_typed_values_are_restored_after_a_login(demo: Page) -> None:
     page.context.add_cookies(cookies)  # type: ignore[arg-type]
     page.goto(address)
     expect(page.locator("#field-name")).to_have_value("Typed before the end")
+
+
+def end_session_elsewhere(page: Page, *, log_in_as: str = "") -> None:
+    """Log out in another tab, and in again there if a password is given."""
+    tab = page.context.new_page()
+    tab.goto("/admin/live/lists")
+    tab.evaluate("document.querySelector('form[action$=\"/logout\"]').requestSubmit()")
+    expect(tab.get_by_label("Email")).to_be_visible()
+    if log_in_as:
+        log_in(tab, DEMO, log_in_as)
+    tab.close()
+
+
+def test_any_form_survives_the_end_of_a_session(demo: Page, site: Site) -> None:
+    page = demo
+    page.goto("/admin/live/offers/ten-percent")
+    languages = page.locator(".language")
+    before = languages.count()
+    page.get_by_role("button", name="Add a language").click()
+    expect(languages).to_have_count(before + 1)
+    page.get_by_label("Name", exact=True).fill("Typed before the end")
+    end_session_elsewhere(page)
+    # The card beside the form asks the server too, and may lead to the log-in first.
+    page.evaluate("document.getElementById('offer-form')?.requestSubmit()")
+    expect(page).to_have_url(re.compile(r"/admin/login\?next="))
+    page.get_by_label("Email").fill(DEMO)
+    page.get_by_label("Password").fill(site.demo_password)
+    page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Typed before the end")
+    expect(languages).to_have_count(before + 1)
+    expect(page.get_by_text("Your last change is not saved yet.")).to_be_visible()
+
+
+def test_a_form_opened_before_the_last_login_keeps_its_text(demo: Page, site: Site) -> None:
+    page = demo
+    page.goto("/admin/live/methods/klarna")
+    page.get_by_label("Name", exact=True).fill("Klarna, later")
+    end_session_elsewhere(page, log_in_as=site.demo_password)
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Your last change is not saved yet.")).to_be_visible()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Klarna, later")
+    page.goto("/admin/profile")
+    page.get_by_label("Name", exact=True).fill("Somebody")
+    end_session_elsewhere(page, log_in_as=site.demo_password)
+    page.get_by_role("button", name="Save").first.click()
+    page.get_by_role("link", name="Back to the page").click()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Somebody")
+
+
+def test_a_double_click_sends_a_form_once(demo: Page) -> None:
+    page = demo
+    page.goto("/admin/test/webhooks")
+    sent: list[Request] = []
+    page.on("request", lambda request: sent.append(request) if request.method == "POST" else None)
+    page.get_by_role("button", name="Add").last.dblclick()
+    expect(page.get_by_text("Choose at least one event.")).to_be_visible()
+    assert len(sent) == 1

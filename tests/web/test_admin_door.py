@@ -134,6 +134,52 @@ def test_form_of_another_origin_changes_nothing(server: Server, side: Side, csrf
     assert side.client.get("/v1/placements/payment_methods/candidates/card").json()["enabled"]
 
 
+def test_form_of_an_earlier_session_leads_back_to_its_page(server: Server, side: Side) -> None:
+    person, page = add_person(server, side), "/admin/live/methods/card"
+    came_from = {"referer": f"http://testserver{page}", "hx-current-url": f"http://testserver{page}"}
+    answer = person.client.post(page, data={"csrf": "old"}, headers=came_from)
+    assert answer.status_code == 403
+    assert f'href="{page}"' in answer.text
+    assert "data-interrupts" in answer.text
+    answer = person.client.post(page, data={"csrf": "old"}, headers={**came_from, "hx-request": "true"})
+    assert answer.status_code == 403
+    assert (answer.headers["hx-redirect"], answer.headers["x-interrupted"]) == (page, "true")
+
+
+def test_fragment_without_a_session_leads_to_the_login(server: Server) -> None:
+    answer = server.client().get("/admin/live/rules", headers={"hx-request": "true"})
+    assert answer.headers["x-interrupted"] == "true"
+    assert answer.headers["hx-redirect"].startswith("/admin/login?")
+
+
+@pytest.mark.parametrize(
+    ("address", "page"),
+    [
+        ("/admin/live/team/invite", "/admin/live/team"),
+        ("/admin/live/rules/payment_methods/x/delete", "/admin/live/rules/payment_methods/x"),
+        ("/admin/logout", "/admin/"),
+    ],
+)
+def test_address_of_a_form_opened_as_a_page_leads_to_the_page_above(server: Server, address: str, page: str) -> None:
+    answer = server.client().get(address)
+    assert (answer.status_code, answer.headers["location"]) == (303, page)
+
+
+def test_errors_of_fragments_go_into_a_toast(server: Server, side: Side) -> None:
+    person = add_person(server, side)
+    answer = person.client.get("/admin/live/methods/nothing", headers={"hx-request": "true"})
+    assert answer.status_code == 404
+    assert (answer.headers["hx-retarget"], answer.headers["hx-reswap"]) == ("#toasts", "innerHTML")
+    assert "Page not found. It may have been deleted" in answer.text
+    assert "<html" not in answer.text
+
+
+def test_refusal_of_a_too_large_form_names_the_limit(server: Server, side: Side) -> None:
+    answer = add_person(server, side).send("/admin/lists/-/new", values="x" * 600_000)
+    assert answer.status_code == 413
+    assert "Send at most 512 KiB at once." in answer.text
+
+
 def test_another_persons_token_does_not_help(server: Server, side: Side) -> None:
     item, other = add_person(server, side), add_person(server, side)
     answer = item.client.post("/admin/live/methods/card/toggle", data={"csrf": other.csrf(), "enabled": "off"})

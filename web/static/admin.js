@@ -100,7 +100,17 @@ function dismissToasts(scope) {
   }
 }
 
-function tellFailure() {
+// The server says in a toast why it refused; an answer from between says nothing of ours.
+function hasReason(event) {
+  return event.detail.xhr?.getResponseHeader("HX-Retarget") === "#toasts";
+}
+
+function showReason(event) {
+  if (hasReason(event) && !event.detail.requestConfig.elt.matches("[data-live]")) event.detail.shouldSwap = true;
+}
+
+function tellFailure(event) {
+  if (hasReason(event) || event.target.matches?.("[data-live]")) return;
   const template = document.getElementById("failure-toast");
   document.getElementById("toasts")?.replaceChildren(template.content.cloneNode(true));
 }
@@ -117,12 +127,9 @@ document.addEventListener("htmx:afterSettle", (event) => {
   dismissToasts(document);
 });
 document.addEventListener("htmx:beforeSwap", keepWhatIsRead);
-document.addEventListener("htmx:responseError", (event) => {
-  if (!event.target.matches?.("[data-live]")) tellFailure();
-});
-document.addEventListener("htmx:sendError", (event) => {
-  if (!event.target.matches?.("[data-live]")) tellFailure();
-});
+document.addEventListener("htmx:beforeSwap", showReason);
+document.addEventListener("htmx:responseError", tellFailure);
+document.addEventListener("htmx:sendError", tellFailure);
 setInterval(pollLiveElements, POLL_MS);
 focusFirstError(document);
 dismissToasts(document);

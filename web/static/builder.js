@@ -190,12 +190,13 @@ function restore() {
   for (const name of STORED) if (form.elements[name] && name in texts) form.elements[name].value = texts[name];
   if (form.elements.enabled) form.elements.enabled.checked = texts.enabled;
   send();
+  if (resumes) document.dispatchEvent(new Event("form:kept"));
 }
 
 function onAnswer(event) {
   if (event.detail.elt !== form) return;
   const leaves = event.detail.xhr.getResponseHeader("HX-Redirect");
-  if (leaves?.includes("/admin/login?")) {
+  if (event.detail.xhr.getResponseHeader("X-Interrupted")) {
     store();
     sessionStorage.setItem(resumeKey, "");
   } else if (leaves || document.querySelector("#rule-foot .saved")) clearStored();

@@ -15,6 +15,16 @@ from web.http.sessions import SESSION, Cookies, same_token
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 AnyRequest = Request[Any, Any, Any]
+INTERRUPTED = {"X-Interrupted": "true"}
+"""Tells forms.js to keep what was typed: the answer leads away from the page without saving it."""
+
+
+class ExpiredPage(Forbidden):
+    """A form that was opened in an earlier session; `page` is where it stands."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__("Somebody logged in again since you opened this page. Nothing was changed.")
+        self.page = page
 
 
 async def enter(request: AnyRequest) -> Response[Any] | None:
@@ -24,9 +34,9 @@ async def enter(request: AnyRequest) -> Response[Any] | None:
     visit = await request.app.state.engine.sessions.visit(token) if token else None
     if visit is None or not visit.merchants:
         return _to_login(request)
-    if request.method not in SAFE and not same_token(await _given_token(request), visit.session.csrf):
-        raise Forbidden("This page has expired. Reload it and try again.")
     request.state.frame = frame_of(request, request.app.state.engine, visit, cookies)
+    if request.method not in SAFE and not same_token(await _given_token(request), visit.session.csrf):
+        raise ExpiredPage(page_of(request))
     return None
 
 
@@ -60,13 +70,13 @@ async def _given_token(request: AnyRequest) -> str | None:
 
 
 def _to_login(request: AnyRequest) -> Response[Any]:
-    login = browser_path(f"/admin/login?next={quote(_page_of(request))}")
+    login = browser_path(f"/admin/login?next={quote(page_of(request))}")
     if request.headers.get("hx-request") == "true":
-        return Response("", status_code=200, headers={"HX-Redirect": login})
+        return Response("", status_code=200, headers={"HX-Redirect": login, **INTERRUPTED})
     return Redirect(login, status_code=303)
 
 
-def _page_of(request: AnyRequest) -> str:
+def page_of(request: AnyRequest) -> str:
     """Return the page to come back to after the log-in: for a form, the page that it stands on."""
     if request.method == "GET" and request.headers.get("hx-request") != "true":
         return address_of(request)

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
 from litestar import Response
 from litestar.exceptions import HTTPException
+from litestar.response import Redirect
 
 from engine.model.errors import Conflict, EngineError, Forbidden, Invalid, LimitReached, NotFound, TooMany, Unavailable
-from web.admin.shell.admission import AnyRequest
+from web.admin.shell.admission import INTERRUPTED, SAFE, AnyRequest, ExpiredPage, page_of
 from web.admin.shell.frame import Frame, Notice, side_of
 from web.admin.shell.navigation import navigation_items
 from web.admin.shell.public_forms import visitor_of
 from web.admin.shell.render import html, render
-from web.http.problem_details import log_unexpected
+from web.http.middleware.base_path import browser_path
+from web.http.problem_details import answer_to, log_unexpected
 
 
 @dataclass(frozen=True)
 class ErrorPage:
-    """An error that is shown in place of a page."""
+    """An error that is shown in place of a page; `back` is the page of the form that caused it, or empty."""
 
     title: str
     text: str
     icon: str
+    back: str = ""
 
 
 NOT_FOUND = ErrorPage(
@@ -37,13 +40,21 @@ DATABASE_DOWN = ErrorPage(
     "Nothing was saved. Go back and send it again in a few seconds.",
     "alert-triangle",
 )
-BROKEN = ErrorPage("Something broke on our side", "Nothing was saved. Try again in a moment.", "alert-triangle")
+BROKEN = ErrorPage("Something broke on our side", "Your change may not be saved. Try again.", "alert-triangle")
+BROKEN_VIEW = ErrorPage("Something broke on our side", "Try again in a moment.", "alert-triangle")
+TOO_LARGE = ErrorPage("This is too large", "Nothing was changed. Send at most 512 KiB at once.", "alert-circle")
+UNREADABLE_FORM = ErrorPage("This did not work", "The form could not be read. Go back and try again.", "alert-circle")
+UNREADABLE_ADDRESS = ErrorPage("This did not work", "The address contains a value that does not fit.", "alert-circle")
+TOAST = {"HX-Retarget": "#toasts", "HX-Reswap": "innerHTML"}
+"""Headers of an answer to htmx that goes into a toast, and never into the part of the page that was asked for."""
 
 
 def engine_error(request: AnyRequest, error: EngineError) -> Response[Any]:
     """Show an error of the engine."""
     if isinstance(error, NotFound):
         return _not_found(request)
+    if isinstance(error, ExpiredPage):
+        return _expired(request, error)
     if isinstance(error, Forbidden):
         return _answer(request, ErrorPage("You do not have permission", error.detail, "alert-circle"), status=403)
     if isinstance(error, LimitReached):
@@ -70,14 +81,24 @@ def http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
         return unexpected(request, error)
     if error.status_code in (404, 405):
         return _not_found(request)
-    text = "The form could not be read. Go back and try again."
-    return _answer(request, ErrorPage("This did not work", text, "alert-circle"), status=error.status_code)
+    if error.status_code == 413:
+        return _answer(request, TOO_LARGE, status=413)
+    page = UNREADABLE_ADDRESS if request.method in SAFE else UNREADABLE_FORM
+    return _answer(request, page, status=error.status_code)
+
+
+def wrong_method(request: AnyRequest, error: HTTPException) -> Response[Any]:
+    """Redirect the address of a form, opened as a page, to the page above it; answer others as the API does."""
+    above = request.url.path.rstrip("/").rpartition("/")[0]
+    if request.method in SAFE and f"{above}/".startswith("/admin/"):
+        return Redirect(browser_path("/admin/" if above == "/admin" else above), status_code=303)
+    return answer_to(request, error)
 
 
 def unexpected(request: AnyRequest, error: Exception) -> Response[Any]:
     """Show a page without details: they go to the log."""
     if not log_unexpected(request, error):
-        return _answer(request, BROKEN, status=500)
+        return _answer(request, BROKEN_VIEW if request.method in SAFE else BROKEN, status=500)
     response = _answer(request, DATABASE_DOWN, status=503)
     response.headers["Retry-After"] = str(Unavailable("").retry_after)
     return response
@@ -94,9 +115,24 @@ def _not_found(request: AnyRequest) -> Response[Any]:
     return _answer(request, NOT_FOUND, status=404) if frame.path == above else frame.go(above, notice=Notice(text))
 
 
+def _expired(request: AnyRequest, error: ExpiredPage) -> Response[Any]:
+    """Lead back to the page of a form from an earlier session, where forms.js fills in what was typed."""
+    frame: Frame = request.state.frame
+    if frame.is_htmx:
+        return Response("", status_code=403, headers={"HX-Redirect": error.page, **INTERRUPTED})
+    text = f"{error.detail} What you typed is still there: go back to the page and send it again."
+    return _answer(request, ErrorPage("This page was opened before the last log-in", text, "alert-circle"), status=403)
+
+
 def _answer(request: AnyRequest, page: ErrorPage, *, status: int) -> Response[Any]:
     frame: Frame | None = request.state.get("frame")
-    if frame is not None:
-        return frame.page("shell/error.html", page, status=status)
-    names = {"title": page.title, "text": page.text, "icon": page.icon}
-    return html(render("shell/error_outside.html", frame=visitor_of(request), **names), status=status)
+    if frame is None:
+        names = {"title": page.title, "text": page.text, "icon": page.icon}
+        return html(render("shell/error_outside.html", frame=visitor_of(request), **names), status=status)
+    if frame.is_htmx:
+        response = frame.page("shell/_error_toast.html", page, status=status)
+        response.headers.update(TOAST)
+        return response
+    if request.method not in SAFE and status != 404:
+        page = replace(page, back=page_of(request))
+    return frame.page("shell/error.html", page, status=status)
