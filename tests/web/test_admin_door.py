@@ -165,6 +165,29 @@ def test_address_of_a_form_opened_as_a_page_leads_to_the_page_above(server: Serv
     assert (answer.status_code, answer.headers["location"]) == (303, page)
 
 
+@pytest.mark.parametrize(
+    ("address", "rest"),
+    [
+        ("/admin/live/placements/payment_methods?days=x&compare=holdback", "?compare=holdback"),
+        ("/admin/live/placements/payment_methods?days=7&days=", ""),
+        ("/admin/live/audit?before=x&since=2026-01-01", "?since=2026-01-01"),
+    ],
+)
+def test_value_of_an_address_that_does_not_fit_is_left_out(server: Server, side: Side, address: str, rest: str) -> None:
+    person = add_person(server, side)
+    answer = person.client.get(address)
+    page = address.partition("?")[0]
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{page}{rest}")
+    assert "The address had a value that does not fit here." in person.get(f"{page}{rest}")
+
+
+@pytest.mark.parametrize("number", [10**30, -(10**30)])
+@pytest.mark.parametrize("page", ["audit", "placements/payment_methods/versions"])
+def test_number_that_no_database_holds_gets_404(server: Server, side: Side, page: str, number: int) -> None:
+    answer = add_person(server, side).client.get(f"/admin/live/{page}?before={number}")
+    assert answer.status_code == 404
+
+
 def test_errors_of_fragments_go_into_a_toast(server: Server, side: Side) -> None:
     person = add_person(server, side)
     answer = person.client.get("/admin/live/methods/nothing", headers={"hx-request": "true"})

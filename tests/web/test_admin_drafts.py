@@ -163,6 +163,16 @@ def test_a_time_is_read_in_the_merchants_timezone(side: Side, person: Person):
     assert "Scheduled" not in person.get(CHANGES)
 
 
+def test_a_planned_publication_is_read_in_the_timezone_beside_its_field(side: Side, person: Person):
+    draft(side)
+    assert person.send("/admin/profile", name="Ada", locale="", timezone="Asia/Kathmandu").status_code == 303
+    assert "Day and time (Asia/Kathmandu" in person.get(CHANGES)
+    assert act(person, "schedule", publish_at="2035-07-01T12:00").status_code == 303
+    moment = side.client.get(f"/v1/placements/{PLACEMENT}/draft").json()["publish_at"]
+    assert moment == "2035-07-01T06:15:00.000Z"
+    assert act(person, "send-back").status_code == 303
+
+
 def test_scenario_made_from_a_decision_stops_a_breaking_change(side: Side, person: Person):
     decision = side.decide()["decision_id"]
     page = person.get(f"/admin/decisions/{decision}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 import pytest
 from babel import Locale
 
@@ -13,6 +15,7 @@ from web.admin.shell.forms import Form, Reader, number_text, sentence
 from web.typed_money import NotAnAmount, amounts_text, is_by_currency, read_amount, read_amounts
 
 EN, DE = Locale("en"), Locale("de")
+KATHMANDU = ZoneInfo("Asia/Kathmandu")
 
 
 def reader(language: Locale = EN, **texts: str) -> Reader:
@@ -94,6 +97,25 @@ def test_countries_are_read_by_name_and_unknown_names_reported() -> None:
     read = reader(c="Deutschland, Austria, Germny")
     assert read.countries("c") == ("DE", "AT", "Germny")
     assert problems(read) == [("c", "“Germny” is not a country that we know. Did you mean Germany?")]
+
+
+@pytest.mark.parametrize(
+    ("typed", "moment"),
+    [
+        ("2028-02-29T00:00", "2028-02-29T00:00:00+05:45"),
+        ("9998-12-31T23:59", "9998-12-31T23:59:00+05:45"),
+        ("", None),
+    ],
+)
+def test_a_day_and_a_time_are_read_in_a_timezone(typed: str, moment: str | None) -> None:
+    assert reader(start=typed).moment("start", KATHMANDU, old=None) == moment
+
+
+@pytest.mark.parametrize("typed", ["2027-02-29T00:00", "tomorrow", "9999-12-31T23:59", "0001-01-01T00:00"])
+def test_a_time_that_cannot_be_stored_is_refused_in_words(typed: str) -> None:
+    read = reader(start=typed)
+    assert read.moment("start", KATHMANDU, old=None) is None
+    assert problems(read)[0][1].startswith("must be a day and a time")
 
 
 def test_lines_are_read_one_value_each() -> None:

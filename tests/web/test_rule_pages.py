@@ -193,6 +193,13 @@ def test_invalid_file_changes_nothing_and_explains_why(
     assert order(side) == ids
 
 
+def test_times_of_a_rule_name_the_timezone_that_they_are_read_in(side: Side, person: Person) -> None:
+    assert person.send("/admin/profile", name="Ada", locale="", timezone="Asia/Kathmandu").status_code == 303
+    page = person.get("/admin/live/rules/new?placement=payment_methods")
+    assert "Empty: from now on. Times are in Europe/Berlin." in page
+    assert "rules and reports follow Europe/Berlin" in page
+
+
 def test_conflict_is_shown_and_typed_values_are_kept(
     server: Server, side: Side, person: Person, ids: list[str]
 ) -> None:

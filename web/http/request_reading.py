@@ -98,7 +98,7 @@ def _integer_or_float(digits: str) -> int | float:
 
 def row_number(number: int) -> int:
     """Return the number of a row that an address names; raise `NotFound` for one that no database can hold."""
-    if number > LARGEST_ROW:
+    if abs(number) > LARGEST_ROW:
         raise NotFound("there is no row with this number")
     return number
 

@@ -176,7 +176,7 @@ async def _publish(frame: Frame, key: str, values: dict[str, str]) -> Notice:
 
 async def _schedule(frame: Frame, key: str, values: dict[str, str]) -> Notice:
     frame.must_edit()
-    publish_at = _moment(values.get("publish_at", ""), frame.merchant.timezone)
+    publish_at = _moment(values.get("publish_at", ""), frame.show.zone)
     await frame.engine.releases.schedule(
         frame.actor, key, revision=_revision(values), reason=_reason(values), publish_at=publish_at
     )
@@ -325,9 +325,9 @@ def _reason(values: dict[str, str]) -> str:
     return reason
 
 
-def _moment(text: str, timezone: str) -> int:
+def _moment(text: str, zone: ZoneInfo) -> int:
     try:
-        moment = datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(timezone))
+        moment = datetime.fromisoformat(text).replace(tzinfo=zone)
     except ValueError:
         raise invalid("publish_at", "choose a day and a time") from None
     if to_ms(moment) <= now_ms():

@@ -24,6 +24,7 @@ from web.admin.shell.forms import sentence
 from web.admin.shell.frame import Frame, Notice
 from web.admin.shell.navigation import PageLinks
 from web.admin.shell.render import Page
+from web.http.request_reading import row_number
 
 PER_PAGE = 50
 KINDS = {
@@ -79,7 +80,8 @@ async def versions_page(
     frame: NamedDependency[Frame], key: FromPath[str], before: FromQuery[int | None] = None
 ) -> Page:
     """Show all versions, a page at a time."""
-    return frame.page("changes/versions.html", await _page(frame, key, before=before))
+    number = None if before is None else row_number(before)
+    return frame.page("changes/versions.html", await _page(frame, key, before=number))
 
 
 @get("/placements/{key:str}/versions/{number:int}")

@@ -24,6 +24,7 @@ from web.admin.shell.json_text import pretty
 from web.admin.shell.navigation import PageLinks
 from web.admin.shell.render import Page
 from web.admin.shell.undo import can_be_restored
+from web.http.request_reading import row_number
 
 PER_PAGE = 40
 MOST_LINES = 200
@@ -90,8 +91,9 @@ async def audit_page(request: AnyRequest, frame: NamedDependency[Frame], before:
         narrowed = _filter(frame, texts)
     except Invalid as error:
         form = form.with_problems(error.problems)
+    before_id = None if before is None else row_number(before)
     entries = await frame.engine.catalogue.audit(
-        frame.merchant.id, before_id=before, narrowed=narrowed, limit=PER_PAGE + 1
+        frame.merchant.id, before_id=before_id, narrowed=narrowed, limit=PER_PAGE + 1
     )
     query = urlencode(texts)
     more = len(entries) > PER_PAGE

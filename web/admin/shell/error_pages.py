@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from litestar import Response
 from litestar.exceptions import HTTPException
@@ -83,8 +83,23 @@ def http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
         return _not_found(request)
     if error.status_code == 413:
         return _answer(request, TOO_LARGE, status=413)
-    page = UNREADABLE_ADDRESS if request.method in SAFE else UNREADABLE_FORM
-    return _answer(request, page, status=error.status_code)
+    if request.method not in SAFE:
+        return _answer(request, UNREADABLE_FORM, status=error.status_code)
+    return _without_unread(request, error) or _answer(request, UNREADABLE_ADDRESS, status=error.status_code)
+
+
+def _without_unread(request: AnyRequest, error: HTTPException) -> Response[Any] | None:
+    """Redirect to the page without the values in its address that do not fit, such as `days=x`; None if none is."""
+    frame: Frame | None = request.state.get("frame")
+    problems = error.extra if isinstance(error.extra, list) else []
+    unread = {problem.get("key") for problem in problems}
+    values = list(request.query_params.multi_items())
+    read = [(name, value) for name, value in values if name not in unread]
+    if frame is None or frame.is_htmx or len(read) == len(values):
+        return None
+    address = frame.path.partition("?")[0]
+    notice = Notice("The address had a value that does not fit here. It was left out.")
+    return frame.go(f"{address}?{urlencode(read)}" if read else address, notice=notice)
 
 
 def wrong_method(request: AnyRequest, error: HTTPException) -> Response[Any]:

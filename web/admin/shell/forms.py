@@ -117,10 +117,14 @@ class Reader:
         if old is not None and text == moment_text(old, zone):
             return old
         try:
-            return datetime.fromisoformat(text).replace(tzinfo=zone).isoformat() if text else None
+            moment = datetime.fromisoformat(text).replace(tzinfo=zone).isoformat() if text else None
         except ValueError:
             self._wrong(name, "must be a day and a time")
             return None
+        if moment and read_datetime(moment) is None:
+            self._wrong(name, "must be a day and a time before the year 9999")
+            return None
+        return moment
 
     def lines(self, name: str) -> tuple[str, ...]:
         """Read one value a line."""
