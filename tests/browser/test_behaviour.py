@@ -266,3 +266,18 @@ def test_a_long_word_in_a_note_wraps_and_leaves_its_button_in_sight(demo: Page, 
     )
     assert demo.evaluate("document.documentElement.scrollWidth <= innerWidth")
     expect(demo.get_by_role("button", name="End it")).to_be_in_viewport(ratio=1)
+
+
+def test_long_words_in_labels_paths_and_toasts_wrap_on_a_phone(demo: Page) -> None:
+    demo.set_viewport_size({"width": 375, "height": 800})
+    demo.evaluate(
+        """word => {
+          document.querySelector("main").insertAdjacentHTML("afterbegin",
+            `<nav class="crumbs"><a href="#">${word}</a></nav><label class="form-check">${word}</label><p>${word}</p>`);
+          document.getElementById("toasts").innerHTML = `<div class="toast-note">
+            <span class="toast-text">${word}</span><button class="btn">Take back</button></div>`;
+        }""",
+        "W" * 120,
+    )
+    assert demo.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    expect(demo.get_by_role("button", name="Take back")).to_be_in_viewport(ratio=1)
