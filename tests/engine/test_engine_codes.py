@@ -18,6 +18,7 @@ from engine.store import tables
 from engine.store.connection.database import open_database, sqlite_url
 from engine.store.offers import codes
 from engine.store.offers.codes import PoolKey
+from tests.marks import SQLITE
 from tests.offers import (
     add_merchant,
     balance,
@@ -168,6 +169,14 @@ async def test_customer_has_one_code_and_redeems_it_once(shop):
     await redeem(shop, again.id)
     assert exclusion_reasons(await decide_offers(shop, "anna")) == {"ten-percent": "this customer has used the code"}
     assert await is_verified(shop)
+
+
+@SQLITE
+@pytest.mark.parametrize(("queries", "parameters"), [(codes._USED, 3), (codes._OWN, 4)])
+async def test_codes_of_other_customers_are_not_read(shop, queries, parameters):
+    async with shop.engine.database.read() as connection:
+        plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {queries['sqlite']}", ("",) * parameters)
+        assert "(merchant_id=? AND placement=? AND customer=?" in str(plan.all())
 
 
 async def test_a_hold_whose_time_is_over_does_not_keep_the_code(shop, monkeypatch):

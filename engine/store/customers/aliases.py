@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import or_, select
+from sqlalchemy import CompoundSelect, bindparam, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store.connection.bulk import insert_many
@@ -35,6 +35,15 @@ async def names_of(connection: AsyncConnection, merchant_id: int, customer: str)
     """Return a customer's hash, and before it those of its aliases."""
     aliases = await around(connection, merchant_id, customer)
     return [*(each.alias for each in aliases if each.customer == customer), customer]
+
+
+def names_of_customer() -> CompoundSelect[Any]:
+    """Return a subquery of the names of a customer and its aliases, with the parameters `merchant` and `customer`."""
+    c = customer_aliases.c
+    customer = bindparam("customer", type_=c.customer.type)
+    return union_all(
+        select(customer), select(c.alias).where(c.merchant_id == bindparam("merchant"), c.customer == customer)
+    )
 
 
 async def put(connection: AsyncConnection, merchant_id: int, alias: StoredAlias) -> None:

@@ -19,27 +19,45 @@ from engine.store.tables.offers import BALANCE_KEY
 _COLUMNS = (*BALANCE_KEY, *Balance._fields)
 _encode = msgspec.json.Encoder().encode
 
-# On the path of every decision about offers, where writing the query anew would take longer than asking.
+# On the path of every decision about offers, where writing the query anew would take longer than asking. What aliases
+# only hold does not count for the customer, or a log-in would take the offer away that was shown. SQLite keeps the
+# order of a CROSS JOIN; else it might read the balances of all customers before it looks for aliases.
+_OWN = f"b.customer, {', '.join(f'b.{name}' for name in Balance._fields)} FROM {{keys}}"
+_OF_ALIASES = (
+    "r.value ->> 3, 0, b.spent, 0, b.spent_uses FROM {keys} {join} customer_aliases AS a "
+    "ON a.merchant_id = CAST(r.value ->> 0 AS bigint) AND a.customer = r.value ->> 3"
+)
 _READ = {
-    dialect: f"SELECT {', '.join(f'b.{name}' for name in _COLUMNS)} FROM {keys} JOIN budget_balances AS b "  # noqa: S608
-    "ON b.merchant_id = CAST(r.value ->> 0 AS bigint) AND b.budget = r.value ->> 1 "
-    "AND b.period = CAST(r.value ->> 2 AS bigint) AND b.customer = r.value ->> 3"
-    for dialect, keys in {
-        "sqlite": "json_each(?) AS r",
-        "postgresql": "json_array_elements(CAST(CAST($1 AS text) AS json)) AS r(value)",
-    }.items()
+    dialect: " UNION ALL ".join(
+        f"SELECT b.merchant_id, b.budget, b.period, {columns.format(keys=keys, join=join)} {join} budget_balances AS b "
+        "ON b.merchant_id = CAST(r.value ->> 0 AS bigint) AND b.budget = r.value ->> 1 "
+        f"AND b.period = CAST(r.value ->> 2 AS bigint) AND b.customer = {customer}"
+        for columns, customer in ((_OWN, "r.value ->> 3"), (_OF_ALIASES, "a.alias"))
+    )
+    for dialect, keys, join in (
+        ("sqlite", "json_each(?1) AS r", "CROSS JOIN"),
+        ("postgresql", "json_array_elements(CAST(CAST($1 AS text) AS json)) AS r(value)", "JOIN"),
+    )
 }
 
-UNDER_THE_CAP = """
+_SPENT_BY_ALIASES = (
+    "(SELECT COALESCE(SUM(("
+    "SELECT b.{column} FROM budget_balances AS b WHERE b.merchant_id = a.merchant_id AND b.customer = a.alias "
+    "AND b.budget = budget_balances.budget AND b.period = budget_balances.period)), 0) "
+    "FROM customer_aliases AS a "
+    "WHERE a.merchant_id = budget_balances.merchant_id AND a.customer = budget_balances.customer)"
+)
+UNDER_THE_CAP = f"""
 AND EXISTS (
     SELECT 1 FROM budget_caps
     WHERE budget_caps.merchant_id = budget_balances.merchant_id AND budget_caps.budget = budget_balances.budget
     AND (budget_caps.amount IS NULL
-         OR budget_balances.spent + budget_balances.held + changes.held + changes.spent <= budget_caps.amount)
+         OR budget_balances.spent + budget_balances.held + changes.held + changes.spent
+            + {_SPENT_BY_ALIASES.format(column="spent")} <= budget_caps.amount)
     AND (budget_caps.uses IS NULL
          OR budget_balances.spent_uses + budget_balances.held_uses + changes.held_uses + changes.spent_uses
-            <= budget_caps.uses)
-)"""
+            + {_SPENT_BY_ALIASES.format(column="spent_uses")} <= budget_caps.uses)
+)"""  # noqa: S608
 """The condition that keeps spent + held at or below the cap; a budget without a row of caps allows nothing."""
 
 
@@ -60,13 +78,17 @@ async def add(connection: AsyncConnection, changes: Mapping[BalanceKey, Balance]
 
 
 async def read(connection: AsyncConnection, keys: Sequence[BalanceKey]) -> dict[BalanceKey, Balance]:
-    """Return the balances of keys; those that nothing was ever taken from are missing."""
+    """Return the balances of keys, with what aliases of a customer spent; those that are not there are missing."""
     if not keys:
         return {}
     stored = {_stored(names_of(connection.dialect), key): key for key in keys}
     parameters = (_encode([*stored]).decode(),)
     rows: Iterable[Any] = await connection.exec_driver_sql(_READ[connection.dialect.name], parameters)
-    return {stored[BalanceKey(*row[:4])]: Balance(*row[4:]) for row in rows}
+    balances: dict[BalanceKey, Balance] = {}
+    for row in rows:
+        key, balance = stored[BalanceKey(*row[:4])], Balance(*row[4:])
+        balances[key] = balances[key].plus(balance) if key in balances else balance
+    return balances
 
 
 def _stored(names: CustomerNames, key: BalanceKey) -> BalanceKey:

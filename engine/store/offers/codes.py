@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Sequence
-from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Select, bindparam, case, delete, func, or_, select, update
+from sqlalchemy import case, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.kernel.offers.ledger import Transition
@@ -16,6 +15,7 @@ from engine.model.errors import Conflict
 from engine.model.offers.code import CodeCounts, CodeState, StoredCode
 from engine.model.offers.hold import Hold
 from engine.store.connection.bulk import insert_many
+from engine.store.connection.customer_names import names_of
 from engine.store.tables import holds, offer_codes
 
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -30,6 +30,19 @@ _FREE = {
         "sqlite": ("?1", "?2", "json_each(?3) AS r"),
         "postgresql": ("$1", "$2", "json_array_elements_text(CAST(CAST($3 AS text) AS json)) AS r(value)"),
     }.items()
+}
+# Without statistics SQLite would read all codes of the merchant instead of this index.
+_OF_CUSTOMER = {"sqlite": ("INDEXED BY ix_offer_codes_customer", "?"), "postgresql": ("", "$")}
+_USED = {
+    dialect: f"SELECT offer FROM offer_codes {indexed} WHERE merchant_id = {p}1 AND placement = {p}2 "  # noqa: S608
+    f"AND state = 'used' AND customer <> '' AND customer IN (SELECT CAST({p}3 AS text) UNION ALL "
+    f"SELECT alias FROM customer_aliases WHERE merchant_id = {p}1 AND customer = {p}3)"
+    for dialect, (indexed, p) in _OF_CUSTOMER.items()
+}
+_OWN = {
+    dialect: f"SELECT code FROM offer_codes {indexed} WHERE merchant_id = {p}1 AND placement = {p}2 "  # noqa: S608
+    f"AND customer <> '' AND customer = {p}3 AND offer = {p}4"
+    for dialect, (indexed, p) in _OF_CUSTOMER.items()
 }
 
 
@@ -104,19 +117,10 @@ async def without_free(
 
 
 async def used_by(connection: AsyncConnection, merchant_id: int, placement: str, customer: str) -> set[str]:
-    """Return the offers whose own code a customer has used."""
-    values = {"merchant": merchant_id, "placement": placement, "customer": customer}
-    return set((await connection.execute(_used_by(), values)).scalars())
-
-
-@cache
-def _used_by() -> Select[Any]:
-    """Return the query, which each decision about offers with codes of customers makes."""
-    table = offer_codes.c
-    return select(table.offer).where(
-        *(table.merchant_id == bindparam("merchant"), table.placement == bindparam("placement")),
-        *(table.customer == bindparam("customer"), table.state == "used"),
-    )
+    """Return the offers whose own code a customer has used, also under an alias."""
+    parameters = (merchant_id, placement, names_of(connection.dialect).stored(customer))
+    rows: Iterable[Any] = await connection.exec_driver_sql(_USED[connection.dialect.name], parameters)
+    return {row[0] for row in rows}
 
 
 async def give(connection: AsyncConnection, transitions: Sequence[Transition], *, now: int) -> dict[str, str]:
@@ -178,8 +182,9 @@ async def _give_own(connection: AsyncConnection, hold: Hold, now: int) -> dict[s
     made = await insert_many(connection, offer_codes, _COLUMNS, [row], on_conflict="nothing", returning="code")
     if made:
         return {hold.id: made[0]}
-    own = select(offer_codes.c.code).where(*_of_pool(_pool_of(hold)), offer_codes.c.customer == hold.customer)
-    code = (await connection.execute(own)).scalar()
+    parameters = (hold.merchant_id, hold.placement, names_of(connection.dialect).stored(hold.customer), hold.offer)
+    rows: Iterable[Any] = await connection.exec_driver_sql(_OWN[connection.dialect.name], parameters)
+    [(code,)] = [*rows] or [(None,)]
     return {hold.id: code} if code is not None and await _take(connection, hold, code) else {}
 
 

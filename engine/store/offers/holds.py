@@ -19,6 +19,7 @@ from engine.model.offers.hold import Balance, BalanceKey, Hold, HoldOwner, Offer
 from engine.model.outcome import OutcomeRow
 from engine.store.connection.bulk import insert_many
 from engine.store.connection.customer_names import PLAIN, CustomerNames, names_of
+from engine.store.customers.aliases import names_of_customer
 from engine.store.events import outbox
 from engine.store.offers import balances, caps, codes, entries
 from engine.store.tables import holds
@@ -223,7 +224,7 @@ def _last_redeemed() -> Select[Any]:
     """Return the query, which each decision about offers with a cooldown makes: building it takes most of its time."""
     table = holds.c
     query = select(table.offer, func.max(table.redeemed_at)).where(
-        *(table.merchant_id == bindparam("merchant"), table.customer == bindparam("customer")),
+        *(table.merchant_id == bindparam("merchant"), table.customer.in_(names_of_customer())),
         *(table.placement == bindparam("placement"), table.state == "redeemed"),
         *(table.redeemed_at > bindparam("since"), ~_is_refunded()),
     )
