@@ -13,7 +13,7 @@ from engine.configuration.draft_overlay import Draft, changes_of, laid_over
 from engine.configuration.drafts import Drafts
 from engine.configuration.publisher import Publisher
 from engine.model.actor import Actor
-from engine.model.errors import Conflict, EngineError, Forbidden, ReviewRequired, Stale, invalid
+from engine.model.errors import Conflict, EngineError, FieldProblem, Forbidden, Invalid, ReviewRequired, Stale, invalid
 from engine.model.timestamps import rfc3339
 from engine.store import audit, drafts, plans, resources
 from engine.store.audit import NewEntry
@@ -96,13 +96,14 @@ class Releases:
         `Conflict` where it changes nothing; `Invalid` where its rules make no sense.
         """
         head, rows = await self._drafts.held(actor.merchant_id, placement)
-        reason = reason or head.reason
+        reason, changes = reason or head.reason, list[Change]()
 
         def edit(configuration: Configuration) -> Sequence[Change]:
             configuration.get("placement", "", placement)
             draft = laid_over(configuration, placement, head, rows)
             _refuse(draft)
-            return changes_of(configuration, draft, now=now_ms())
+            changes[:] = changes_of(configuration, draft, now=now_ms())
+            return changes
 
         async def also(connection: AsyncConnection) -> None:
             await drafts.expect(connection, actor.merchant_id, placement, revision)
@@ -112,9 +113,12 @@ class Releases:
 
         if head.revision != revision:
             raise Stale("somebody else changed this draft meanwhile; check it again", field="revision")
-        done = await self._publisher.publish(
-            actor, edit, reason=reason, approval="given", scenarios="all_hold", also=also
-        )
+        try:
+            done = await self._publisher.publish(
+                actor, edit, reason=reason, approval="given", scenarios="all_hold", also=also
+            )
+        except Invalid as error:
+            raise Invalid(*(_named(problem, placement, changes) for problem in error.problems)) from None
         return done.versions[placement]
 
     async def publish_due(self, now: int) -> None:
@@ -166,6 +170,15 @@ def stands_in_the_way(actor: Actor, draft: Draft) -> str:
     if actor.person in draft.authors:
         return "You changed this draft, so another person must approve it."
     return ""
+
+
+def _named(problem: FieldProblem, placement: str, changes: Sequence[Change]) -> FieldProblem:
+    """Name the document that a problem is in: nobody has seen the draft's changes as a numbered list."""
+    if " of " in problem.field or problem.field.startswith("placement "):
+        return problem
+    number, _, path = problem.field.partition("/") if len(changes) > 1 else ("0", "", problem.field.lstrip("/"))
+    resource = changes[int(number)].resource
+    return FieldProblem(f"{resource.kind} {resource.id} of {placement}/{path}", problem.message)
 
 
 def _refuse(draft: Draft) -> None:

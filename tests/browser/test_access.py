@@ -82,7 +82,7 @@ def _someone_was_faster(page: Page) -> None:
     version.evaluate("element => element.value = '0'")
     page.get_by_label("Fee, share").fill("9.9")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("Someone else saved this while you were editing.")).to_be_visible()
+    expect(page.get_by_text("Someone else saved this while you were editing")).to_be_visible()
 
 
 def _placement_wrong(page: Page) -> None:

@@ -146,6 +146,20 @@ def test_unknown_action_answers_404(side: Side, person: Person):
     assert person.send(CHANGES, act="explode", revision="1").status_code == 404
 
 
+@pytest.mark.parametrize("others", [0, 1])
+def test_refused_publication_names_the_rule_that_is_wrong(side: Side, person: Person, others: int):
+    candidates = f"/v1/placements/{PLACEMENT}/candidates"
+    assert side.client.post(candidates, json={"id": "gift", "label": "Gift card"}).status_code == 201
+    for number in range(others):
+        draft(side, id=f"a-{number}", name="Another rule")
+    draft(side, id="no-gift", name="No gift cards", effects=[{"exclude": ["gift"]}])
+    side.client.delete(f"{candidates}/gift", headers={"If-Match": "*"})
+    answer = act(person, "publish")
+    assert answer.status_code == 422
+    assert f"“No gift cards”: there is no candidate “gift” in “{PLACEMENT}”" in answer.text
+    assert "effects/0" not in answer.text
+
+
 def test_a_time_is_read_in_the_merchants_timezone(side: Side, person: Person):
     draft(side)
     for wrong in ("", "yesterday", "2020-01-01T10:00"):

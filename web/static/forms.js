@@ -94,9 +94,12 @@ function drop() {
   sessionStorage.removeItem(KEPT);
 }
 
-// A form without inputs has nothing to fill in, and the version in it may be old.
+// A form without inputs has nothing to fill in, and the version in it may be old. A person's role may have changed.
+function canFill(form) {
+  return !form.querySelector("fieldset:disabled") && [...form.elements].some((control) => control.matches(TYPED));
+}
+
 function fill(form, html) {
-  if (![...form.elements].some((control) => control.matches(TYPED))) return;
   const token = form.querySelector("[name=csrf]")?.value;
   form.innerHTML = html;
   for (const input of form.querySelectorAll("[name=csrf]")) input.value = token ?? input.value;
@@ -116,8 +119,8 @@ function restore() {
   const wentBack = performance.getEntriesByType("navigation")[0]?.type === "back_forward";
   if (!kept.interrupted && !wentBack) return;
   const parts = kept.parts.map((part) => [formsOf(part.address)[part.turn], part.html]).filter(([form]) => form);
-  for (const [form, html] of parts) fill(form, html);
-  if (parts.length) tellKept();
+  for (const [form, html] of parts) if (canFill(form)) fill(form, html);
+  if (parts.some(([form]) => !form.querySelector("fieldset:disabled"))) tellKept();
 }
 
 function tellKept() {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -234,12 +234,13 @@ async def _page(
     placement = (await frame.engine.catalogue.get(frame.merchant.id, "placement", "", key)).document
     findings = await findings_of(frame, await load_rules(frame, key))
     shown = [problem for problem in problems if problem.field not in ("publish_at", "why")]
-    texts = [sentence(_problem_text(problem)) for problem in shown]
+    names = {f"{item.kind} {item.id}": change.name for item, change in zip(draft.changes, differences, strict=True)}
+    texts = [sentence(_problem_text(problem, names)) for problem in shown]
     try:
         scenarios: Sequence[ScenarioOutcome] | None = await frame.engine.scenarios.try_draft(frame.merchant.id, key)
     except Invalid as broken:
         scenarios = None
-        texts = texts or [sentence(_problem_text(problem)) for problem in broken.problems]
+        texts = texts or [sentence(_problem_text(problem, names)) for problem in broken.problems]
     form = Form({"why": draft.head.reason, **(values or {})}).with_problems(
         [problem for problem in problems if problem not in shown]
     )
@@ -261,8 +262,12 @@ async def _page(
     )
 
 
-def _problem_text(problem: FieldProblem) -> str:
-    return problem.message if problem.field == "form" else f"{problem.field}: {problem.message}"
+def _problem_text(problem: FieldProblem, names: Mapping[str, str]) -> str:
+    """Return the problem after the name of the change that it is in; `names` by kind and id, such as `rule r1`."""
+    if problem.field == "form":
+        return problem.message
+    name = names.get(problem.field.partition(" of ")[0])
+    return f"“{name}”: {problem.message}" if name else f"{problem.field}: {problem.message}"
 
 
 def _row(frame: Frame, key: str, rule: DraftItem, rule_change: Difference, findings: Findings) -> ChangedRuleRow:
