@@ -81,6 +81,16 @@ def test_saving_shows_a_message_beside_the_button(stays: Page) -> None:
     assert same_document(stays)
 
 
+@pytest.mark.parametrize("path", ["methods/klarna", "offers/free-shipping"])
+def test_saving_with_the_keyboard_leaves_the_focus_on_the_button(stays: Page, path: str) -> None:
+    open_at(stays, f"/admin/live/{path}")
+    save = stays.locator(".form-foot").get_by_role("button", name="Save")
+    save.focus()
+    stays.keyboard.press("Enter")
+    expect(stays.get_by_text("Saved and in force")).to_be_visible()
+    expect(save).to_be_focused()
+
+
 def test_deleted_method_is_restored_with_one_click(stays: Page) -> None:
     open_at(stays, "/admin/methods/-/new")
     stays.get_by_label("Name").fill("Voucher")

@@ -138,7 +138,23 @@ function onAnswer(event) {
   }
 }
 
+// A button is disabled while its form is sent, and another comes with the answer: the focus would go to the page's top.
+let pressedIn = null;
+
+function rememberPressed(event) {
+  const form = event.detail.elt;
+  if (form.matches(FORMS)) pressedIn = document.activeElement?.closest("button")?.form === form ? form : null;
+}
+
+function focusPressed(event) {
+  if (event.target !== pressedIn) return;
+  if (document.activeElement === document.body) pressedIn.querySelector(".form-foot .btn-primary")?.focus();
+  pressedIn = null;
+}
+
 document.addEventListener("submit", sendOnce);
+document.addEventListener("htmx:beforeRequest", rememberPressed);
+document.addEventListener("htmx:afterSettle", focusPressed);
 document.addEventListener("htmx:afterRequest", onAnswer);
 document.addEventListener("form:kept", tellKept);
 addEventListener("pageshow", allowSending);
