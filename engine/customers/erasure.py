@@ -24,10 +24,12 @@ from engine.model.decision import Decision
 from engine.model.documents.preferences import CustomerSettings, Preferences
 from engine.model.timestamps import MINUTE, first_id_of
 from engine.store import decisions, folds, rollups
+from engine.store.connection import purging
 from engine.store.connection.database import Database
 from engine.store.customers import aliases, erasing
 from engine.store.decisions import DecisionRow
 from engine.store.experiments import exposures
+from engine.store.experiments.exposures import UnitKey
 from engine.store.folds import NewTrials, Sums, new_trials_of
 from engine.store.log import customer_segments
 from engine.store.rollups import FieldCell, RuleCell
@@ -121,32 +123,58 @@ class Eraser:
                 await change_settings(connection, self._reader, key, lambda before: REFUSED, ERASED, anew=True)
 
         async def delete_rest(connection: AsyncConnection) -> None:
-            await erasing.pseudonymize(connection, *key, secrets.token_hex(16))
             await erasing.delete_rest(connection, *key)
             if line.suppress:
                 await change_settings(connection, self._reader, key, lambda before: REFUSED, ERASED)
 
         await self._database.write_through(note)
         count = await self._erase_log(key, until=now_ms() + MINUTE)
+        await self._pseudonymize(key)
+        await purging.purge(self._database, erasing.units(*key))
         await self._database.write_through(delete_rest)
         return ErasureReceipt(now_ms(), count, line.suppress)
+
+    async def _pseudonymize(self, key: CustomerKey) -> None:
+        """Rename a customer's accounts, also those that are opened meanwhile."""
+        pseudonym, has_accounts = secrets.token_hex(16), True
+        while has_accounts:
+            async with self._database.read() as connection:
+                accounts = await erasing.accounts_of_offers(connection, *key)
+            await self._database.write_through(
+                partial(
+                    erasing.pseudonymize,
+                    merchant_id=key.merchant_id,
+                    customer=key.customer,
+                    pseudonym=pseudonym,
+                    accounts=accounts,
+                )
+            )
+            has_accounts = any(keys for _, keys in accounts)
 
     async def _erase_log(self, key: CustomerKey, *, until: int) -> int:
         """Delete a customer's decisions, outcomes and units, and what they added to sums; return how many decisions."""
         count, following = 0, await self._next_decisions(*key, until=until)
         while following:
-            work = partial(self._erase_decisions, key=key, following=following)
+            units = await self._units(key.merchant_id, [row.id for row in following])
+            work = partial(self._erase_decisions, key=key, following=following, units=units)
             sums, erased = await self._database.write_through(work)
             self._on_learned(new_trials_of(sums))
             count += erased
             # A look for more reads the whole log that is in no segment yet.
             is_last = len(following) < MOST_AT_ONCE
             following = [] if is_last else await self._next_decisions(*key, until=until)
-        await self._database.write_through(partial(self._erase_rest, key=key))
+        units = await self._units(key.merchant_id, [key.customer])
+        await self._database.write_through(partial(self._erase_rest, key=key, units=units))
+        await folds.remove_empty(self._database, key.merchant_id)
+        await rollups.remove_empty(self._database, key.merchant_id)
         return count
 
+    async def _units(self, merchant_id: int, units: Sequence[str]) -> list[UnitKey]:
+        async with self._database.read() as connection:
+            return await exposures.keys_of_units(connection, merchant_id, units)
+
     async def _erase_decisions(
-        self, connection: AsyncConnection, key: CustomerKey, following: Sequence[DecisionRow]
+        self, connection: AsyncConnection, key: CustomerKey, following: Sequence[DecisionRow], units: Sequence[UnitKey]
     ) -> tuple[Sums, int]:
         """Delete decisions of a customer; return what they take from sums, and how many were still there."""
         (merchant_id, customer), sums = key, Sums()
@@ -154,21 +182,18 @@ class Eraser:
         await folds.add(connection, sums)
         await rollups.add_firsts(connection, _firsts(rows))
         await rollups.add(connection, *_uses(rows), {})
-        await exposures.forget(connection, merchant_id, [row.id for row in rows])
+        await exposures.forget(connection, units)
         await customer_segments.forget(connection, merchant_id, customer, [row.decided_at for row in rows])
         await erasing.delete_decisions(connection, rows)
         return sums, len(rows)
 
-    async def _erase_rest(self, connection: AsyncConnection, key: CustomerKey) -> None:
-        """Delete purchases without a decision, units, and sums that came back to zero."""
-        merchant_id, customer = key
+    async def _erase_rest(self, connection: AsyncConnection, key: CustomerKey, units: Sequence[UnitKey]) -> None:
+        """Delete purchases without a decision, and the customer's units."""
         while purchases := await erasing.purchases(connection, *key, limit=MOST_AT_ONCE):
             sums = Sums()
             await self._processor.retract(connection, purchases, sums)
             await folds.add(connection, sums)
-        await exposures.forget(connection, merchant_id, [customer])
-        await folds.remove_empty(connection, merchant_id)
-        await rollups.remove_empty(connection, merchant_id)
+        await exposures.forget(connection, units)
 
     async def _next_decisions(self, merchant_id: int, customer: str, *, until: int) -> list[DecisionRow]:
         async with self._database.read() as connection:

@@ -29,9 +29,10 @@ async def retract(database: Database, retraction: Retraction, *, actor_name: str
             await folds.add(connection, sums)
             count += len(rows)
             if len(rows) < MOST_AT_ONCE:
-                await folds.remove_empty(connection, retraction.merchant_id)
                 await audit.write(connection, _entry(retraction, count, actor_name))
-                return count
+                break
+    await folds.remove_empty(database, retraction.merchant_id)
+    return count
 
 
 def _entry(retraction: Retraction, count: int, actor_name: str) -> NewEntry:

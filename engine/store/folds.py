@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Table, delete, func, select, update
+from sqlalchemy import Table, and_, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.scope import Scope
@@ -17,8 +17,9 @@ from engine.statistics.metric_totals import MetricTotals
 from engine.statistics.outages import MinuteRow
 from engine.store import observations, tables
 from engine.store.connection.bulk import insert_many
-from engine.store.connection.purging import Expired
-from engine.store.connection.writers import MERGED, Mergeable, merge, writer_number
+from engine.store.connection.database import Database
+from engine.store.connection.purging import Expired, purge
+from engine.store.connection.writers import MERGED, Mergeable, merge_past, writer_number
 from engine.store.experiments import exposures, tracks
 from engine.store.experiments.exposures import Exposure, MeasureCell, OutcomeCell, UnitKey
 from engine.store.metrics.hours import HourCell
@@ -212,14 +213,12 @@ async def add(connection: AsyncConnection, sums: Sums) -> None:
     await observations.append(connection, sums.of[OBSERVATIONS.name])
 
 
-async def remove_empty(connection: AsyncConnection, merchant_id: int) -> None:
+async def remove_empty(database: Database, merchant_id: int) -> None:
     """Delete the sums of a merchant that came back to zero, as if they had never been."""
-    for fold in FOLDS:
-        own = fold.table.c.merchant_id == merchant_id
-        if fold.has_writers:
-            await merge(connection, Mergeable(fold.table, own))
-        zeros = [fold.table.c[name] == 0 for name in fold.values]
-        await connection.execute(delete(fold.table).where(own, *zeros))
+    own = {fold: fold.table.c.merchant_id == merchant_id for fold in FOLDS}
+    await merge_past(database, [Mergeable(fold.table, own[fold]) for fold in FOLDS if fold.has_writers])
+    zeros = {fold: and_(*(fold.table.c[name] == 0 for name in fold.values)) for fold in FOLDS}
+    await purge(database, [Expired(fold.table, own[fold] & zeros[fold]) for fold in FOLDS])
 
 
 async def stored(connection: AsyncConnection) -> Sums:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, bindparam, case, cast, delete, func, select, update
+from sqlalchemy import BigInteger, bindparam, case, cast, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.timestamps import DAY, MINUTE
 from engine.statistics.share import Share
 from engine.store.connection.bulk import insert_many
-from engine.store.connection.purging import Expired
+from engine.store.connection.database import Database
+from engine.store.connection.purging import Expired, purge
 from engine.store.connection.writers import writer_number
 from engine.store.tables import field_days, field_faults, rule_days, rule_fired, tallies
 
@@ -151,14 +152,12 @@ async def add_firsts(connection: AsyncConnection, firsts: dict[tuple[int, str, i
     await insert_many(connection, tallies, TALLY_COLUMNS, rows, on_conflict="add")
 
 
-async def remove_empty(connection: AsyncConnection, merchant_id: int) -> None:
+async def remove_empty(database: Database, merchant_id: int) -> None:
     """Delete the counts of a merchant that came back to zero, as if they had never been."""
-    for table, number in (
-        (tallies, tallies.c.firsts),
-        (rule_days, rule_days.c.times),
-        (field_days, field_days.c.times),
-    ):
-        await connection.execute(delete(table).where(table.c.merchant_id == merchant_id, number == 0))
+    counts = (tallies.c.firsts, rule_days.c.times, field_days.c.times)
+    await purge(
+        database, [Expired(each.table, (each.table.c.merchant_id == merchant_id) & (each == 0)) for each in counts]
+    )
 
 
 async def traffic_by_hour(connection: AsyncConnection, merchant_id: int, *, since: int) -> list[int]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Column, ColumnElement, Table, and_, case, delete, func, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store.connection.database import Database
 
@@ -70,10 +71,8 @@ async def purge(
 
 async def _purge_some(database: Database, expired: Expired) -> int:
     """Delete as many rows as one look finds; return how many that were."""
-    key = list(expired.table.primary_key.columns)
-    query = select(*key).where(expired.condition).limit(PIECE * PIECES_OF_A_LOOK)
     async with database.read() as connection:
-        keys = [tuple(row) for row in await connection.execute(query)]
+        keys = await keys_of(connection, expired, limit=PIECE * PIECES_OF_A_LOOK)
     piece = PIECE_WITH_FOLLOWERS if expired.followers else PIECE
     for start in range(0, len(keys), piece):
         await _delete(database, expired, keys[start : start + piece])
@@ -82,16 +81,26 @@ async def _purge_some(database: Database, expired: Expired) -> int:
 
 async def _delete(database: Database, expired: Expired, keys: list[tuple[Any, ...]]) -> None:
     clock = asyncio.get_running_loop().time
-    columns = list(expired.table.primary_key.columns)
     # Checked again: a row may have changed since it was found. Inside CASE, no index is chosen by the condition.
     is_expired = case((expired.condition, 1), else_=0) == 1
-    chosen = and_(tuple_(*columns).in_(keys), *_narrowed(columns, keys), is_expired)
+    chosen = with_keys(list(expired.table.primary_key.columns), keys) & is_expired
     async with database.write() as connection:
         began = clock()
         await connection.execute(delete(expired.table).where(chosen))
         for column in expired.followers:
             await connection.execute(delete(column.table).where(column.in_([key[-1] for key in keys])))
     await asyncio.sleep(REST * (clock() - began))
+
+
+async def keys_of(connection: AsyncConnection, rows: Expired, *, limit: int | None = None) -> list[tuple[Any, ...]]:
+    """Return the primary keys of rows, which a reader looks for where a writer would hold up decisions."""
+    query = select(*rows.table.primary_key.columns).where(rows.condition).limit(limit)
+    return [tuple(row) for row in await connection.execute(query)]
+
+
+def with_keys(columns: Sequence[Column[Any]], keys: Sequence[tuple[Any, ...]]) -> ColumnElement[bool]:
+    """Return the condition of the rows that have one of some keys in columns, the first of the primary key."""
+    return and_(tuple_(*columns).in_(keys), *_narrowed(columns, keys))
 
 
 def _narrowed(columns: Sequence[Column[Any]], keys: Sequence[tuple[Any, ...]]) -> Iterator[ColumnElement[bool]]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Table, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Table, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.outcome import OutcomeRow
 from engine.store.connection.bulk import insert_many
 from engine.store.connection.customer_names import names_of
+from engine.store.connection.purging import Expired, keys_of, with_keys
 from engine.store.decisions import DecisionRow
 from engine.store.tables import (
     audit,
@@ -39,6 +40,9 @@ from engine.store.tables import (
 SETTINGS_TABLES = (customer_settings, customer_setting_versions, customer_consents)
 OF_UNITS = (experiment_exposures, experiment_outcomes, experiment_measures, experiment_changes, experiment_conversions)
 OF_OFFERS = (ledger, budget_balances, offer_codes)
+
+Keys = Sequence[tuple[Table, Sequence[tuple[Any, ...]]]]
+"""The primary keys of rows, by table."""
 
 
 class Erasure(NamedTuple):
@@ -76,21 +80,34 @@ async def purchases(connection: AsyncConnection, merchant_id: int, customer: str
 
 async def delete_rest(connection: AsyncConnection, merchant_id: int, customer: str) -> None:
     """Delete what is left of a customer when the log and the sums of experiments are empty of them."""
-    for table in (*SETTINGS_TABLES, audit_customers, outcomes, usage, *OF_UNITS):
+    for table in (*SETTINGS_TABLES, audit_customers, outcomes, usage, customer_aliases):
         await connection.execute(delete(table).where(_own(table, merchant_id, customer)))
     c = customer_aliases.c
-    either = or_(c.alias == customer, c.customer == customer)
-    await connection.execute(delete(customer_aliases).where(c.merchant_id == merchant_id, either))
+    await connection.execute(delete(customer_aliases).where(c.merchant_id == merchant_id, c.alias == customer))
 
 
-async def pseudonymize(connection: AsyncConnection, merchant_id: int, customer: str, pseudonym: str) -> None:
+def units(merchant_id: int, customer: str) -> list[Expired]:
+    """Return what is left of a customer as the unit of experiments, by no index: see `purging`."""
+    return [Expired(table, _own(table, merchant_id, customer)) for table in OF_UNITS]
+
+
+async def accounts_of_offers(connection: AsyncConnection, merchant_id: int, customer: str) -> Keys:
+    """Return the keys of a customer's accounts, which are in no index: see `purging`."""
+    accounts = [Expired(table, _own(table, merchant_id, customer)) for table in OF_OFFERS]
+    return [(each.table, await keys_of(connection, each)) for each in accounts]
+
+
+async def pseudonymize(
+    connection: AsyncConnection, merchant_id: int, customer: str, pseudonym: str, accounts: Keys
+) -> None:
     """Keep the accounts of offers, whose sums must stay, under a random name that nobody can trace."""
     c, names = holds.c, names_of(connection.dialect)
     named = func.replace(c.balances, names.stored(customer), names.stored(pseudonym))
     change = update(holds).where(_own(holds, merchant_id, customer))
     await connection.execute(change.values(customer=pseudonym, balances=named))
-    for table in OF_OFFERS:
-        await connection.execute(update(table).where(_own(table, merchant_id, customer)).values(customer=pseudonym))
+    for table, keys in accounts:
+        some = with_keys(list(table.primary_key.columns), keys)
+        await connection.execute(update(table).where(some).values(customer=pseudonym))
 
 
 async def note(connection: AsyncConnection, merchant_id: int, customer: str, *, requested_at: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.model.documents.metric import PURCHASES
 from engine.model.timestamps import DAY, HOUR
 from engine.store.connection.bulk import insert_many
-from engine.store.connection.purging import Expired
+from engine.store.connection.purging import Expired, with_keys
 from engine.store.experiments.sums import HOURS_A_DAY, MEASURE_FIELDS, UnitTotals
 from engine.store.tables import (
     experiment_changes,
@@ -23,6 +23,8 @@ from engine.store.tables import (
     experiment_sums,
 )
 from engine.store.tables.experiments import UNIT_KEY
+
+_OF_UNITS = (experiment_exposures, experiment_outcomes, experiment_measures, experiment_changes)
 
 
 class UnitKey(NamedTuple):
@@ -225,12 +227,22 @@ async def _others(
     return measures
 
 
-async def forget(connection: AsyncConnection, merchant_id: int, units: Sequence[str]) -> None:
+async def keys_of_units(connection: AsyncConnection, merchant_id: int, units: Sequence[str]) -> list[UnitKey]:
+    """Return where anything is known of units. This reads all units of the merchant: see `purging`."""
+    keys: set[UnitKey] = set()
+    for table in _OF_UNITS:
+        query = select(*(table.c[name] for name in UNIT_KEY)).distinct()
+        query = query.where(table.c.merchant_id == merchant_id, table.c.unit.in_(units))
+        keys.update(UnitKey(*row) for row in await connection.execute(query))
+    return sorted(keys)
+
+
+async def forget(connection: AsyncConnection, keys: Sequence[UnitKey]) -> None:
     """Delete all that is known of units, and take what they added out of the sums."""
+    if not keys:
+        return
     own = [experiment_exposures.c[name] for name in _EXPOSURE_COLUMNS]
-    query = select(*own).where(
-        experiment_exposures.c.merchant_id == merchant_id, experiment_exposures.c.unit.in_(units)
-    )
+    query = select(*own).where(with_keys(own[: len(UNIT_KEY)], keys))
     exposed = [_Exposed(*row) for row in await connection.execute(query.with_for_update())]
     sums: dict[tuple[object, ...], UnitTotals] = {}
     for exposure in exposed:
@@ -239,17 +251,17 @@ async def forget(connection: AsyncConnection, merchant_id: int, units: Sequence[
                 cell = (*exposure[:4], segment, cell_hour(segment, exposure.exposed_at), exposure.variant, measure)
                 sums[cell] = sums.get(cell, UnitTotals()) + change
     await _add_sums(connection, sums)
-    for table in (experiment_exposures, experiment_outcomes, experiment_measures, experiment_changes):
-        await connection.execute(delete(table).where(table.c.merchant_id == merchant_id, table.c.unit.in_(units)))
-    await _remove_empty_sums(connection, merchant_id, {exposure.experiment for exposure in exposed})
+    for table in _OF_UNITS:
+        await connection.execute(delete(table).where(with_keys([table.c[name] for name in UNIT_KEY], keys)))
+    await _remove_empty_sums(connection, sorted({key[:-1] for key in keys}))
 
 
-async def _remove_empty_sums(connection: AsyncConnection, merchant_id: int, experiments: Collection[str]) -> None:
-    """Delete sums that came back to zero, as if they had never been."""
+async def _remove_empty_sums(connection: AsyncConnection, phases: Sequence[tuple[Any, ...]]) -> None:
+    """Delete sums of phases of experiments that came back to zero, as if they had never been."""
     for table, fields in ((experiment_sums, UnitTotals._fields), (experiment_measure_sums, MEASURE_FIELDS)):
         zeros = [table.c[name] == 0 for name in fields]
-        own = (table.c.merchant_id == merchant_id, table.c.experiment.in_(experiments))
-        await connection.execute(delete(table).where(*own, *zeros))
+        own = with_keys([table.c[name] for name in UNIT_KEY[:-1]], phases)
+        await connection.execute(delete(table).where(own, *zeros))
 
 
 def expired(*, before: int) -> list[Expired]:
