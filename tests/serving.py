@@ -137,6 +137,18 @@ class Server:
         self._uvicorn.should_exit = True
         self._thread.join(TIMEOUT_SECONDS)
 
+    @contextmanager
+    def with_jobs(self) -> Iterator[Server]:
+        """Run jobs meanwhile, and none afterwards."""
+        self.run(self._start_jobs())
+        yield self
+        self.run(self.engine._jobs.stop())
+
+    async def _start_jobs(self) -> None:
+        await self.engine._jobs.stop()
+        await self.engine.leadership.renew()
+        self.engine._jobs.start()
+
 
 @contextmanager
 def serving(settings: Settings) -> Iterator[Server]:

@@ -16,7 +16,9 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     return f"shuffled: repeat this order with --shuffle {seed}" if seed else None
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Shuffle first: pytest then puts together what shares a fixture of the file with one parameter."""
     seed = config.getoption("shuffle")
     if seed:
         files: dict[str, list[pytest.Item]] = {}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -49,15 +50,19 @@ def pure_folder(name: str) -> str | None:
 PURE = [path for path in SOURCES if pure_folder(str(path.relative_to(ROOT).with_suffix("")))]
 
 
-def imports(source: str) -> Iterator[str]:
-    """Yield the dotted names of all modules that a file imports at any depth."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "imports are absolute here"
-            yield str(node.module)
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+@cache
+def imports(source: str) -> frozenset[str]:
+    """Return the dotted names of all modules that a file imports at any depth."""
+    return frozenset(name for node in ast.walk(ast.parse(source)) for name in names_of(node))
+
+
+def names_of(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "imports are absolute here"
+        yield str(node.module)
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def trespasses(room: str, source: str) -> set[str]:
@@ -72,9 +77,16 @@ def impurities(source: str) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_package_imports_only_packages_below(path):
-    assert not trespasses(path.relative_to(ROOT).parts[0], path.read_text())
+def unclean(paths: Iterable[Path], check: Callable[[str], set[str]]) -> dict[str, set[str]]:
+    """Return what a check finds in sources, by file."""
+    return {name_of(path): names for path in paths if (names := check(path.read_text()))}
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_package_imports_only_packages_below(room):
+    sources = [path for path in SOURCES if path.relative_to(ROOT).parts[0] == room]
+    assert sources
+    assert unclean(sources, lambda source: trespasses(room, source)) == {}
 
 
 def test_the_product_imports_no_client():
@@ -91,14 +103,17 @@ def test_web_never_imports_the_store():
     assert readers == set(), "take structs from engine/model and rows from services instead"
 
 
-@pytest.mark.parametrize("path", PURE, ids=name_of)
-def test_pure_module_reads_neither_world_nor_clock(path):
-    assert not impurities(path.read_text())
+def impure_modules(source: str) -> set[str]:
+    return {name for name in imports(source) if name.startswith("engine.") and not pure_folder(name)}
 
 
-@pytest.mark.parametrize("path", PURE, ids=name_of)
-def test_pure_module_imports_only_pure_modules(path):
-    assert {name for name in imports(path.read_text()) if name.startswith("engine.") and not pure_folder(name)} == set()
+def test_pure_modules_read_neither_world_nor_clock():
+    assert len(PURE) > 100
+    assert unclean(PURE, impurities) == {}
+
+
+def test_pure_modules_import_only_pure_modules():
+    assert unclean(PURE, impure_modules) == {}
 
 
 def test_walls_notice_a_trespass():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import stat
 import time
 from pathlib import Path
@@ -26,6 +25,7 @@ from engine.store.tables.people import login_attempts
 from tests.engine.stored_texts import texts_of
 from tests.factories import METHODS
 from tests.marks import SQLITE_FIRST
+from tests.processes import PROCESSES
 
 pytestmark = pytest.mark.anyio
 PASSWORD = "correct horse battery"
@@ -268,9 +268,8 @@ def _load(folder, queue):
 
 def test_concurrent_starts_create_one_key_readable_only_by_the_owner(tmp_path):
     folder = tmp_path / "new"
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    processes = [context.Process(target=_load, args=(str(folder), queue)) for _ in range(3)]
+    queue = PROCESSES.Queue()
+    processes = [PROCESSES.Process(target=_load, args=(str(folder), queue)) for _ in range(3)]
     for process in processes:
         process.start()
     keys = {queue.get(timeout=30) for _ in processes}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,8 +13,7 @@ from sqlalchemy import text
 
 from engine.store.connection.database import SQLITE_FILE, open_database, sqlite_url
 from engine.store.connection.file_turn import FileTurn
-
-SPAWN = multiprocessing.get_context("spawn")
+from tests.processes import PROCESSES
 
 
 def hold(path: Path, held: Any, end: Any) -> None:
@@ -32,8 +30,8 @@ def database(tmp_path: Path):
 @pytest.fixture
 def holder(database: Path):
     """Another process that has the turn; setting its event ends it."""
-    held, end = SPAWN.Event(), SPAWN.Event()
-    process = SPAWN.Process(target=hold, args=(database, held, end), daemon=True)
+    held, end = PROCESSES.Event(), PROCESSES.Event()
+    process = PROCESSES.Process(target=hold, args=(database, held, end), daemon=True)
     process.start()
     assert held.wait(30)
     yield process, end

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import random
 from multiprocessing.synchronize import Event
 from typing import Any
@@ -18,6 +17,7 @@ from engine.offers.verification import verify
 from engine.store.connection.database import open_database, sqlite_url
 from engine.store.offers import balances
 from tests.offers import SHARED, add_merchant, make_hold, set_budget_caps
+from tests.processes import PROCESSES
 
 pytestmark = pytest.mark.anyio
 
@@ -88,9 +88,8 @@ async def watch(database: Any, ended: Event) -> int:
 
 async def killed_after(url: str, names: list[str]) -> None:
     """Run workers until each of them together did enough, and kill them where they are."""
-    context = multiprocessing.get_context("spawn")
-    progress = context.Value("q", 0)
-    workers = [context.Process(target=spend, args=(url, name, progress), daemon=True) for name in names]
+    progress = PROCESSES.Value("q", 0)
+    workers = [PROCESSES.Process(target=spend, args=(url, name, progress), daemon=True) for name in names]
     for worker in workers:
         worker.start()
     try:
@@ -107,7 +106,7 @@ async def killed_after(url: str, names: list[str]) -> None:
 
 async def test_killed_workers_never_overspend(settings):
     url = settings.database_url or sqlite_url(settings.data)
-    database, ended = open_database(url), multiprocessing.get_context("spawn").Event()
+    database, ended = open_database(url), PROCESSES.Event()
     await add_merchant(database)
     await set_budget_caps(database, amount=CAP)
     await set_budget_caps(database, "once", uses=10**9)

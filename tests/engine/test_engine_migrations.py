@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 
 import pytest
 from alembic import command
@@ -26,6 +25,7 @@ from engine.store import tables
 from engine.store.connection.database import open_database
 from tests import shop as shop_module
 from tests.factories import order
+from tests.processes import PROCESSES
 
 pytestmark = pytest.mark.anyio
 
@@ -70,9 +70,8 @@ def _upgrade(url, queue):
 
 
 async def test_concurrent_processes_migrate_once(empty_url):
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    processes = [context.Process(target=_upgrade, args=(empty_url, queue)) for _ in range(3)]
+    queue = PROCESSES.Queue()
+    processes = [PROCESSES.Process(target=_upgrade, args=(empty_url, queue)) for _ in range(3)]
     for process in processes:
         process.start()
     for process in processes:

@@ -27,8 +27,10 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
 
 
 @pytest.fixture(scope="module")
-def server(servers: Servers) -> Server:
-    return servers.newest()
+def server(servers: Servers) -> Iterator[Server]:
+    """The server of many files. Between them its jobs rest: where a test sets the clock, they keep a processor busy."""
+    with servers.newest().with_jobs() as server:
+        yield server
 
 
 @pytest.fixture(autouse=True)

@@ -23,6 +23,7 @@ from engine.model.events.event import (
 from engine.model.mailing.alert_recipient import ALERT_TYPES
 from engine.store.events import outbox
 from tests.mailboxes import MemoryMailServer
+from tests.marks import CHANGES_NOTHING
 from tests.serving import Server, Side
 from tests.web.people import Person, add_person
 from web.admin.settings.alert_list import NAMES
@@ -174,6 +175,7 @@ def test_a_refused_alert_is_a_badge(server: Server, side: Side, person: Person, 
     assert "The mail server refuses a recipient" in page
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [

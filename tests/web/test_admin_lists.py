@@ -8,6 +8,7 @@ from html import unescape
 import httpx
 import pytest
 
+from tests.marks import CHANGES_NOTHING
 from tests.serving import Server, Side
 from tests.web.people import Person, add_person
 from web.openapi import examples
@@ -67,6 +68,7 @@ def test_binary_file_is_refused_beside_its_field(person: Person, side: Side) -> 
     assert values_of(side) == ["DE-BY", "AT-9"]
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(
     ("name", "values", "message"),
     [("", "a", "Give it a name"), ("no blanks", "a", "Use letters"), ("vip", "x" * 201, "at most 200 characters")],
@@ -175,6 +177,7 @@ def test_a_spreadsheets_quotes_are_no_part_of_values(person: Person, side: Side)
     assert values_of(side, "quoted") == ["DE-BY", "Berlin, Mitte", '5" pipe', "plain;text", "AT-9", "M\u00e4rz"]
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(
     ("content", "message"),
     [

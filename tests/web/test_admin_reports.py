@@ -12,6 +12,7 @@ from engine.clock import now_ms
 from engine.model.mailing.report_schedule import day_of
 from engine.store.mailing import schedules
 from tests.mailboxes import MemoryMailServer
+from tests.marks import CHANGES_NOTHING
 from tests.serving import Server, Side
 from tests.web.people import Person, add_person
 
@@ -134,6 +135,7 @@ def test_a_schedule_is_changed_paused_and_deleted(server: Server, side: Side, pe
     assert "No reports yet" in person.get(PAGE)
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [

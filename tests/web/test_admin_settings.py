@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.marks import CHANGES_NOTHING
 from tests.serving import Server, Side
 from tests.web.people import Person, add_person
 
@@ -31,6 +32,7 @@ def test_a_placement_can_be_set_up_changed_and_deleted(side: Side, person: Perso
     assert side.client.get("/v1/placements/offers").status_code == 404
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

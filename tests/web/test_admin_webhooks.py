@@ -8,6 +8,7 @@ import pytest
 
 from engine.model.actor import Actor
 from engine.model.events.webhook import NewEndpoint
+from tests.marks import CHANGES_NOTHING
 from tests.serving import Server, Side
 from tests.web.people import Person, add_person
 
@@ -40,6 +41,7 @@ def test_a_webhook_is_added_and_its_secret_shown_once(side: Side, person: Person
     assert (item["url"], item["types"], item["enabled"]) == (URL, ["arm.jumped"], True)
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

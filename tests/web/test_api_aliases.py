@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.marks import CHANGES_NOTHING
 from tests.serving import Server, Side
 
 PATH = "/v1/personalize/aliases"
@@ -65,6 +66,7 @@ def test_known_customers_are_never_joined(side: Side):
         assert (answer.status_code, answer.json()["field"]) == (409, field)
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(("sent", "field"), [
     ({"anonymous_id": ""}, "anonymous_id"), ({"anonymous_id": ANNA}, "anonymous_id"),
     ({"customer_id": "x" * 257}, "customer_id"), ({"device": "x"}, "device"),

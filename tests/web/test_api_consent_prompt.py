@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.marks import CHANGES_NOTHING
 from tests.serving import Side
 
 PATH = "/v1/personalize/consents"
@@ -20,6 +21,7 @@ def prompt_of(client: httpx.Client, **more: Any) -> dict[str, Any]:
     return result
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(
     ("tag", "language", "direction", "reject"),
     [
@@ -70,6 +72,7 @@ def test_a_browser_needs_the_customers_token(side: Side):
             assert (refused.status_code, refused.json()["field"]) == (403, "customer_token")
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize("language", [7, None, "x" * 36, ["de"]])
 def test_a_wrong_language_is_named(side: Side, language: Any):
     refused = side.client.post(f"{PATH}/prompt", json={**CUSTOMER, "language": language})

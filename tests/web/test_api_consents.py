@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.marks import CHANGES_NOTHING
 from tests.serving import Side
 from web.openapi import examples
 
@@ -123,6 +124,7 @@ def test_browser_consents_only_for_its_own_customer(side: Side, browser: httpx.C
 # Mistakes
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(("sent", "field"), [
     ({"purposes": {"analytic": True}}, "purposes/analytic"),
     ({"purposes": {"checkout": False}}, "purposes/checkout"),

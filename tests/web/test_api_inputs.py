@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.marks import CHANGES_NOTHING
 from tests.serving import Side
 from tests.web.offer_shop import SPRING_OFFER
 from web.openapi import examples
@@ -37,6 +38,7 @@ def fired(side: Side, **context: Any) -> list[str]:
     return list(answer.json()["rules"])
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(
     ("limit", "value", "field", "hint"),
     [
@@ -61,6 +63,7 @@ def test_candidates_of_a_list_keep_its_order(side: Side) -> None:
     assert [item["position"] for item in create(side, CANDIDATES, given)["items"]] == [7, 0]
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize("blank", [" ", "\t\n", "\u00a0", "\u200b\u2060", "\u3164", "\ufeff"])
 def test_names_must_not_be_blank(side: Side, blank: str) -> None:
     assert refusal(side, CANDIDATES, {"id": "new", "label": blank}) == "label: must not be blank"
@@ -69,6 +72,7 @@ def test_names_must_not_be_blank(side: Side, blank: str) -> None:
     assert "must not be blank" in refusal(side, RULES, rule)
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(
     ("name", "problem"),
     [

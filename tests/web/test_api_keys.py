@@ -10,6 +10,7 @@ import pytest
 from engine.clock import now_ms
 from engine.settings import Settings
 from engine.store import accounts as store
+from tests.marks import CHANGES_NOTHING
 from tests.serving import Server, Side, serving
 from web.openapi import examples
 
@@ -103,6 +104,7 @@ def test_a_key_that_ran_out_is_refused(side: Side):
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize("given", ["", "Bearer", "Basic abc", "Bearer sk_live_0", "Bearer \xe4\xf6", "x" * 9999])
 def test_request_without_a_valid_key_is_refused(side: Side, given: str):
     answer = httpx.get(f"{side.server.url}/v1/keys", headers={"authorization": given.encode("latin-1")})

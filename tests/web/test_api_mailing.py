@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.mailboxes import MemoryMailServer
+from tests.marks import CHANGES_NOTHING
 from tests.serving import Server, Side
 from web.openapi import examples
 
@@ -58,6 +59,7 @@ def test_a_list_has_pages(side: Side):
     assert rest["next"] is None
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(
     ("path", "document", "field"),
     [

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from tests.marks import CHANGES_NOTHING
 from tests.serving import Server, Side
 
 PREVIEWS = "/v1/placements/payment_methods/previews"
@@ -60,6 +61,7 @@ def test_one_preview_runs_at_a_time_and_can_be_cancelled(side: Side):
     assert ended(side, start(side)["id"])["state"] == "done"
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(
     ("body", "field"),
     [

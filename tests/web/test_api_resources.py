@@ -27,6 +27,7 @@ def any_version() -> dict[str, str]:
 
 
 @every_collection
+@CHANGES_NOTHING
 def test_created_resource_is_returned_with_its_version(side: Side, path: str, id: str, example: dict[str, Any]):
     answer = side.client.get(f"{path}/{id}")
     assert answer.status_code == 200
@@ -44,6 +45,7 @@ def test_a_replacement_counts_the_version_up(side: Side, path: str, id: str, exa
 
 
 @every_collection
+@CHANGES_NOTHING
 def test_a_change_without_a_version_is_refused(side: Side, path: str, id: str, example: dict[str, Any]):
     for answer in (side.client.put(f"{path}/{id}", json=example), side.client.delete(f"{path}/{id}")):
         assert answer.status_code == 428
@@ -65,6 +67,7 @@ def test_a_change_from_a_stale_version_is_refused(side: Side, path: str, id: str
 
 
 @every_collection
+@CHANGES_NOTHING
 def test_existing_id_is_a_conflict(side: Side, path: str, id: str, example: dict[str, Any]):
     answer = side.client.post(path, json=example)
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:tap2:problem:conflict")
@@ -80,12 +83,14 @@ def test_deleted_resource_can_be_created_again(side: Side, path: str, id: str, e
 
 
 @every_collection
+@CHANGES_NOTHING
 def test_id_cannot_be_changed(side: Side, path: str, id: str, example: dict[str, Any]):
     name = next(name for name, value in example.items() if value == id)
     answer = side.client.put(f"{path}/{id}", json={**example, name: "another.one"}, headers=any_version())
     assert (answer.status_code, answer.json()["field"]) == (400, name)
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize("given", ["1", '"1", "2"', "abc", '""', '"-1"'])
 def test_invalid_if_match_is_named(side: Side, given: str):
     answer = side.client.delete("/v1/lists/blocked-regions", headers={"if-match": given})

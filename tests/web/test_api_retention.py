@@ -10,6 +10,7 @@ from engine.clock import now_ms
 from engine.model.timestamps import DAY, first_id_of
 from engine.store.log.records import compressed
 from engine.store.tables import decisions
+from tests.marks import CHANGES_NOTHING
 from tests.serving import Server, Side
 from tests.web.people import Person, add_person
 
@@ -71,6 +72,7 @@ def test_deletion_is_previewed_and_confirmed(side: Side):
     assert (entry["action"], entry["subject"], entry["after"]) == ("changed", "retention", {"decisions": 90})
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -14,6 +14,7 @@ import pytest
 
 from engine.customers.export import Section
 from engine.customers.requests import DAYS_TO_ANSWER
+from tests.marks import CHANGES_NOTHING
 from tests.serving import Server, Side
 from web.customer_files import MOST_ROWS_ON_PAGE, export_zip, index_page
 from web.openapi import examples
@@ -160,6 +161,7 @@ def test_another_merchants_request_does_not_exist(server: Server, side: Side):
     assert other.client.get(REQUESTS).json()["items"] == []
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(("path", "sent", "field"), [
     (f"{CUSTOMERS}/erase", {"suppress": "no"}, "suppress"),
     (f"{CUSTOMERS}/erase", {"customer_id": ""}, "customer_id"),

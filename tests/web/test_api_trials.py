@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.marks import CHANGES_NOTHING
 from tests.serving import Server, Side
 from web.openapi import examples
 
@@ -48,6 +49,7 @@ def test_trial_accepts_a_time(side: Side):
     assert tried(side, context={"time": {"now": "2026-11-23T12:00:00Z"}}, rules=[sunday])["rules"] == []
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(
     ("body", "field"),
     [

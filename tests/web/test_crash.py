@@ -2,9 +2,9 @@ from benchmarks.checks.crash import crash
 
 
 def test_killed_server_keeps_acknowledged_decisions_once_and_restarts() -> None:
-    result = crash(2, seconds=(0.4, 0.9))
+    result = crash(1, seconds=(0.6, 0.9))
 
-    assert result.rounds == 2
+    assert result.rounds == 1
     assert result.decisions > 20
     assert result.outcomes > 20
     assert result.lost_decisions == result.lost_outcomes == result.counted_twice == 0

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from engine.customers.center_links import CenterVisit
+from tests.marks import CHANGES_NOTHING
 from tests.serving import Server, Side
 from web.center.languages import ENGLISH, LANGUAGES, preferred
 from web.http.rate_limits import RateLimit
@@ -96,6 +97,7 @@ def test_link_opens_the_customers_page_without_an_id(side: Side):
         assert CUSTOMER not in page.text
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize("kind", ["none", "wrong", "session", "not ascii"])
 def test_invalid_link_is_refused(side: Side, kind: str):
     link = link_of(side)
@@ -115,6 +117,7 @@ def test_invalid_link_is_refused(side: Side, kind: str):
         assert client.get(CENTER, headers=[(b"cookie", f"tap2_center={cookie}".encode())]).status_code == 403
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(("language", "accepted", "words"), [
     ("ar", "de", "لم يعد هذا الرابط صالحًا"), ("", "de-AT,en;q=0.5", "Dieser Link gilt nicht mehr"),
     ("", "fr,xx", "This link does not work any more"),

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.fuzzing.bodies import request
 from benchmarks.fuzzing.run import fuzz
+from tests.marks import CHANGES_NOTHING
 from tests.serving import Side
 
 pytestmark = pytest.mark.anyio
@@ -29,6 +30,7 @@ def test_the_same_seed_gives_the_same_requests() -> None:
 HALF = "\ud800"
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(
     ("body", "field"),
     [

@@ -16,6 +16,7 @@ from engine.statistics.metric_totals import HourSums, MetricTotals
 from engine.store import folds
 from engine.store.folds import HOURS, Sums
 from engine.store.metrics.hours import HourCell
+from tests.marks import CHANGES_NOTHING
 from tests.serving import Server, Side
 from tests.web.people import Person, add_person
 from web.format import Show, viewer_locale
@@ -319,6 +320,7 @@ def test_figures_are_returned_as_json(server: Server, side: Side) -> None:
     assert before["sums"]["decisions"] == 0
 
 
+@CHANGES_NOTHING
 @pytest.mark.parametrize(
     "parameters",
     [
