@@ -91,6 +91,19 @@ def test_saving_with_the_keyboard_leaves_the_focus_on_the_button(stays: Page, pa
     expect(save).to_be_focused()
 
 
+def test_text_typed_while_a_form_is_sent_stays(stays: Page) -> None:
+    open_at(stays, "/admin/live/methods/klarna")
+    held: list[Route] = []
+    stays.route("**/methods/klarna", lambda route: held.append(route))
+    stays.get_by_role("button", name="Save").click()
+    stays.get_by_label("Name", exact=True).fill("Klarna, typed later")
+    stays.wait_for_timeout(100)
+    held[0].continue_()
+    expect(stays.locator(".form-foot").get_by_role("button", name="Save")).to_be_enabled()
+    expect(stays.get_by_label("Name", exact=True)).to_have_value("Klarna, typed later")
+    expect(stays.get_by_text("Saved and in force")).to_be_hidden()
+
+
 def test_deleted_method_is_restored_with_one_click(stays: Page) -> None:
     open_at(stays, "/admin/methods/-/new")
     stays.get_by_label("Name").fill("Voucher")

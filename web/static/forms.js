@@ -121,6 +121,7 @@ function restore() {
   const parts = kept.parts.map((part) => [formsOf(part.address)[part.turn], part.html]).filter(([form]) => form);
   for (const [form, html] of parts) if (canFill(form)) fill(form, html);
   if (parts.some(([form]) => !form.querySelector("fieldset:disabled"))) tellKept();
+  parts[0]?.[0].scrollIntoView({ block: "center" });
 }
 
 function tellKept() {
@@ -139,22 +140,43 @@ function onAnswer(event) {
 }
 
 // A button is disabled while its form is sent, and another comes with the answer: the focus would go to the page's top.
-let pressedIn = null;
+// The answer also replaces inputs, but what is typed meanwhile is newer.
+let sent = { form: null, pressed: false, states: [], later: [] };
 
-function rememberPressed(event) {
-  const form = event.detail.elt;
-  if (form.matches(FORMS)) pressedIn = document.activeElement?.closest("button")?.form === form ? form : null;
+function stateOf(control) {
+  return control.matches("[type=checkbox], [type=radio]") ? control.checked : control.value;
 }
 
-function focusPressed(event) {
-  if (event.target !== pressedIn) return;
-  if (document.activeElement === document.body) pressedIn.querySelector(".form-foot .btn-primary")?.focus();
-  pressedIn = null;
+function rememberSent(event) {
+  const form = event.detail.elt;
+  if (!form.matches(FORMS)) return;
+  const controls = [...form.elements].filter((control) => control.id && control.matches(TYPED) && !control.matches(UNKEPT));
+  const states = controls.map((control) => [control, stateOf(control)]);
+  sent = { form, pressed: document.activeElement?.closest("button")?.form === form, states, later: [] };
+}
+
+function rememberLater(event) {
+  if (event.detail.elt !== sent.form || event.detail.target !== sent.form) return;
+  const later = sent.states.filter(([control, state]) => stateOf(control) !== state);
+  sent.later = later.map(([control]) => [control.id, stateOf(control)]);
+}
+
+function fillLater(event) {
+  const { form, pressed, later } = sent;
+  if (event.target !== form) return;
+  for (const [id, state] of later) {
+    const control = document.getElementById(id);
+    if (control) control[typeof state === "boolean" ? "checked" : "value"] = state;
+  }
+  if (later.length) form.querySelector(".saved")?.remove();
+  if (pressed && document.activeElement === document.body) form.querySelector(".form-foot .btn-primary")?.focus();
+  sent = { form: null, pressed: false, states: [], later: [] };
 }
 
 document.addEventListener("submit", sendOnce);
-document.addEventListener("htmx:beforeRequest", rememberPressed);
-document.addEventListener("htmx:afterSettle", focusPressed);
+document.addEventListener("htmx:beforeRequest", rememberSent);
+document.addEventListener("htmx:beforeSwap", rememberLater);
+document.addEventListener("htmx:afterSettle", fillLater);
 document.addEventListener("htmx:afterRequest", onAnswer);
 document.addEventListener("form:kept", tellKept);
 addEventListener("pageshow", allowSending);
