@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import event, select, text
+from sqlalchemy import select, text
 
 from engine.clock import now_ms
 from engine.customers import erasure
@@ -31,6 +31,7 @@ from engine.store.tables import metadata
 from tests import factories
 from tests.marks import SQLITE, SQLITE_FIRST
 from tests.offers import offer_candidate, open_offers
+from tests.query_plans import look_through, watched_writers
 
 pytestmark = pytest.mark.anyio
 
@@ -133,22 +134,15 @@ OF_ALL_CUSTOMERS = ("usage", "ledger", "budget_balances", "offer_codes", "experi
 
 @SQLITE
 async def test_writers_do_not_look_through_rows_of_other_customers(empty_shop):
-    shop, statements = empty_shop, []
+    shop = empty_shop
     await open_shop(shop)
     await open_offers(shop, offer_candidate(codes="customer"), amount=100_000, scope="customer")
     await shop_around(shop, "anna")
     await shop.engine.decider.decide_offers(shop.id, "offers", "anna", {"cart": {"currency": "EUR", "total": 10_000}})
-    database = shop.engine.database
-    for writer in (database._writer.sync_engine, database._plain_writer):
-        event.listen(writer, "before_cursor_execute", lambda *given: statements.append(given[2:4]))
-    await shop.engine.eraser.erase(shop.id, "anna")
-    async with database.read() as connection:
-        for sql, values in (each for each in statements if each[0].startswith(("SELECT", "DELETE", "UPDATE"))):
-            for row in await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values):
-                action, table, *_ = row[3].split()
-                seeks = action == "SEARCH" and not row[3].endswith("(merchant_id=?)")
-                assert seeks or not table.startswith(OF_ALL_CUSTOMERS), f"{row[3]}: {sql}"
+    with watched_writers(shop.engine.database) as statements:
+        await shop.engine.eraser.erase(shop.id, "anna")
     assert {"DELETE", "UPDATE"} <= {sql.split()[0] for sql, _ in statements}
+    assert await look_through(shop.engine.database, statements, OF_ALL_CUSTOMERS) == []
 
 
 @SQLITE_FIRST

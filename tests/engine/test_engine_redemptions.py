@@ -9,13 +9,15 @@ from engine.kernel.offers.quote import Cart
 from engine.model.documents.offer import OfferBudget
 from engine.model.errors import Conflict, NotFound
 from engine.model.offers.hold import Balance
-from engine.model.timestamps import MINUTE, rfc3339
+from engine.model.timestamps import HOUR, MINUTE, rfc3339
 from engine.offers.codes import OfferRequest
 from engine.offers.holds import Idempotency
 from engine.offers.redemptions import Purchase
 from engine.store import outcomes
 from tests.factories import rule
+from tests.marks import SQLITE
 from tests.offers import balance, decide_offers, is_verified, offer_candidate, open_offers, redeem
+from tests.query_plans import look_through, watched_writers
 
 pytestmark = pytest.mark.anyio
 
@@ -155,3 +157,16 @@ async def test_quote_uses_the_facts_of_the_customer(shop):
     await shop.create("rule", rule({"exclude": ["ten-percent"]}, when=is_customer), placement="offers")
     assert (await quote(shop, offer_id="ten-percent")).reason == ""
     assert (await quote(shop, offer_id="ten-percent", customer_id="anna")).reason != ""
+
+
+@SQLITE
+async def test_a_redemption_reads_no_holds_of_others(shop):
+    await open_offers(shop)
+    answers = [await decide_offers(shop, name) for name in ("anna", "ben", "clara")]
+    with watched_writers(shop.engine.database) as statements:
+        await redeem(shop, answers[0].holds[0].id)
+        for answer, type in zip(answers, ("shown", "declined"), strict=False):
+            await shop.report(answer.answer, type, "ten-percent")
+        await shop.engine.holds.expire_due(now=now_ms() + HOUR)
+    assert any("holds" in sql for sql, _ in statements)
+    assert await look_through(shop.engine.database, statements, ["holds"]) == []

@@ -23,6 +23,7 @@ from engine.store.customers.aliases import names_of_customer
 from engine.store.events import outbox
 from engine.store.offers import balances, caps, codes, entries
 from engine.store.tables import holds
+from engine.store.tables.offers import has_order, is_live
 
 _COLUMNS = Hold._fields
 _encode = msgspec.json.Encoder().encode
@@ -156,8 +157,8 @@ async def expire(connection: AsyncConnection, *, now: int, limit: int) -> int:
     """Release at most `limit` holds that nobody redeemed in time; return how many."""
     query = (
         _select()
-        .where(holds.c.state == "live", holds.c.expires_at <= now)
-        .order_by(holds.c.id)
+        .where(is_live, holds.c.expires_at <= now)
+        .order_by(holds.c.expires_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
@@ -170,8 +171,8 @@ async def decline(connection: AsyncConnection, reports: Sequence[OutcomeRow]) ->
     """End the live holds whose payment was declined, as if their time had run out; reports name the offer."""
     declined = {(row.decision_id, row.candidate) for row in reports}
     # A hold that is locked is being redeemed by another transaction, which then wins.
-    query = _reported(reports).where(holds.c.state == "live").with_for_update(skip_locked=True)
-    live = [_hold(row) for row in await connection.execute(query)]
+    query = _reported(reports).where(is_live).with_for_update(skip_locked=True)
+    live = sorted(_hold(row) for row in await connection.execute(query))
     ended = [hold for hold in live if (hold.decision_id, hold.offer) in declined]
     await _end(connection, ended, now=max(row.recorded_at for row in reports))
 
@@ -266,7 +267,7 @@ def first_hold_id(now: int) -> str:
 async def of_order(connection: AsyncConnection, hold: Hold, order_id: str) -> list[Hold]:
     """Return the other redeemed holds of an order. Without an order's id, those of the same decision are of one."""
     table = holds.c
-    on_order = table.order_id == order_id if order_id else table.decision_id == hold.decision_id
+    on_order = (table.order_id == order_id) & has_order if order_id else table.decision_id == hold.decision_id
     if not (order_id or hold.decision_id):
         return []
     query = _select().where(table.merchant_id == hold.merchant_id, on_order, table.state == "redeemed")
@@ -308,16 +309,16 @@ async def _append(connection: AsyncConnection, transitions: Sequence[Transition]
 async def shown(connection: AsyncConnection, reports: Sequence[OutcomeRow]) -> None:
     """Write an event for each hold that was shown, by reports that name its offer or the whole decision."""
     reported = {(row.decision_id, row.candidate) for row in reports}
-    held = [_hold(row) for row in await connection.execute(_reported(reports))]
+    held = sorted(_hold(row) for row in await connection.execute(_reported(reports)))
     shown_holds = (each for each in held if {(each.decision_id, each.offer), (each.decision_id, None)} & reported)
     now = max(row.recorded_at for row in reports)
     await outbox.append(connection, (offer_event(each, "offer.shown") for each in shown_holds), now=now)
 
 
 def _reported(reports: Sequence[OutcomeRow]) -> Select[Any]:
-    """Return the query of the holds of the decisions that are reported about."""
+    """Return the query of the holds of reported decisions, unsorted: SQLite would read all holds rather than sort."""
     query = _select().where(holds.c.merchant_id.in_({row.merchant_id for row in reports}))
-    return query.where(holds.c.decision_id.in_({row.decision_id for row in reports})).order_by(holds.c.id)
+    return query.where(holds.c.decision_id.in_({row.decision_id for row in reports}))
 
 
 async def _try_all(connection: AsyncConnection, transitions: Sequence[Transition]) -> bool:

@@ -72,13 +72,13 @@ holds = Table(
     Index("ix_holds_decision_id", "merchant_id", "decision_id"),
 )
 
+# SQLite uses an index of some rows only where the query has the same condition, with its constant.
+is_live = holds.c.state == literal_column("'live'")
+has_order = holds.c.order_id != literal_column("''")
 # Only live holds stand in this index, so that finding the expired ones never scans the others.
-Index("ix_holds_live", holds.c.expires_at, sqlite_where=holds.c.state == "live",
-      postgresql_where=holds.c.state == "live")  # fmt: skip
-
+Index("ix_holds_live", holds.c.expires_at, sqlite_where=is_live, postgresql_where=is_live)
 # Most holds are never redeemed, and have no order.
-Index("ix_holds_order_id", holds.c.merchant_id, holds.c.order_id, sqlite_where=holds.c.order_id != "",
-      postgresql_where=holds.c.order_id != "")  # fmt: skip
+Index("ix_holds_order_id", holds.c.merchant_id, holds.c.order_id, sqlite_where=has_order, postgresql_where=has_order)
 
 ledger = Table(
     "ledger",
@@ -138,7 +138,6 @@ outbox = Table(
     Index("ix_outbox_merchant_id", "merchant_id", "id"),
     Index("ix_outbox_recorded_at", "recorded_at"),
 )
-# SQLite uses this index only where the query has the same constant.
 is_ended_outage = outbox.c.type == literal_column("'outage.ended'")
 Index("ix_outbox_ended_outages", outbox.c.merchant_id, outbox.c.recorded_at,
       sqlite_where=is_ended_outage, postgresql_where=is_ended_outage)  # fmt: skip
