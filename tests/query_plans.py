@@ -1,4 +1,4 @@
-"""What SQLite reads for the statements of writers, while decisions wait."""
+"""What SQLite reads for statements. It has no statistics, so that it may choose an index of most rows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 
 from engine.store.connection.database import Database
 
@@ -14,19 +14,26 @@ Statements = list[tuple[str, Any]]
 
 
 @contextmanager
-def watched_writers(database: Database) -> Iterator[Statements]:
-    """Yield a list that gets each statement of the writers of a SQLite database, with its parameters."""
+def watched(*engines: Engine) -> Iterator[Statements]:
+    """Yield a list that gets each statement of some engines, with its parameters."""
     statements: Statements = []
 
     def watch(_connection: Any, _cursor: Any, sql: str, parameters: Any, *_: Any) -> None:
         statements.append((sql, parameters))
 
-    writers = (database._writer.sync_engine, database._plain_writer)  # type: ignore[attr-defined]
-    for writer in writers:
-        event.listen(writer, "before_cursor_execute", watch)
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", watch)
     yield statements
-    for writer in writers:
-        event.remove(writer, "before_cursor_execute", watch)
+    for engine in engines:
+        event.remove(engine, "before_cursor_execute", watch)
+
+
+def writers_of(database: Any) -> tuple[Engine, ...]:
+    return (database._writer.sync_engine, database._plain_writer)
+
+
+def readers_of(database: Any) -> tuple[Engine, ...]:
+    return (database._reader.sync_engine, database._plain_reader)
 
 
 async def look_through(database: Database, statements: Statements, tables: Sequence[str]) -> list[str]:
@@ -37,8 +44,8 @@ async def look_through(database: Database, statements: Statements, tables: Seque
             if not sql.startswith(("SELECT", "UPDATE", "DELETE")):
                 continue
             for row in await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", parameters):
-                action, table, *_ = row[3].split()
-                seeks = action == "SEARCH" and not row[3].endswith("(merchant_id=?)")
-                if not seeks and table.startswith(tuple(tables)):
+                action, _, rest = row[3].partition(" ")
+                seeks = action != "SCAN" and not rest.endswith("(merchant_id=?)")
+                if not seeks and rest.startswith(tuple(tables)):
                     looking.append(f"{row[3]}: {sql}")
     return looking

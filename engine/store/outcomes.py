@@ -6,16 +6,24 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Select, delete, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, delete, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.outcome import EventKey, Retraction
 from engine.model.outcome import OutcomeRow as OutcomeRow
 from engine.store.connection.bulk import insert_many
-from engine.store.connection.purging import Expired
+from engine.store.connection.purging import Expired, with_keys
 from engine.store.tables import outcomes
 
 COLUMNS = OutcomeRow.__struct_fields__
+
+
+def of_merchant(merchant_id: int) -> ColumnElement[bool]:
+    """Return the condition of a merchant for a query by decisions.
+
+    SQLite has no statistics and would read all outcomes of the merchant. It uses no index for a sum.
+    """
+    return outcomes.c.merchant_id + 0 == merchant_id
 
 
 async def append_new(connection: AsyncConnection, rows: Sequence[OutcomeRow]) -> set[EventKey]:
@@ -100,8 +108,8 @@ async def remove(connection: AsyncConnection, rows: Sequence[OutcomeRow]) -> Non
     """Delete outcomes."""
     for merchant_id, group in _by_merchant(rows).items():
         keys = [(row.space, row.event_id) for row in group]
-        key = tuple_(outcomes.c.space, outcomes.c.event_id)
-        await connection.execute(delete(outcomes).where(outcomes.c.merchant_id == merchant_id, key.in_(keys)))
+        some = with_keys([outcomes.c.space, outcomes.c.event_id], keys)
+        await connection.execute(delete(outcomes).where(outcomes.c.merchant_id == merchant_id, some))
 
 
 def expired(*, before: int, before_id: str) -> Expired:

@@ -31,7 +31,7 @@ from engine.store.tables import metadata
 from tests import factories
 from tests.marks import SQLITE, SQLITE_FIRST
 from tests.offers import offer_candidate, open_offers
-from tests.query_plans import look_through, watched_writers
+from tests.query_plans import look_through, readers_of, watched, writers_of
 
 pytestmark = pytest.mark.anyio
 
@@ -128,7 +128,16 @@ async def test_sums_are_as_if_the_customer_had_never_been_there(empty_shop, cred
     assert len(gone) == 12
 
 
-OF_ALL_CUSTOMERS = ("usage", "ledger", "budget_balances", "offer_codes", "experiment_", "customer_aliases", "tallies")
+OF_ALL_CUSTOMERS = (
+    "usage",
+    "ledger",
+    "budget_balances",
+    "offer_codes",
+    "experiment_",
+    "customer_aliases",
+    "tallies",
+    "outcomes",
+)
 """Tables that are large where a merchant has many customers."""
 
 
@@ -138,11 +147,23 @@ async def test_writers_do_not_look_through_rows_of_other_customers(empty_shop):
     await open_shop(shop)
     await open_offers(shop, offer_candidate(codes="customer"), amount=100_000, scope="customer")
     await shop_around(shop, "anna")
+    await shop.report(None, "converted", "card", customer="anna", amount=800)
     await shop.engine.decider.decide_offers(shop.id, "offers", "anna", {"cart": {"currency": "EUR", "total": 10_000}})
-    with watched_writers(shop.engine.database) as statements:
+    with watched(*writers_of(shop.engine.database)) as statements:
         await shop.engine.eraser.erase(shop.id, "anna")
     assert {"DELETE", "UPDATE"} <= {sql.split()[0] for sql, _ in statements}
     assert await look_through(shop.engine.database, statements, OF_ALL_CUSTOMERS) == []
+
+
+@SQLITE
+async def test_an_export_reads_no_outcomes_of_others(empty_shop):
+    shop = empty_shop
+    await open_shop(shop)
+    await shop_around(shop, "anna")
+    with watched(*readers_of(shop.engine.database)) as statements:
+        await shop.engine.customer_export.sections(shop.id, "anna")
+    assert any("outcomes" in sql for sql, _ in statements)
+    assert await look_through(shop.engine.database, statements, ["outcomes"]) == []
 
 
 @SQLITE_FIRST

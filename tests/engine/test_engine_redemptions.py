@@ -17,7 +17,7 @@ from engine.store import outcomes
 from tests.factories import rule
 from tests.marks import SQLITE
 from tests.offers import balance, decide_offers, is_verified, offer_candidate, open_offers, redeem
-from tests.query_plans import look_through, watched_writers
+from tests.query_plans import look_through, watched, writers_of
 
 pytestmark = pytest.mark.anyio
 
@@ -163,7 +163,7 @@ async def test_quote_uses_the_facts_of_the_customer(shop):
 async def test_a_redemption_reads_no_holds_of_others(shop):
     await open_offers(shop)
     answers = [await decide_offers(shop, name) for name in ("anna", "ben", "clara")]
-    with watched_writers(shop.engine.database) as statements:
+    with watched(*writers_of(shop.engine.database)) as statements:
         await redeem(shop, answers[0].holds[0].id)
         for answer, type in zip(answers, ("shown", "declined"), strict=False):
             await shop.report(answer.answer, type, "ten-percent")

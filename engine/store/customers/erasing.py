@@ -13,6 +13,7 @@ from engine.store.connection.bulk import insert_many
 from engine.store.connection.customer_names import names_of
 from engine.store.connection.purging import Expired, keys_of, with_keys
 from engine.store.decisions import DecisionRow
+from engine.store.outcomes import of_merchant
 from engine.store.tables import (
     audit,
     audit_customers,
@@ -167,6 +168,7 @@ async def outcomes_of(
 ) -> list[dict[str, Any]]:
     """Return the outcomes of a customer's decisions, and purchases that no decision led to."""
     c = outcomes.c
-    own = (c.customer == customer) | c.decision_id.in_(decision_ids)
-    result = await connection.execute(select(outcomes).where(c.merchant_id == merchant_id, own).order_by(c.seq))
+    own = select(outcomes).where(_own(outcomes, merchant_id, customer))
+    of_decisions = select(outcomes).where(of_merchant(merchant_id), c.decision_id.in_(decision_ids))
+    result = await connection.execute(own.union(of_decisions).order_by(c.seq))
     return [dict(row._mapping) for row in result]

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from engine.model.experiment import Unit
 from engine.model.timestamps import DAY, first_id_of, moment_of
 from engine.store import decisions as logged
+from engine.store.outcomes import of_merchant
 from engine.store.tables import decisions, outcomes
 from engine.store.tables.columns import IdSpan
 
@@ -100,7 +101,7 @@ async def _devices(
 def _succeeded(merchant_id: int, placement: str, first: str, event: str) -> tuple[ColumnElement[bool], ...]:
     """Return the conditions for the outcomes of a type after the decisions of a placement from an id on."""
     o = outcomes.c
-    return o.merchant_id == merchant_id, o.placement == placement, o.decision_id >= first, o.type == event
+    return of_merchant(merchant_id), o.placement == placement, o.decision_id >= first, o.type == event
 
 
 def _week(units: int, converted: int, began: int | None, now: int) -> Week:

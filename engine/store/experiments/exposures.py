@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import and_, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, Table, and_, delete, false, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.documents.metric import PURCHASES
@@ -167,7 +168,7 @@ async def add_up(connection: AsyncConnection, *, limit: int) -> int:
         exposures.append((*exposure[:-4], True, *bought[PURCHASES], msgspec.json.encode(others).decode()))
     await _add_sums(connection, sums)
     await insert_many(connection, experiment_exposures, _EXPOSURE_COLUMNS, exposures, on_conflict="replace")
-    await connection.execute(delete(experiment_changes).where(tuple_(*changed).in_(keys)))
+    await connection.execute(delete(experiment_changes).where(_with_keys(experiment_changes, keys)))
     return len(keys)
 
 
@@ -200,7 +201,7 @@ async def _bought(connection: AsyncConnection, keys: Sequence[tuple[Any, ...]]) 
     query = (
         select(*own, func.coalesce(func.sum(c.orders), 0), func.coalesce(func.sum(c.revenue), 0))
         .select_from(experiment_exposures.outerjoin(experiment_outcomes, same))
-        .where(tuple_(*own[: len(UNIT_KEY)]).in_(keys))
+        .where(_with_keys(experiment_exposures, keys))
         .group_by(*own)
         .order_by(*own[: len(UNIT_KEY)])
     )
@@ -219,7 +220,7 @@ async def _others(
     """Return the other measures of units."""
     c = experiment_measures.c
     unit = [c[name] for name in UNIT_KEY]
-    query = select(*unit, c.measure, func.sum(c.times), func.sum(c.amount)).where(tuple_(*unit).in_(keys))
+    query = select(*unit, c.measure, func.sum(c.times), func.sum(c.amount)).where(_with_keys(experiment_measures, keys))
     measures: dict[UnitKey, dict[str, tuple[int, int]]] = {}
     for *key, measure, times, amount in await connection.execute(query.group_by(*unit, c.measure)):
         if times or amount:
@@ -242,7 +243,7 @@ async def forget(connection: AsyncConnection, keys: Sequence[UnitKey]) -> None:
     if not keys:
         return
     own = [experiment_exposures.c[name] for name in _EXPOSURE_COLUMNS]
-    query = select(*own).where(with_keys(own[: len(UNIT_KEY)], keys))
+    query = select(*own).where(_with_keys(experiment_exposures, keys))
     exposed = [_Exposed(*row) for row in await connection.execute(query.with_for_update())]
     sums: dict[tuple[object, ...], UnitTotals] = {}
     for exposure in exposed:
@@ -252,8 +253,21 @@ async def forget(connection: AsyncConnection, keys: Sequence[UnitKey]) -> None:
                 sums[cell] = sums.get(cell, UnitTotals()) + change
     await _add_sums(connection, sums)
     for table in _OF_UNITS:
-        await connection.execute(delete(table).where(with_keys([table.c[name] for name in UNIT_KEY], keys)))
+        await connection.execute(delete(table).where(_with_keys(table, keys)))
     await _remove_empty_sums(connection, sorted({key[:-1] for key in keys}))
+
+
+def _with_keys(table: Table, keys: Iterable[tuple[Any, ...]]) -> ColumnElement[bool]:
+    """Return the condition of the rows of units, phase by phase: SQLite uses no index for several columns at once."""
+    units: defaultdict[tuple[Any, ...], list[str]] = defaultdict(list)
+    for *phase, unit in keys:
+        units[tuple(phase)].append(unit)
+    columns = [table.c[name] for name in UNIT_KEY[:-1]]
+    own = (
+        and_(*(column == value for column, value in zip(columns, phase, strict=True)), table.c.unit.in_(some))
+        for phase, some in units.items()
+    )
+    return or_(false(), *own)
 
 
 async def _remove_empty_sums(connection: AsyncConnection, phases: Sequence[tuple[Any, ...]]) -> None:

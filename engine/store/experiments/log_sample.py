@@ -12,6 +12,7 @@ from engine.model.experiment import Unit
 from engine.store import decisions
 from engine.store.experiments.sums import PhaseKey
 from engine.store.log.pieces import newest_pieces
+from engine.store.outcomes import of_merchant
 from engine.store.tables import experiment_exposures, outcomes
 from engine.store.tables.columns import IdSpan
 
@@ -53,7 +54,7 @@ async def events_of_newest(
     if not newest:
         return set()
     o, (first, last, _) = outcomes.c, newest[0]
-    inside = (o.merchant_id == key.merchant_id, o.placement == key.placement, o.decision_id.between(first, last))
+    inside = (of_merchant(key.merchant_id), o.placement == key.placement, o.decision_id.between(first, last))
     query = select(o.decision_id, o.type).where(*inside, o.type.in_(sorted(types))).distinct()
     return {(row[0], row[1]) for row in await connection.execute(query)}
 
