@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import CompoundSelect, bindparam, or_, select, union_all
+from sqlalchemy import CompoundSelect, bindparam, select, union, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store.connection.bulk import insert_many
@@ -26,9 +26,10 @@ class StoredAlias(NamedTuple):
 async def around(connection: AsyncConnection, merchant_id: int, *names: str) -> list[StoredAlias]:
     """Return the aliases that any of these hashes is, or has."""
     c = customer_aliases.c
-    query = select(*(c[name] for name in StoredAlias._fields)).where(c.merchant_id == merchant_id)
-    rows = await connection.execute(query.where(or_(c.alias.in_(names), c.customer.in_(names))).order_by(c.linked_at))
-    return [StoredAlias(*row) for row in rows]
+    of_merchant = select(*(c[name] for name in StoredAlias._fields)).where(c.merchant_id == merchant_id)
+    # For `or`, SQLite would read all aliases of the merchant.
+    either = union(of_merchant.where(c.alias.in_(names)), of_merchant.where(c.customer.in_(names)))
+    return [StoredAlias(*row) for row in await connection.execute(either.order_by(c.linked_at))]
 
 
 async def names_of(connection: AsyncConnection, merchant_id: int, customer: str) -> list[str]:
