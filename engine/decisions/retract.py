@@ -21,16 +21,18 @@ async def retract(database: Database, retraction: Retraction, *, actor_name: str
     The sums are then those of a log that never had them.
     """
     count, processor = 0, OutcomeProcessor()
-    while True:
+    async with database.read() as connection:
+        numbers = await outcomes.retractable(connection, retraction)
+    pieces = [numbers[first : first + MOST_AT_ONCE] for first in range(0, len(numbers), MOST_AT_ONCE)] or [[]]
+    for piece in pieces:
         async with database.write() as connection:
-            rows = await outcomes.retractable(connection, retraction, limit=MOST_AT_ONCE)
+            rows = await outcomes.numbered(connection, piece)
             sums = Sums()
             await processor.retract(connection, rows, sums)
             await folds.add(connection, sums)
             count += len(rows)
-            if len(rows) < MOST_AT_ONCE:
+            if piece is pieces[-1]:
                 await audit.write(connection, _entry(retraction, count, actor_name))
-                break
     await folds.remove_empty(database, retraction.merchant_id)
     return count
 

@@ -90,9 +90,9 @@ async def without_decision(connection: AsyncConnection, *, after: int, limit: in
     return [(seq, OutcomeRow(*row)) for seq, *row in await connection.execute(query)]
 
 
-async def retractable(connection: AsyncConnection, retraction: Retraction, *, limit: int) -> list[OutcomeRow]:
-    """Return the first outcomes that a retraction takes out."""
-    query = _all().where(
+async def retractable(connection: AsyncConnection, retraction: Retraction) -> list[int]:
+    """Return the numbers of the outcomes that a retraction takes out, in order. This reads all of the merchant."""
+    query = select(outcomes.c.seq).where(
         outcomes.c.merchant_id == retraction.merchant_id,
         outcomes.c.source == retraction.source,
         outcomes.c.recorded_at >= retraction.since,
@@ -100,7 +100,12 @@ async def retractable(connection: AsyncConnection, retraction: Retraction, *, li
     )
     if retraction.key_id is not None:
         query = query.where(outcomes.c.key_id == retraction.key_id)
-    rows = await connection.execute(query.order_by(outcomes.c.seq).limit(limit))
+    return list((await connection.execute(query.order_by(outcomes.c.seq))).scalars())
+
+
+async def numbered(connection: AsyncConnection, numbers: Sequence[int]) -> list[OutcomeRow]:
+    """Return the outcomes with some numbers, in order; those that are gone are left out."""
+    rows = await connection.execute(_all().where(outcomes.c.seq.in_(numbers)).order_by(outcomes.c.seq))
     return [OutcomeRow(*row) for row in rows]
 
 

@@ -12,6 +12,8 @@ from engine.model.history import AuditFilter
 from engine.model.outcome import LARGEST_AMOUNT, MOST_OUTCOMES, Retraction
 from engine.model.timestamps import DAY, MINUTE
 from tests.factories import order
+from tests.marks import SQLITE
+from tests.query_plans import look_through, watched, writers_of
 
 pytestmark = pytest.mark.anyio
 
@@ -148,3 +150,14 @@ async def test_retracted_purchases_leave_the_customers_history(shop):
     await retract(shop.engine.database, Retraction(shop.id, "server", 0, now_ms() + 1), actor_name="ada")
     assert (await shop.decide("c1")).facts.history == {}
     assert await rebuild.compare(shop.engine.database) == []
+
+
+@SQLITE
+async def test_a_retraction_seeks_its_outcomes_while_decisions_wait(shop):
+    database = shop.engine.database
+    for _ in range(2):
+        await shop.report(None, "converted", "card", customer="anna", amount=5_000)
+    with watched(*writers_of(database)) as statements:
+        assert await retract(database, Retraction(shop.id, "server", 0, now_ms() + 1), actor_name="ada") == 2
+    assert any("outcomes" in sql for sql, _ in statements)
+    assert await look_through(database, statements, ["outcomes"]) == []

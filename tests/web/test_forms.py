@@ -118,6 +118,25 @@ def test_a_time_that_cannot_be_stored_is_refused_in_words(typed: str) -> None:
     assert problems(read)[0][1].startswith("must be a day and a time")
 
 
+@pytest.mark.parametrize(
+    ("zone", "skipped"),
+    [("Europe/Berlin", "2027-03-28T02:30"), ("Pacific/Apia", "2011-12-30T12:00"), ("Africa/Cairo", "2027-04-30T00:00")],
+)
+def test_a_time_that_clocks_skip_is_refused(zone: str, skipped: str) -> None:
+    read = reader(start=skipped)
+    assert read.moment("start", ZoneInfo(zone), old=None) is None
+    assert problems(read) == [("start", f"does not exist in {zone}: clocks go forward then")]
+    terms = Terms(fields={}, lists=(), candidates={}, currency="EUR", timezone=zone)
+    assert missing("datetime", from_text("datetime", skipped, terms), "") != ""
+
+
+def test_the_earlier_of_two_times_is_meant() -> None:
+    assert (
+        reader(start="2027-10-31T02:30").moment("start", ZoneInfo("Europe/Berlin"), old=None)
+        == "2027-10-31T02:30:00+02:00"
+    )
+
+
 def test_lines_are_read_one_value_each() -> None:
     assert reader(v=" a \n\nb c\na\r\n").lines("v") == ("a", "b c")
 

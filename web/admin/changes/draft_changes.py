@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -32,7 +31,7 @@ from web.admin.log.audit import Line, difference
 from web.admin.rules.draft_rules import load_rules
 from web.admin.rules.rule_checks import Findings, findings_of
 from web.admin.shell.admission import AnyRequest, typed
-from web.admin.shell.forms import Form, sentence
+from web.admin.shell.forms import Form, SkippedTime, local_moment, sentence
 from web.admin.shell.frame import Frame, Notice
 from web.admin.shell.render import Page
 from web.http.request_reading import row_number
@@ -332,7 +331,9 @@ def _reason(values: dict[str, str]) -> str:
 
 def _moment(text: str, zone: ZoneInfo) -> int:
     try:
-        moment = datetime.fromisoformat(text).replace(tzinfo=zone)
+        moment = local_moment(text, zone)
+    except SkippedTime as problem:
+        raise invalid("publish_at", str(problem)) from None
     except ValueError:
         raise invalid("publish_at", "choose a day and a time") from None
     if to_ms(moment) <= now_ms():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -117,7 +118,10 @@ class Reader:
         if old is not None and text == moment_text(old, zone):
             return old
         try:
-            moment = datetime.fromisoformat(text).replace(tzinfo=zone).isoformat() if text else None
+            moment = local_moment(text, zone).isoformat() if text else None
+        except SkippedTime as problem:
+            self._wrong(name, str(problem))
+            return None
         except ValueError:
             self._wrong(name, "must be a day and a time")
             return None
@@ -137,6 +141,22 @@ class Reader:
 
     def _wrong(self, name: str, message: str) -> None:
         self.problems.append(FieldProblem(name, message))
+
+
+class SkippedTime(ValueError):
+    """A time of day that does not exist on its day."""
+
+
+def local_moment(text: str, zone: ZoneInfo) -> datetime:
+    """Return the moment of a day and a time on a zone's clocks; where clocks go back over it, the earlier one.
+
+    Raise `SkippedTime` where clocks go forward over it, and `ValueError` for other texts.
+    """
+    moment = datetime.fromisoformat(text).replace(tzinfo=zone)
+    with suppress(OverflowError):
+        if moment.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != moment.replace(tzinfo=None):
+            raise SkippedTime(f"does not exist in {zone.key}: clocks go forward then")
+    return moment
 
 
 def moment_text(moment: str | None, zone: ZoneInfo) -> str:

@@ -13,7 +13,7 @@ from babel import Locale
 
 from engine.model.placement import FieldDocument
 from rules.language.codes import COUNTRIES, CURRENCIES
-from web.admin.shell.forms import sentence
+from web.admin.shell.forms import local_moment, sentence
 from web.countries import problem_of_countries, read_countries
 from web.typed_money import NotAnAmount, amounts_text, is_by_currency, read_amounts
 
@@ -87,6 +87,8 @@ def missing(kind: str, value: object, unit: str, locale: Locale = ENGLISH) -> st
         return problem_of_countries([str(code) for code in (value if isinstance(value, list) else [value])], locale)
     if kind in _NUMERIC and isinstance(value, str):
         return _problem_of_amount(value, unit, locale) if kind == "money" else "Must be a number, such as 10."
+    if kind == "datetime" and isinstance(value, str) and LOCAL_TIME.fullmatch(value):
+        return "This time does not exist. Where clocks go forward, an hour is left out."
     if kind == "money" and not _is_whole(value) and not is_by_currency(value):
         return f"{unit} has no smaller unit than {amounts_text(1, unit, locale)}."
     return ""
@@ -146,7 +148,7 @@ def _moment(text: str, terms: Terms, name: str) -> object:
     if not LOCAL_TIME.fullmatch(text):
         return text
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(terms.timezone)).isoformat()
+        return local_moment(text, ZoneInfo(terms.timezone)).isoformat()
     except ValueError:
         return text
 
