@@ -225,6 +225,15 @@ def test_invalid_idempotency_key_is_refused(shop: Side):
     assert (answer.status_code, answer.json()["field"]) == (400, "Idempotency-Key")
 
 
+def test_two_different_idempotency_keys_are_refused(shop: Side):
+    hold_id, body = request_offers(shop)["offers"][0]["hold_id"], {"cart": {"total": 10_000, "currency": "EUR"}}
+    headers = [("Idempotency-Key", "order-1"), ("Idempotency-Key", "order-2")]
+    answer = shop.client.post("/v1/redemptions/redeem", json={"hold_id": hold_id} | body, headers=headers)
+    assert (answer.status_code, answer.json()["field"]) == (400, "Idempotency-Key")
+    answer = shop.client.post("/v1/redemptions/redeem", json={"hold_id": hold_id} | body, headers=headers[:1] * 2)
+    assert answer.status_code == 200
+
+
 def test_the_last_unit_is_redeemed_once(shop: Side):
     hold_id = request_offers(shop)["offers"][0]["hold_id"]
     with ThreadPoolExecutor(16) as pool:

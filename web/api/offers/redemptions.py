@@ -215,9 +215,12 @@ async def show(access: NamedDependency[Access], engine: NamedDependency[Engine],
 
 
 def _idempotency(request: AnyRequest, *parts: object) -> Idempotency | None:
-    key = request.headers.get("idempotency-key")
-    if key is None:
+    keys = {*request.headers.getall("idempotency-key", [])}
+    if not keys:
         return None
+    if len(keys) > 1:
+        raise invalid("Idempotency-Key", "must be one key, not several")
+    (key,) = keys
     if not 0 < len(key) <= MOST_KEY or not key.isprintable():
         raise invalid("Idempotency-Key", f"must be 1 to {MOST_KEY} printable characters")
     return Idempotency.of(key, *parts)
