@@ -271,7 +271,7 @@ async def test_logs_name_no_recipient(mailing: MailingShop, capfd: Any) -> None:
     out = "".join(capfd.readouterr())
     assert "mail not sent" in out
     assert item.id in out
-    assert "ada" not in out
+    assert not any(part in out for part in ("ada@", "shop.example"))
 
 
 async def test_without_a_mail_server_days_wait(empty_shop: Any) -> None:
