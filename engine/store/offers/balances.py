@@ -25,7 +25,7 @@ _encode = msgspec.json.Encoder().encode
 _OWN = f"b.customer, {', '.join(f'b.{name}' for name in Balance._fields)} FROM {{keys}}"
 _OF_ALIASES = (
     "r.value ->> 3, 0, b.spent, 0, b.spent_uses FROM {keys} {join} customer_aliases AS a "
-    "ON a.merchant_id = CAST(r.value ->> 0 AS bigint) AND a.customer = r.value ->> 3"
+    "ON r.value ->> 3 <> '' AND a.merchant_id = CAST(r.value ->> 0 AS bigint) AND a.customer = r.value ->> 3"
 )
 _READ = {
     dialect: " UNION ALL ".join(
@@ -41,11 +41,11 @@ _READ = {
 }
 
 _SPENT_BY_ALIASES = (
-    "(SELECT COALESCE(SUM(("
+    "CASE budget_balances.customer WHEN '' THEN 0 ELSE (SELECT COALESCE(SUM(("
     "SELECT b.{column} FROM budget_balances AS b WHERE b.merchant_id = a.merchant_id AND b.customer = a.alias "
     "AND b.budget = budget_balances.budget AND b.period = budget_balances.period)), 0) "
     "FROM customer_aliases AS a "
-    "WHERE a.merchant_id = budget_balances.merchant_id AND a.customer = budget_balances.customer)"
+    "WHERE a.merchant_id = budget_balances.merchant_id AND a.customer = budget_balances.customer) END"
 )
 UNDER_THE_CAP = f"""
 AND EXISTS (
