@@ -23,9 +23,11 @@ def watched(*engines: Engine) -> Iterator[Statements]:
 
     for engine in engines:
         event.listen(engine, "before_cursor_execute", watch)
-    yield statements
-    for engine in engines:
-        event.remove(engine, "before_cursor_execute", watch)
+    try:
+        yield statements
+    finally:
+        for engine in engines:
+            event.remove(engine, "before_cursor_execute", watch)
 
 
 def writers_of(database: Any) -> tuple[Engine, ...]:

@@ -96,13 +96,15 @@ class Releases:
         `Conflict` where it changes nothing; `Invalid` where its rules make no sense.
         """
         head, rows = await self._drafts.held(actor.merchant_id, placement)
-        reason, changes = reason or head.reason, list[Change]()
+        reason = reason or head.reason
+        changes: Sequence[Change] = ()
 
         def edit(configuration: Configuration) -> Sequence[Change]:
+            nonlocal changes
             configuration.get("placement", "", placement)
             draft = laid_over(configuration, placement, head, rows)
             _refuse(draft)
-            changes[:] = changes_of(configuration, draft, now=now_ms())
+            changes = changes_of(configuration, draft, now=now_ms())
             return changes
 
         async def also(connection: AsyncConnection) -> None:

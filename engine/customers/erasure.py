@@ -140,15 +140,8 @@ class Eraser:
         while has_accounts:
             async with self._database.read() as connection:
                 accounts = await erasing.accounts_of_offers(connection, *key)
-            await self._database.write_through(
-                partial(
-                    erasing.pseudonymize,
-                    merchant_id=key.merchant_id,
-                    customer=key.customer,
-                    pseudonym=pseudonym,
-                    accounts=accounts,
-                )
-            )
+            rename = partial(erasing.pseudonymize, **key._asdict(), pseudonym=pseudonym, accounts=accounts)
+            await self._database.write_through(rename)
             has_accounts = any(keys for _, keys in accounts)
 
     async def _erase_log(self, key: CustomerKey, *, until: int) -> int:

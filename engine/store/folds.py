@@ -215,10 +215,10 @@ async def add(connection: AsyncConnection, sums: Sums) -> None:
 
 async def remove_empty(database: Database, merchant_id: int) -> None:
     """Delete the sums of a merchant that came back to zero, as if they had never been."""
-    own = {fold: fold.table.c.merchant_id == merchant_id for fold in FOLDS}
-    await merge_past(database, [Mergeable(fold.table, own[fold]) for fold in FOLDS if fold.has_writers])
-    zeros = {fold: and_(*(fold.table.c[name] == 0 for name in fold.values)) for fold in FOLDS}
-    await purge(database, [Expired(fold.table, own[fold] & zeros[fold]) for fold in FOLDS])
+    own = [(fold, fold.table.c.merchant_id == merchant_id) for fold in FOLDS]
+    await merge_past(database, [Mergeable(fold.table, rows) for fold, rows in own if fold.has_writers])
+    empty = [(fold, and_(rows, *(fold.table.c[name] == 0 for name in fold.values))) for fold, rows in own]
+    await purge(database, [Expired(fold.table, rows) for fold, rows in empty])
 
 
 async def stored(connection: AsyncConnection) -> Sums:

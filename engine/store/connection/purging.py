@@ -72,7 +72,7 @@ async def purge(
 async def _purge_some(database: Database, expired: Expired) -> int:
     """Delete as many rows as one look finds; return how many that were."""
     async with database.read() as connection:
-        keys = await keys_of(connection, expired, limit=PIECE * PIECES_OF_A_LOOK)
+        keys = await keys_of(connection, expired.table, expired.condition, limit=PIECE * PIECES_OF_A_LOOK)
     piece = PIECE_WITH_FOLLOWERS if expired.followers else PIECE
     for start in range(0, len(keys), piece):
         await _delete(database, expired, keys[start : start + piece])
@@ -92,14 +92,16 @@ async def _delete(database: Database, expired: Expired, keys: list[tuple[Any, ..
     await asyncio.sleep(REST * (clock() - began))
 
 
-async def keys_of(connection: AsyncConnection, rows: Expired, *, limit: int | None = None) -> list[tuple[Any, ...]]:
+async def keys_of(
+    connection: AsyncConnection, table: Table, condition: ColumnElement[bool], *, limit: int | None = None
+) -> list[tuple[Any, ...]]:
     """Return the primary keys of rows, which a reader looks for where a writer would hold up decisions."""
-    query = select(*rows.table.primary_key.columns).where(rows.condition).limit(limit)
+    query = select(*table.primary_key.columns).where(condition).limit(limit)
     return [tuple(row) for row in await connection.execute(query)]
 
 
 def with_keys(columns: Sequence[Column[Any]], keys: Sequence[tuple[Any, ...]]) -> ColumnElement[bool]:
-    """Return the condition of the rows that have one of some keys in columns, the first of the primary key."""
+    """Return the condition of the rows that have one of some keys in columns, which an index has in this order."""
     return and_(tuple_(*columns).in_(keys), *_narrowed(columns, keys))
 
 

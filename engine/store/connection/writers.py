@@ -42,17 +42,17 @@ async def merge_past(database: Database, tables: Iterable[Mergeable]) -> None:
         count = PIECE
         while count == PIECE:
             async with database.write() as connection:
-                count = await merge(connection, rows, limit=PIECE)
+                count = await _merge(connection, rows)
 
 
-async def merge(connection: AsyncConnection, rows: Mergeable, *, limit: int | None = None) -> int:
-    """Merge at most `limit` rows of writers; return how many there were. Skip rows that another transaction holds."""
+async def _merge(connection: AsyncConnection, rows: Mergeable) -> int:
+    """Merge a piece of the rows of writers; return how many there were. Skip rows that another transaction holds."""
     if connection.dialect.name == "sqlite":
         return 0
     table, key = rows.table, list(rows.table.primary_key.columns)
     cell = [column.key for column in key if column.key != "writer"]
     values = [column.key for column in table.columns if not column.primary_key]
-    chosen = select(*key).where(table.c.writer != MERGED, rows.condition).limit(limit)
+    chosen = select(*key).where(table.c.writer != MERGED, rows.condition).limit(PIECE)
     some = tuple_(*key).in_(chosen.with_for_update(skip_locked=True))
     removed = await connection.execute(
         delete(table).where(some).returning(*(table.c[name] for name in (*cell, *values)))

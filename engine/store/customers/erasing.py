@@ -13,6 +13,7 @@ from engine.store.connection.bulk import insert_many
 from engine.store.connection.customer_names import names_of
 from engine.store.connection.purging import Expired, keys_of, with_keys
 from engine.store.decisions import DecisionRow
+from engine.store.experiments import exposures
 from engine.store.outcomes import of_merchant
 from engine.store.tables import (
     audit,
@@ -24,11 +25,8 @@ from engine.store.tables import (
     customer_settings,
     decisions,
     erasures,
-    experiment_changes,
     experiment_conversions,
     experiment_exposures,
-    experiment_measures,
-    experiment_outcomes,
     holds,
     ledger,
     observations,
@@ -39,7 +37,7 @@ from engine.store.tables import (
 )
 
 SETTINGS_TABLES = (customer_settings, customer_setting_versions, customer_consents)
-OF_UNITS = (experiment_exposures, experiment_outcomes, experiment_measures, experiment_changes, experiment_conversions)
+OF_UNITS = (*exposures.OF_UNITS, experiment_conversions)
 OF_OFFERS = (ledger, budget_balances, offer_codes)
 
 Keys = Sequence[tuple[Table, Sequence[tuple[Any, ...]]]]
@@ -94,8 +92,8 @@ def units(merchant_id: int, customer: str) -> list[Expired]:
 
 async def accounts_of_offers(connection: AsyncConnection, merchant_id: int, customer: str) -> Keys:
     """Return the keys of a customer's accounts, which are in no index: see `purging`."""
-    accounts = [Expired(table, _own(table, merchant_id, customer)) for table in OF_OFFERS]
-    return [(each.table, await keys_of(connection, each)) for each in accounts]
+    own = {table: _own(table, merchant_id, customer) for table in OF_OFFERS}
+    return [(table, await keys_of(connection, table, condition)) for table, condition in own.items()]
 
 
 async def pseudonymize(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Table, and_, delete, false, func, or_, select
+from sqlalchemy import ColumnElement, Table, and_, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.model.documents.metric import PURCHASES
@@ -25,7 +25,8 @@ from engine.store.tables import (
 )
 from engine.store.tables.experiments import UNIT_KEY
 
-_OF_UNITS = (experiment_exposures, experiment_outcomes, experiment_measures, experiment_changes)
+OF_UNITS = (experiment_exposures, experiment_outcomes, experiment_measures, experiment_changes)
+"""Tables with the key of a unit."""
 
 
 class UnitKey(NamedTuple):
@@ -168,7 +169,7 @@ async def add_up(connection: AsyncConnection, *, limit: int) -> int:
         exposures.append((*exposure[:-4], True, *bought[PURCHASES], msgspec.json.encode(others).decode()))
     await _add_sums(connection, sums)
     await insert_many(connection, experiment_exposures, _EXPOSURE_COLUMNS, exposures, on_conflict="replace")
-    await connection.execute(delete(experiment_changes).where(_with_keys(experiment_changes, keys)))
+    await connection.execute(delete(experiment_changes).where(_rows_of(experiment_changes, keys)))
     return len(keys)
 
 
@@ -201,7 +202,7 @@ async def _bought(connection: AsyncConnection, keys: Sequence[tuple[Any, ...]]) 
     query = (
         select(*own, func.coalesce(func.sum(c.orders), 0), func.coalesce(func.sum(c.revenue), 0))
         .select_from(experiment_exposures.outerjoin(experiment_outcomes, same))
-        .where(_with_keys(experiment_exposures, keys))
+        .where(_rows_of(experiment_exposures, keys))
         .group_by(*own)
         .order_by(*own[: len(UNIT_KEY)])
     )
@@ -220,7 +221,7 @@ async def _others(
     """Return the other measures of units."""
     c = experiment_measures.c
     unit = [c[name] for name in UNIT_KEY]
-    query = select(*unit, c.measure, func.sum(c.times), func.sum(c.amount)).where(_with_keys(experiment_measures, keys))
+    query = select(*unit, c.measure, func.sum(c.times), func.sum(c.amount)).where(_rows_of(experiment_measures, keys))
     measures: dict[UnitKey, dict[str, tuple[int, int]]] = {}
     for *key, measure, times, amount in await connection.execute(query.group_by(*unit, c.measure)):
         if times or amount:
@@ -231,7 +232,7 @@ async def _others(
 async def keys_of_units(connection: AsyncConnection, merchant_id: int, units: Sequence[str]) -> list[UnitKey]:
     """Return where anything is known of units. This reads all units of the merchant: see `purging`."""
     keys: set[UnitKey] = set()
-    for table in _OF_UNITS:
+    for table in OF_UNITS:
         query = select(*(table.c[name] for name in UNIT_KEY)).distinct()
         query = query.where(table.c.merchant_id == merchant_id, table.c.unit.in_(units))
         keys.update(UnitKey(*row) for row in await connection.execute(query))
@@ -243,7 +244,7 @@ async def forget(connection: AsyncConnection, keys: Sequence[UnitKey]) -> None:
     if not keys:
         return
     own = [experiment_exposures.c[name] for name in _EXPOSURE_COLUMNS]
-    query = select(*own).where(_with_keys(experiment_exposures, keys))
+    query = select(*own).where(_rows_of(experiment_exposures, keys))
     exposed = [_Exposed(*row) for row in await connection.execute(query.with_for_update())]
     sums: dict[tuple[object, ...], UnitTotals] = {}
     for exposure in exposed:
@@ -252,13 +253,16 @@ async def forget(connection: AsyncConnection, keys: Sequence[UnitKey]) -> None:
                 cell = (*exposure[:4], segment, cell_hour(segment, exposure.exposed_at), exposure.variant, measure)
                 sums[cell] = sums.get(cell, UnitTotals()) + change
     await _add_sums(connection, sums)
-    for table in _OF_UNITS:
-        await connection.execute(delete(table).where(_with_keys(table, keys)))
+    for table in OF_UNITS:
+        await connection.execute(delete(table).where(_rows_of(table, keys)))
     await _remove_empty_sums(connection, sorted({key[:-1] for key in keys}))
 
 
-def _with_keys(table: Table, keys: Iterable[tuple[Any, ...]]) -> ColumnElement[bool]:
-    """Return the condition of the rows of units, phase by phase: SQLite uses no index for several columns at once."""
+def _rows_of(table: Table, keys: Iterable[tuple[Any, ...]]) -> ColumnElement[bool]:
+    """Return the condition of the rows of units, at least one.
+
+    It goes phase by phase, as SQLite uses no index for several columns at once.
+    """
     units: defaultdict[tuple[Any, ...], list[str]] = defaultdict(list)
     for *phase, unit in keys:
         units[tuple(phase)].append(unit)
@@ -267,7 +271,7 @@ def _with_keys(table: Table, keys: Iterable[tuple[Any, ...]]) -> ColumnElement[b
         and_(*(column == value for column, value in zip(columns, phase, strict=True)), table.c.unit.in_(some))
         for phase, some in units.items()
     )
-    return or_(false(), *own)
+    return or_(*own)
 
 
 async def _remove_empty_sums(connection: AsyncConnection, phases: Sequence[tuple[Any, ...]]) -> None:
